@@ -1,0 +1,79 @@
+// Package spec is the container specification that add-ons write, the supervisor decides on and the engine carries
+// out. It is plain data without behaviour of its own, so that the three agree on one vocabulary; the names follow
+// Docker's and Home Assistant's.
+package spec
+
+import "time"
+
+// Container says how a service's container is made, whatever image it runs. The image, the name and Castellan's own
+// labels are added by the supervisor at creation.
+type Container struct {
+	Entrypoint  []string          `json:"entrypoint,omitempty" yaml:"entrypoint"`
+	Command     []string          `json:"command,omitempty" yaml:"command"`
+	Env         map[string]string `json:"env,omitempty" yaml:"env"`
+	Network     string            `json:"network,omitempty" yaml:"network"` // "bridge" (default), "host", "none" or a network's name
+	Ports       []Port            `json:"ports,omitempty" yaml:"ports"`
+	Mounts      []Mount           `json:"mounts,omitempty" yaml:"mounts"`
+	Devices     []string          `json:"devices,omitempty" yaml:"devices"` // host paths, the same inside
+	CapAdd      []string          `json:"capAdd,omitempty" yaml:"cap_add"`
+	Privileged  bool              `json:"privileged,omitempty" yaml:"privileged"`
+	Hostname    string            `json:"hostname,omitempty" yaml:"hostname"`
+	Labels      map[string]string `json:"labels,omitempty" yaml:"labels"` // io.castellan.* is refused
+	StopSignal  string            `json:"stopSignal,omitempty" yaml:"stop_signal"`
+	StopTimeout time.Duration     `json:"stopTimeout,omitempty" yaml:"stop_timeout"` // before SIGKILL, 0 = 10 s
+	Memory      int64             `json:"memory,omitempty" yaml:"memory"`            // bytes, 0 = no limit
+	ReadOnly    bool              `json:"readOnly,omitempty" yaml:"read_only"`       // root file system
+	Init        bool              `json:"init,omitempty" yaml:"init"`                // the engine's init as PID 1
+}
+
+// Port publishes a container port on the host.
+type Port struct {
+	Host      uint16 `json:"host" yaml:"host"`
+	HostIP    string `json:"hostIP,omitempty" yaml:"host_ip"`
+	Container uint16 `json:"container" yaml:"container"`
+	Protocol  string `json:"protocol,omitempty" yaml:"protocol"` // "tcp" (default) or "udp"
+}
+
+// Mount binds a host folder, or a named volume when Source is not an absolute path, into the container.
+type Mount struct {
+	Source   string `json:"source" yaml:"source"`
+	Target   string `json:"target" yaml:"target"`
+	ReadOnly bool   `json:"readOnly,omitempty" yaml:"read_only"`
+}
+
+// Check is a health check of a service (supervisor/health runs it).
+type Check struct {
+	Name      string        `json:"name" yaml:"name"`
+	HTTP      *HTTPCheck    `json:"http,omitempty" yaml:"http"`
+	TCP       *TCPCheck     `json:"tcp,omitempty" yaml:"tcp"`
+	Exec      *ExecCheck    `json:"exec,omitempty" yaml:"exec"`           // inside the container
+	Engine    bool          `json:"engine,omitempty" yaml:"engine"`       // the image's own HEALTHCHECK, as the engine reports it
+	Period    time.Duration `json:"period,omitempty" yaml:"period"`       // 0 = 1 s
+	Timeout   time.Duration `json:"timeout,omitempty" yaml:"timeout"`     // of one try, 0 = 3 s
+	Successes int           `json:"successes,omitempty" yaml:"successes"` // in a row before it passes, 0 = 3
+}
+
+// HTTPCheck wants a 2xx answer, of at most 1 MiB, that contains Contains. A URL without a host means the
+// container's own address ("http://:8123/").
+type HTTPCheck struct {
+	URL      string            `json:"url" yaml:"url"`
+	Headers  map[string]string `json:"headers,omitempty" yaml:"headers"`
+	Contains string            `json:"contains,omitempty" yaml:"contains"`
+}
+
+// TCPCheck wants a connection. An address without a host means the container's own (":1883").
+type TCPCheck struct {
+	Address string `json:"address" yaml:"address"`
+}
+
+// ExecCheck wants exit code 0 from a command run inside the container.
+type ExecCheck struct {
+	Command []string `json:"command" yaml:"command"`
+}
+
+// Health is a service's health gate.
+type Health struct {
+	Checks   []Check       `json:"checks,omitempty" yaml:"checks"`
+	Deadline time.Duration `json:"deadline,omitempty" yaml:"deadline"` // for all checks after start, 0 = 2 m
+	Settle   time.Duration `json:"settle,omitempty" yaml:"settle"`     // without checks: must run this long without a restart, 0 = 10 s
+}
