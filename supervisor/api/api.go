@@ -1,0 +1,94 @@
+// Package api serves Castellan over HTTP: Home Assistant's Supervisor envelope and status codes, with Castellan's own
+// calls under /castellan/. It decides who may call what and turns errors into answers; the work is done by the
+// [Backend] behind it and goes on when the caller leaves.
+//
+// # Threat model
+//
+// Whoever can open the unix socket is a local user; the kernel says which one. Reading is for everybody who may
+// connect; what changes the house is for root and the user the daemon runs as. Bodies are strict JSON of limited
+// size; nothing a caller sends reaches a file name or a command.
+package api
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+)
+
+// Backend is the appliance as the API sees it. Calls are safe for concurrent use. Update, Rollback and Check answer as
+// soon as the work is accepted; its course is in [Change].
+type Backend interface {
+	Status(ctx context.Context) (Status, error)
+	// Check syncs the ledger, polls the channel, judges what is installed, and answers with the plan.
+	Check(ctx context.Context) (Plan, error)
+	// Update submits what the plan holds for one service, or for all when Service is empty.
+	Update(ctx context.Context, r UpdateRequest) (Accepted, error)
+	Rollback(ctx context.Context, service string) (Accepted, error)
+	Changes(ctx context.Context) ([]Change, error)
+	// Force adds an override; by is the caller in words ("root", "uid 1000").
+	Force(ctx context.Context, r ForceRequest, by string) (Override, error)
+	Log() Log
+}
+
+// Log is the verification log as the API sees it.
+type Log interface {
+	Records(ctx context.Context, q LogQuery) ([]LogRecord, error)
+	Verify(ctx context.Context) (LogReport, error)
+	Explain(ctx context.Context, seq uint64) (Explanation, error)
+	Replay(ctx context.Context, seq uint64) (Replay, error)
+}
+
+// Error is an error with an answer of its own. Anything else becomes status 400 with the error's text.
+type Error struct {
+	Status  int    // HTTP status
+	Key     string // stable error_key, as "trust_refused"
+	Message string
+	Next    string // what a person does now
+}
+
+func (e *Error) Error() string { return e.Message }
+
+// Server is the API on a listener.
+type Server struct {
+	backend Backend
+	version string
+	log     *slog.Logger
+	owner   uint32 // user the daemon runs as
+}
+
+// New makes a server; owner is the uid of the daemon, which may write besides root.
+func New(b Backend, version string, owner uint32, log *slog.Logger) *Server {
+	return &Server{backend: b, version: version, owner: owner, log: log}
+}
+
+// Serve answers on l, a unix socket, until ctx ends; then running requests get three seconds. Closing is no error.
+func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	srv := &http.Server{
+		Handler:           s.Handler(),
+		ConnContext:       withPeer,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    24570, // as the Supervisor's
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+	}
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		<-ctx.Done()
+		late, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
+		defer cancel()
+		if err := srv.Shutdown(late); err != nil {
+			_ = srv.Close() // clients that do not leave are cut; nothing of theirs is lost
+		}
+	}()
+	err := srv.Serve(l)
+	if errors.Is(err, http.ErrServerClosed) {
+		<-stopped
+		return nil
+	}
+	return err
+}

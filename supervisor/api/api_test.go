@@ -1,0 +1,224 @@
+package api_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/castellan/castellan/supervisor/api"
+	"github.com/castellan/castellan/supervisor/api/client"
+)
+
+// house records what reached it.
+type house struct{ calls []string }
+
+func (h *house) did(s string) { h.calls = append(h.calls, s) }
+
+func (h *house) Status(context.Context) (api.Status, error) {
+	return api.Status{State: "running"}, nil
+}
+func (h *house) Check(context.Context) (api.Plan, error) { h.did("check"); return api.Plan{}, nil }
+func (h *house) Update(_ context.Context, r api.UpdateRequest) (api.Accepted, error) {
+	h.did("update " + r.Service + " " + r.Version)
+	return api.Accepted{Changes: []string{"c1"}}, nil
+}
+func (h *house) Rollback(_ context.Context, s string) (api.Accepted, error) {
+	if s == "nobody" {
+		return api.Accepted{}, errors.New(`no service "nobody"`)
+	}
+	h.did("rollback " + s)
+	return api.Accepted{}, nil
+}
+func (h *house) Changes(context.Context) ([]api.Change, error) {
+	return []api.Change{{ID: "c1", State: "committed", Done: true}}, nil
+}
+func (h *house) Force(_ context.Context, r api.ForceRequest, by string) (api.Override, error) {
+	h.did("force " + r.Service + " by " + by)
+	return api.Override{ID: "o1"}, nil
+}
+func (h *house) Log() api.Log { return h }
+func (h *house) Records(context.Context, api.LogQuery) ([]api.LogRecord, error) {
+	return []api.LogRecord{{Seq: 1}}, nil
+}
+func (h *house) Verify(context.Context) (api.LogReport, error) { return api.LogReport{OK: true}, nil }
+func (h *house) Explain(_ context.Context, n uint64) (api.Explanation, error) {
+	return api.Explanation{Seq: n}, nil
+}
+func (h *house) Replay(_ context.Context, n uint64) (api.Replay, error) {
+	return api.Replay{Seq: n, Agree: true}, nil
+}
+
+func serve(t *testing.T, owner uint32) (*house, string) {
+	t.Helper()
+	h := &house{}
+	socket := filepath.Join(t.TempDir(), "s")
+	l, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- api.New(h, "1.2.3", owner, slog.New(slog.DiscardHandler)).Serve(ctx, l) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Serve: %v", err)
+		}
+	})
+	return h, socket
+}
+
+func raw(t *testing.T, socket, method, path, body string) (int, string) {
+	t.Helper()
+	c := http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, "unix", socket)
+	}}}
+	req, err := http.NewRequest(method, "http://x"+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := c.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(b)
+}
+
+func TestBadRequestsChangeNothingAndSayWhatIsWrong(t *testing.T) {
+	h, socket := serve(t, uint32(os.Getuid()))
+	for _, c := range []struct {
+		name, method, path, body string
+		status                   int
+		says                     string
+	}{
+		{"unknown path", "GET", "/nope", "", 404, "no such path"},
+		{"wrong method", "DELETE", "/castellan/update", "", 405, "405: Method Not Allowed"},
+		{"unknown key", "POST", "/castellan/update", `{"service":"core","force":true}`, 400, "extra keys not allowed @ /force"},
+		{"duplicate key", "POST", "/castellan/rollback", `{"service":"a","service":"b"}`, 400, "Invalid json"},
+		{"case variant", "POST", "/castellan/rollback", `{"Service":"a"}`, 400, "extra keys not allowed"},
+		{"wrong type", "POST", "/castellan/rollback", `{"service":7}`, 400, "wrong type @ /service"},
+		{"garbage", "POST", "/castellan/update", "\x00\xff{", 400, "Invalid json"},
+		{"array", "POST", "/castellan/update", `[]`, 400, "wrong type"},
+		{"version without service", "POST", "/castellan/update", `{"version":"1"}`, 400, `field \"service\" is missing`},
+		{"rollback of nothing", "POST", "/castellan/rollback", ``, 400, `field \"service\" is missing`},
+		{"backend's own error", "POST", "/castellan/rollback", `{"service":"nobody"}`, 400, `no service \"nobody\"`},
+		{"too large", "POST", "/castellan/update", `{"service":"` + strings.Repeat("a", 17<<20) + `"}`, 413, "larger than"},
+		{"log number", "GET", "/castellan/log/x/explain", "", 400, "log record number"},
+		{"log last", "GET", "/castellan/log?last=-1", "", 400, "want a number"},
+		{"traversal", "GET", "/castellan/changes/..%2f..%2fetc", "", 404, "no change"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			status, body := raw(t, socket, c.method, c.path, c.body)
+			if status != c.status || !strings.Contains(body, c.says) {
+				t.Errorf("got %d %s, want %d and %q", status, body, c.status, c.says)
+			}
+			if c.status != 405 && !strings.HasPrefix(body, `{"result":"error","message":`) {
+				t.Errorf("not an error envelope: %s", body)
+			}
+		})
+	}
+	if len(h.calls) != 0 {
+		t.Errorf("bad requests reached the house: %v", h.calls)
+	}
+}
+
+func TestWritesAreForRootAndTheOwnerOfTheDaemon(t *testing.T) {
+	if os.Getuid() == 0 {
+		// Root may do everything, so the refusal is asked through a connection without peer credentials.
+		h := &house{}
+		srv := api.New(h, "v", 4242, slog.New(slog.DiscardHandler))
+		for _, path := range []string{"/castellan/check", "/castellan/update", "/castellan/rollback", "/castellan/trust/force"} {
+			rec := newRecorder()
+			req, _ := http.NewRequest("POST", path, strings.NewReader(`{}`))
+			srv.Handler().ServeHTTP(rec, req)
+			if rec.status != 403 || len(h.calls) != 0 {
+				t.Errorf("%s by nobody: %d %s, calls %v", path, rec.status, rec.body.String(), h.calls)
+			}
+		}
+		return
+	}
+	h, socket := serve(t, uint32(os.Getuid())+1)
+	if status, body := raw(t, socket, "POST", "/castellan/check", ""); status != 403 || len(h.calls) != 0 {
+		t.Errorf("got %d %s", status, body)
+	}
+}
+
+type recorder struct {
+	status int
+	header http.Header
+	body   strings.Builder
+}
+
+func newRecorder() *recorder                    { return &recorder{header: http.Header{}} }
+func (r *recorder) Header() http.Header         { return r.header }
+func (r *recorder) WriteHeader(s int)           { r.status = s }
+func (r *recorder) Write(b []byte) (int, error) { return r.body.Write(b) }
+
+func TestClientCallsReachTheHouseAndErrorsComeBackWhole(t *testing.T) {
+	h, socket := serve(t, uint32(os.Getuid()))
+	c, ctx := client.New(socket), t.Context()
+	if v, err := c.Version(ctx); err != nil || v.Version != "1.2.3" {
+		t.Errorf("version %v, %v", v, err)
+	}
+	if a, err := c.Update(ctx, api.UpdateRequest{Service: "core", Version: "2"}); err != nil || len(a.Changes) != 1 {
+		t.Errorf("update %v, %v", a, err)
+	}
+	if _, err := c.Force(ctx, api.ForceRequest{Service: "core", Why: "x"}); err != nil {
+		t.Error(err)
+	}
+	if r, err := c.Replay(ctx, 7); err != nil || r.Seq != 7 || !r.Agree {
+		t.Errorf("replay %v, %v", r, err)
+	}
+	if ch, err := c.Change(ctx, "c1"); err != nil || !ch.Done {
+		t.Errorf("change %v, %v", ch, err)
+	}
+	var known *api.Error
+	if _, err := c.Change(ctx, "c9"); !errors.As(err, &known) || known.Status != 404 || known.Next == "" {
+		t.Errorf("got %v, want a 404 with a next step", err)
+	}
+	who := "root"
+	if os.Getuid() != 0 {
+		who = "uid"
+	}
+	want := []string{"update core 2", "force core by " + who}
+	for i, w := range want {
+		if i >= len(h.calls) || !strings.HasPrefix(h.calls[i], w) {
+			t.Fatalf("calls %v, want %v", h.calls, want)
+		}
+	}
+}
+
+func TestNoDaemonIsNotReachable(t *testing.T) {
+	_, err := client.New(filepath.Join(t.TempDir(), "none")).Status(t.Context())
+	if !errors.Is(err, client.ErrNotReachable) || !strings.Contains(err.Error(), "systemctl start castellan") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func FuzzUpdateBody(f *testing.F) {
+	f.Add([]byte(`{"service":"core"}`))
+	f.Add([]byte(`{"service":1}`))
+	f.Add([]byte(`[[[[`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		rec := newRecorder()
+		req, _ := http.NewRequest("POST", "/castellan/update", strings.NewReader(string(body)))
+		api.New(&house{}, "v", 0, slog.New(slog.DiscardHandler)).Handler().ServeHTTP(rec, req)
+		if !json.Valid([]byte(rec.body.String())) {
+			t.Errorf("answer is no JSON: %q", rec.body.String())
+		}
+	})
+}

@@ -1,0 +1,164 @@
+// Package client is the Go client of Castellan's API on its unix socket; the command line uses nothing else.
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"syscall"
+
+	"github.com/castellan/castellan/supervisor/api"
+)
+
+// maxAnswer bounds what is read of an answer, in bytes.
+const maxAnswer = 64 << 20
+
+// ErrNotReachable says that no daemon answers on the socket.
+var ErrNotReachable = errors.New("castellan is not reachable")
+
+// Client talks to one daemon. The zero value is of no use; see [New].
+type Client struct {
+	socket string
+	http   http.Client
+}
+
+// New makes a client of the daemon behind a unix socket; nothing is opened yet.
+func New(socket string) *Client {
+	c := &Client{socket: socket}
+	c.http.Transport = &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			var d net.Dialer
+			return d.DialContext(ctx, "unix", socket)
+		},
+	}
+	return c
+}
+
+// Status asks for the state of the house.
+func (c *Client) Status(ctx context.Context) (api.Status, error) {
+	return call[api.Status](ctx, c, "GET", "/castellan/status", nil)
+}
+
+// Version asks for the daemon's version.
+func (c *Client) Version(ctx context.Context) (api.VersionInfo, error) {
+	return call[api.VersionInfo](ctx, c, "GET", "/castellan/version", nil)
+}
+
+// Check syncs, polls and plans.
+func (c *Client) Check(ctx context.Context) (api.Plan, error) {
+	return call[api.Plan](ctx, c, "POST", "/castellan/check", nil)
+}
+
+// Update submits updates.
+func (c *Client) Update(ctx context.Context, r api.UpdateRequest) (api.Accepted, error) {
+	return call[api.Accepted](ctx, c, "POST", "/castellan/update", r)
+}
+
+// Rollback submits a rollback.
+func (c *Client) Rollback(ctx context.Context, service string) (api.Accepted, error) {
+	return call[api.Accepted](ctx, c, "POST", "/castellan/rollback", api.RollbackRequest{Service: service})
+}
+
+// Changes lists changes, newest first.
+func (c *Client) Changes(ctx context.Context) (api.ChangeList, error) {
+	return call[api.ChangeList](ctx, c, "GET", "/castellan/changes", nil)
+}
+
+// Change asks for one change.
+func (c *Client) Change(ctx context.Context, id string) (api.Change, error) {
+	return call[api.Change](ctx, c, "GET", "/castellan/changes/"+url.PathEscape(id), nil)
+}
+
+// Force adds an override.
+func (c *Client) Force(ctx context.Context, r api.ForceRequest) (api.Override, error) {
+	return call[api.Override](ctx, c, "POST", "/castellan/trust/force", r)
+}
+
+// Log reads the verification log.
+func (c *Client) Log(ctx context.Context, q api.LogQuery) (api.LogList, error) {
+	v := url.Values{}
+	if q.Last != 0 {
+		v.Set("last", strconv.Itoa(q.Last))
+	}
+	if q.Kind != "" {
+		v.Set("kind", q.Kind)
+	}
+	if q.Service != "" {
+		v.Set("service", q.Service)
+	}
+	return call[api.LogList](ctx, c, "GET", "/castellan/log?"+v.Encode(), nil)
+}
+
+// VerifyLog checks the chain of the verification log.
+func (c *Client) VerifyLog(ctx context.Context) (api.LogReport, error) {
+	return call[api.LogReport](ctx, c, "GET", "/castellan/log/verify", nil)
+}
+
+// Explain asks why a verdict is what it is.
+func (c *Client) Explain(ctx context.Context, seq uint64) (api.Explanation, error) {
+	return call[api.Explanation](ctx, c, "GET", fmt.Sprintf("/castellan/log/%d/explain", seq), nil)
+}
+
+// Replay judges a record's stored evidence again.
+func (c *Client) Replay(ctx context.Context, seq uint64) (api.Replay, error) {
+	return call[api.Replay](ctx, c, "GET", fmt.Sprintf("/castellan/log/%d/replay", seq), nil)
+}
+
+// call makes one request. Errors the daemon answers come as *api.Error; no daemon as [ErrNotReachable].
+func call[T any](ctx context.Context, c *Client, method, path string, in any) (out T, err error) {
+	var body io.Reader
+	if in != nil {
+		b, err := json.Marshal(in)
+		if err != nil {
+			return out, err
+		}
+		body = bytes.NewReader(b)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, "http://castellan"+path, body)
+	if err != nil {
+		return out, err
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return out, c.unreachable(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return out, c.unreachable(err)
+	}
+	var env struct {
+		Result  string            `json:"result"`
+		Data    json.RawMessage   `json:"data"`
+		Message string            `json:"message"`
+		Key     string            `json:"error_key"`
+		Extra   map[string]string `json:"extra_fields"`
+	}
+	if err := json.Unmarshal(b, &env); err != nil {
+		return out, fmt.Errorf("cannot read the answer of %s (status %d): %.200q", c.socket, resp.StatusCode, b)
+	}
+	if env.Result != "ok" {
+		return out, &api.Error{Status: resp.StatusCode, Key: env.Key, Message: env.Message, Next: env.Extra["next"]}
+	}
+	err = json.Unmarshal(env.Data, &out)
+	return out, err
+}
+
+// unreachable says why nothing answers, in words with a next step.
+func (c *Client) unreachable(err error) error {
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("%w: nothing listens on %s; start it with: systemctl start castellan", ErrNotReachable, c.socket)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%w: no access to %s; run the command as root", ErrNotReachable, c.socket)
+	}
+	return fmt.Errorf("%w: %w", ErrNotReachable, err)
+}
