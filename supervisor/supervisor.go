@@ -15,11 +15,16 @@ package supervisor
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/castellan/castellan/supervisor/spec"
 	"github.com/castellan/castellan/trust"
 )
+
+// ErrEngineAway says that the engine could not be reached or did not answer. It is never a fault of the image: a
+// change that has begun to switch waits for the engine, however long that takes.
+var ErrEngineAway = errors.New("the container engine does not answer")
 
 // Image is an image the engine holds.
 type Image struct {
