@@ -1,6 +1,9 @@
 package trust
 
-import "crypto/ed25519"
+import (
+	"crypto/ed25519"
+	"fmt"
+)
 
 // Envelope is a DSSE v1 envelope. Payload is the decoded payload, not its base64.
 type Envelope struct {
@@ -28,6 +31,64 @@ const (
 	MaxSubjects    = 4000
 	MaxSignatures  = 8
 )
+
+// Record is one record of a ledger, decoded. Exactly one of Notarization and Publisher is set. No signature has been
+// checked: [VerifyNotarization] and [VerifyChain] do that.
+type Record struct {
+	Envelope     Envelope
+	Notarization *Notarization
+	Publisher    *Publisher
+}
+
+// ParseRecord reads the DSSE bytes of a record, without the prefix that immudb stores before a value. It refuses
+// what is neither a notarization nor a publisher document and whatever its payload type does not announce.
+func ParseRecord(value []byte) (Record, error) {
+	e, err := ParseEnvelope(value)
+	if err != nil {
+		return Record{}, err
+	}
+	r := Record{Envelope: e}
+	switch e.PayloadType {
+	case NotarizationType:
+		n, err := ParseNotarization(e.Payload)
+		if err != nil {
+			return Record{}, err
+		}
+		r.Notarization = &n
+	case PublisherType:
+		p, err := ParsePublisher(e.Payload)
+		if err != nil {
+			return Record{}, err
+		}
+		r.Publisher = &p
+	default:
+		return Record{}, fmt.Errorf("cannot read record: payloadType %.80q is neither %q nor %q",
+			e.PayloadType, NotarizationType, PublisherType)
+	}
+	return r, nil
+}
+
+// Key is the key a ledger keeps r under: "n/<publisher>/<uid>" or "p/<publisher>/<version, 10 digits>".
+func (r Record) Key() (string, error) {
+	switch {
+	case r.Notarization != nil:
+		return fmt.Sprintf("n/%s/%d", r.Notarization.Publisher, r.Notarization.UID), nil
+	case r.Publisher != nil:
+		return fmt.Sprintf("p/%s/%010d", r.Publisher.ID, r.Publisher.Version), nil
+	}
+	return "", fmt.Errorf("cannot name record: it is empty")
+}
+
+// Ledger is the origin of the only ledger r counts in, "" for the empty record.
+func (r Record) Ledger() string {
+	switch {
+	case r.Notarization != nil:
+		return r.Notarization.Ledger
+	case r.Publisher != nil:
+		return r.Publisher.Ledger
+	}
+	return ""
+}
 
 // Severity says what a withdrawal asks of appliances that run the image.
 type Severity string
