@@ -213,8 +213,12 @@ func repeat(ctx context.Context, t Target, c spec.Check, within time.Duration, s
 	}
 }
 
-// sleep tells whether d passed before ctx ended.
+// sleep tells whether d passed before ctx ended. A sleep up to the deadline itself does not.
 func sleep(ctx context.Context, d time.Duration) bool {
+	if end, ok := ctx.Deadline(); ok && !time.Now().Add(d).Before(end) {
+		<-ctx.Done()
+		return false
+	}
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
