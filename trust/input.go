@@ -30,12 +30,14 @@ type ChannelClaim struct {
 type Input struct {
 	Request
 	Facts     Facts
+	Unread    *Finding // why the replica could not be read, nil if it could; Facts are empty then
 	Root      Root
 	RootState Reason // "", ROOT_MISSING or ROOT_EXPIRED as the collector found it
 	Policy    Policy
 	Pin       *Pin      // what is remembered of the component's publisher; nil on first sight
 	Override  *Override // an override for the component that is still usable
 	Denied    []Digest  // local deny list
+	Sticky    []Mark    // withdrawals seen earlier about the subject's digests
 	Now       time.Time // trusted time
 	ClockBad  bool      // no usable clock
 }

@@ -61,6 +61,8 @@ type Finding struct {
 	Detail  string   `json:"detail,omitempty"`  // what was expected and what was found, for people
 	Pos     Position `json:"pos,omitzero"`      // record that shows it, if one does
 	Decided bool     `json:"decided,omitempty"` // this finding made the outcome
+
+	Overridden bool `json:"overridden,omitempty"` // it would have decided, but an override covers it
 }
 
 // Verdict is the answer of the Judge: plain data, the same for the same input.

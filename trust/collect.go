@@ -1,0 +1,153 @@
+package trust
+
+import (
+	"fmt"
+	"slices"
+)
+
+// maxStrangers is how many records of publishers nobody accepts are copied from each list. They change no outcome,
+// only say SIGNER_CHANGED in place of SIGNATURE_MISSING; in an open ledger anybody can write any number of them.
+const maxStrangers = 16
+
+// Collect copies out of a replica all that the Judge may know about s, and nothing else: records of this ledger about
+// one of its digests, image records under its repository and version, records of the channel the release came from
+// (nil for none), and the documents of all publishers involved. Everything stands at or before the returned head.
+//
+// Records by the root's publishers and by those in also — the pinned, mapped and house publishers — are complete; of
+// all others the first few are kept. An error is the replica's; nothing may be concluded from it but a deferral.
+func Collect(ev Evidence, s Subject, channel *ChannelClaim, root Root, also ...string) (Facts, error) {
+	c := collector{ev: ev, known: distinct(root.Core, root.Security, preloaded(root, s.Repository), also)}
+	if err := c.start(); err != nil {
+		return Facts{}, err
+	}
+	var records []PlacedNotarization
+	for _, d := range s.Digests() {
+		found, err := ev.ByDigest(d)
+		if err != nil {
+			return Facts{}, fmt.Errorf("cannot look up digest %s: %w", d.Short(), err)
+		}
+		records = append(records, found...)
+	}
+	c.facts.Records = c.keep(records, func(n *Notarization) bool { return slices.ContainsFunc(s.Digests(), n.about) })
+	var err error
+	if c.facts.Named, err = c.images(s.Repository, s.Version); err != nil {
+		return Facts{}, err
+	}
+	if channel != nil {
+		if c.facts.Channel, err = c.channel(channel.Name); err != nil {
+			return Facts{}, err
+		}
+		if channel.Floor != "" {
+			if c.facts.Oldest, err = c.images(s.Repository, channel.Floor); err != nil {
+				return Facts{}, err
+			}
+		}
+	}
+	return c.finish()
+}
+
+// CollectChannel is [Collect] for a channel by itself, for [CurrentChannel].
+func CollectChannel(ev Evidence, name string, root Root, also ...string) (Facts, error) {
+	c := collector{ev: ev, known: distinct(root.Core, root.Security, also)}
+	if err := c.start(); err != nil {
+		return Facts{}, err
+	}
+	var err error
+	if c.facts.Channel, err = c.channel(name); err != nil {
+		return Facts{}, err
+	}
+	return c.finish()
+}
+
+type collector struct {
+	ev    Evidence
+	known []string // publishers whose every record matters
+	facts Facts
+}
+
+// start takes the head first: later answers are complete up to it, and what they hold beyond it is left out.
+func (c *collector) start() error {
+	head, err := c.ev.Head()
+	if err != nil {
+		return fmt.Errorf("cannot read the ledger's head: %w", err)
+	}
+	c.facts = Facts{Head: head, Publishers: map[string][]PlacedPublisher{}}
+	return nil
+}
+
+func (c *collector) images(repository, version string) ([]PlacedNotarization, error) {
+	if repository == "" || version == "" {
+		return nil, nil
+	}
+	var all []PlacedNotarization
+	for _, kind := range []string{KindImage, KindSupervisor} {
+		found, err := c.ev.ByName(kind, repository, version)
+		if err != nil {
+			return nil, fmt.Errorf("cannot look up %s %s: %w", repository, version, err)
+		}
+		all = append(all, found...)
+	}
+	return c.keep(all, func(n *Notarization) bool {
+		return (n.Kind == KindImage || n.Kind == KindSupervisor) && n.Name == repository && n.Version == version
+	}), nil
+}
+
+func (c *collector) channel(name string) ([]PlacedNotarization, error) {
+	found, err := c.ev.ByName(KindChannel, name, "")
+	if err != nil {
+		return nil, fmt.Errorf("cannot look up channel %s: %w", name, err)
+	}
+	return c.keep(found, func(n *Notarization) bool { return n.Kind == KindChannel && n.Name == name }), nil
+}
+
+// keep copies what matches, in the order of the ledger and without repeats.
+func (c *collector) keep(list []PlacedNotarization, match func(*Notarization) bool) []PlacedNotarization {
+	var out []PlacedNotarization
+	for i := range list {
+		n := &list[i]
+		if n.Pos.Tx <= c.facts.Head.Count && n.Notarization.Ledger == c.facts.Head.Origin && match(&n.Notarization) {
+			out = append(out, *n)
+		}
+	}
+	slices.SortStableFunc(out, func(a, b PlacedNotarization) int { return a.Pos.compare(b.Pos) })
+	out = slices.CompactFunc(out, func(a, b PlacedNotarization) bool { return a.Pos == b.Pos })
+	strangers := 0
+	return slices.DeleteFunc(out, func(n PlacedNotarization) bool {
+		if slices.Contains(c.known, n.Notarization.Publisher) {
+			return false
+		}
+		strangers++
+		return strangers > maxStrangers
+	})
+}
+
+// finish adds the documents of everybody who speaks in the facts and of everybody who could.
+func (c *collector) finish() (Facts, error) {
+	ids := slices.Clone(c.known)
+	for _, list := range [][]PlacedNotarization{c.facts.Records, c.facts.Named, c.facts.Channel, c.facts.Oldest} {
+		for i := range list {
+			ids = append(ids, list[i].Notarization.Publisher)
+		}
+	}
+	for _, id := range distinct(ids) {
+		chain, err := c.ev.PublisherChain(id)
+		if err != nil {
+			return Facts{}, fmt.Errorf("cannot look up publisher %s: %w", id, err)
+		}
+		chain = slices.DeleteFunc(slices.Clone(chain), func(p PlacedPublisher) bool { return p.Pos.Tx > c.facts.Head.Count })
+		if len(chain) > 0 {
+			c.facts.Publishers[id] = chain
+		}
+	}
+	return c.facts, nil
+}
+
+func preloaded(root Root, repository string) []string {
+	var ids []string
+	for _, p := range root.Preload {
+		if NameMatches(p.Name, repository) {
+			ids = append(ids, p.Publisher)
+		}
+	}
+	return ids
+}
