@@ -22,6 +22,7 @@ type Release struct {
 	Floor    map[string]string // target -> oldest version an owner may go back to
 	Requires map[string][]Requirement
 	Rollout  int  // percent of appliances, 100 when the channel says nothing
+	Bucket   int  // 0 to 99, where this appliance stands in the rollout: it moves when Bucket < Rollout
 	Together bool // all targets move or none does
 }
 
