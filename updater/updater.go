@@ -76,12 +76,12 @@ type Step struct {
 	Action   trust.Action
 	From     string // version, "" = not installed
 	To       Target
-	Channel  *trust.ChannelClaim
-	Requires []string // unmet requirements in words
+	Channel  *trust.ChannelClaim // nil for services outside a channel
+	Requires []string            // unmet requirements in words
 }
 
 // Skip says why a service does not move. Code is stable: up-to-date, hold, ask, busy, downgrade, uncomparable,
-// failed-before, no-target, rollout, unverified-channel, requires.
+// failed-before, no-target, rollout, unverified-channel, requires, together.
 type Skip struct {
 	Service string
 	Code    string
@@ -94,5 +94,5 @@ type Plan struct {
 	Made     time.Time
 	Steps    []Step
 	Skips    []Skip
-	Together bool
+	Together bool // the steps that have a Channel move as one
 }
