@@ -1,0 +1,185 @@
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/castellan/castellan/supervisor/state"
+	"github.com/castellan/castellan/trust"
+)
+
+// remakeEvery bounds how often a container that is lost again and again is made anew.
+const remakeEvery = 10 * time.Minute
+
+// Ensure makes the containers agree with the journal: what must run is started, a lost container is made anew by a
+// change, what no slot and no open change knows is removed. Services that a change is working on are left to it.
+// Containers of a service the journal has never heard of are left alone: a journal restored from a backup must not
+// cost a running service.
+func (m *Manager) Ensure(ctx context.Context) error {
+	list, err := m.cfg.Containers.List(ctx)
+	if err != nil {
+		return fmt.Errorf("cannot list the containers: %w", err)
+	}
+	status, err := m.Services()
+	if err != nil {
+		return err
+	}
+	have := map[string]bool{}
+	for _, k := range list {
+		have[k.Service] = true
+	}
+	var errs []error
+	for _, s := range status {
+		if s.Current == nil && !have[s.Service.Name] {
+			continue
+		}
+		if err := m.ensure(ctx, s.Service.Name); err != nil {
+			errs = append(errs, fmt.Errorf("cannot keep %q as it must be: %w", s.Service.Name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (m *Manager) ensure(ctx context.Context, service string) error {
+	unlock, ok := m.tryLock(service)
+	if !ok {
+		return nil // a step works on it
+	}
+	defer unlock()
+	var w row
+	var open Change
+	var busy bool
+	read := func(tx *state.Tx) (err error) {
+		if w, _, err = get[row](tx, serviceBucket, service); err != nil {
+			return err
+		}
+		open, busy, err = openChange(tx, service)
+		return err
+	}
+	list, err := m.mine(ctx, Change{Service: Service{Name: service}})
+	if err != nil {
+		return err
+	}
+	if err := m.cfg.Journal.View(read); err != nil {
+		return err
+	}
+	if busy && (open.State.touches() || open.Kind == KindRemove) {
+		return nil
+	}
+	var current Container
+	found := false
+	for _, k := range list {
+		switch {
+		case w.Current != nil && k.ID == w.Current.Container:
+			current, found = k, true
+		case busy && k.Change == open.ID:
+		default:
+			m.cfg.Log.WarnContext(ctx, "removing a container that no slot knows", "service", service, "container", k.Name, "image", k.Image)
+			if err := m.cfg.Containers.Remove(ctx, k.ID); err != nil {
+				return err
+			}
+		}
+	}
+	switch {
+	case w.Current == nil:
+		return nil
+	case !found:
+		return m.remake(ctx, service, w, busy)
+	case w.Stopped != "":
+		return m.halt(ctx, w, current)
+	}
+	if current.Image != w.Current.Image {
+		return fmt.Errorf("container %s holds image %s, permitted is %s", current.Name, current.Image, w.Current.Image)
+	}
+	if current.Name != service || current.Restart != unlessStopped {
+		if err := m.cfg.Containers.Settle(ctx, current.ID, service, unlessStopped); err != nil {
+			return err
+		}
+	}
+	if current.Running {
+		return nil
+	}
+	m.cfg.Log.InfoContext(ctx, "starting a service that must run", "service", service, "exit", current.ExitCode)
+	return m.cfg.Containers.Start(ctx, current.ID)
+}
+
+func (m *Manager) remake(ctx context.Context, service string, w row, busy bool) error {
+	m.mu.Lock()
+	now := time.Now()
+	recently := now.Sub(m.remade[service]) < remakeEvery
+	if !busy && !recently {
+		m.remade[service] = now
+	}
+	m.mu.Unlock()
+	if busy || recently || w.Stopped != "" {
+		return nil
+	}
+	m.cfg.Log.WarnContext(ctx, "the container is lost, making it anew", "service", service)
+	_, err := m.Recreate(ctx, service)
+	return err
+}
+
+func (m *Manager) halt(ctx context.Context, w row, k Container) error {
+	if k.Restart != noRestart {
+		if err := m.cfg.Containers.Settle(ctx, k.ID, k.Name, noRestart); err != nil {
+			return err
+		}
+	}
+	return m.cfg.Containers.Stop(ctx, k.ID, w.Service.stopTimeout())
+}
+
+// Stop keeps an add-on stopped, across restarts, until [Manager.Start] or its next committed change. why is shown to
+// people. Core and supervisor are never stopped.
+func (m *Manager) Stop(ctx context.Context, service, why string) error {
+	if why == "" {
+		why = "stopped by the owner"
+	}
+	return m.setStopped(ctx, service, why)
+}
+
+// Start ends what [Manager.Stop] began.
+func (m *Manager) Start(ctx context.Context, service string) error {
+	return m.setStopped(ctx, service, "")
+}
+
+func (m *Manager) setStopped(ctx context.Context, service, why string) error {
+	verb := "stop"
+	if why == "" {
+		verb = "start"
+	}
+	err := m.cfg.Journal.Update(func(tx *state.Tx) error {
+		w, ok, err := get[row](tx, serviceBucket, service)
+		if err != nil {
+			return err
+		}
+		if !ok || w.Current == nil {
+			return fmt.Errorf("%w that is installed", ErrUnknown)
+		}
+		if why != "" && (w.Service.Class == trust.ClassCore || w.Service.Class == trust.ClassSupervisor) {
+			return errors.New("the appliance needs it")
+		}
+		if o, busy, err := openChange(tx, service); err != nil || busy {
+			return errors.Join(err, &BusyError{service, o.ID})
+		}
+		w.Stopped = why
+		return put(tx, serviceBucket, service, w)
+	})
+	if err != nil {
+		return fmt.Errorf("cannot %s %q: %w", verb, service, err)
+	}
+	what := "stopped"
+	if why == "" {
+		what = "started"
+	}
+	w, err := m.row(service)
+	if err != nil {
+		return err
+	}
+	a := Action{Service: service, What: what, From: version(w.Current), To: version(w.Current), Why: why, Verdict: w.Current.Verdict, Image: w.Current.Image}
+	if _, err := m.cfg.Story.RecordAction(ctx, a); err != nil {
+		return fmt.Errorf("%w: %w", errStory, err)
+	}
+	return m.ensure(ctx, service)
+}

@@ -1,0 +1,193 @@
+package supervisor
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/castellan/castellan/supervisor/state"
+	"github.com/castellan/castellan/trust"
+	"github.com/castellan/castellan/updater"
+)
+
+// Journal keeps the machine's rows; *state.Journal is one. Update is on disk when it returns nil and has not happened
+// when it returns an error.
+type Journal interface {
+	Update(func(*state.Tx) error) error
+	View(func(*state.Tx) error) error
+}
+
+// Buckets of the journal. Rows are JSON objects with a format; a newer format is refused, never guessed at.
+const (
+	serviceBucket = "service" // service name -> row
+	changeBucket  = "change"  // change ID -> Change
+	setBucket     = "set"     // set ID -> set
+	rowFormat     = 1
+)
+
+// keptChanges is how many ended changes are kept for people; keptSeen how many first sights of a reference.
+const keptChanges, keptSeen = 100, 16
+
+// row is what the journal knows of a service.
+type row struct {
+	Format   int                  `json:"format"`
+	Service  Service              `json:"service"` // as the running container was made
+	Current  *Slot                `json:"current,omitempty"`
+	Previous *Slot                `json:"previous,omitempty"`
+	Stopped  string               `json:"stopped,omitempty"`
+	Failed   updater.FailedUpdate `json:"failed,omitzero"`
+	Seen     []seen               `json:"seen,omitempty"` // oldest first
+}
+
+// seen is when a manifest was first found for a service. The Judge tells a ledger that lags from a missing signature
+// by it, so it outlives the changes that were deferred meanwhile.
+type seen struct {
+	Manifest trust.Digest `json:"manifest"`
+	At       time.Time    `json:"at"`
+}
+
+func get[T any](tx *state.Tx, bucket, key string) (v T, ok bool, err error) {
+	b, ok := tx.Get(bucket, key)
+	if !ok {
+		return v, false, nil
+	}
+	v, err = decode[T](bucket, key, b)
+	return v, err == nil, err
+}
+
+func decode[T any](bucket, key string, b []byte) (v T, err error) {
+	var f struct {
+		Format int `json:"format"`
+	}
+	if err = json.Unmarshal(b, &f); err == nil {
+		if f.Format > rowFormat {
+			return v, fmt.Errorf("cannot read %s %q of the journal: format %d is newer than %d; install the newer Castellan again", bucket, key, f.Format, rowFormat)
+		}
+		err = json.Unmarshal(b, &v)
+	}
+	if err != nil {
+		return v, fmt.Errorf("cannot read %s %q of the journal: %w", bucket, key, err)
+	}
+	return v, nil
+}
+
+func put(tx *state.Tx, bucket, key string, v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("cannot write %s %q: %w", bucket, key, err)
+	}
+	return tx.Put(bucket, key, b)
+}
+
+func all[T any](tx *state.Tx, bucket string) (list []T, err error) {
+	err = tx.ForEach(bucket, func(k string, b []byte) error {
+		v, err := decode[T](bucket, k, b)
+		list = append(list, v)
+		return err
+	})
+	return list, err
+}
+
+// openChange finds the open change of a service.
+func openChange(tx *state.Tx, service string) (c Change, ok bool, err error) {
+	list, err := all[Change](tx, changeBucket)
+	for _, c := range list {
+		if c.Open() && c.Service.Name == service {
+			return c, true, err
+		}
+	}
+	return Change{}, false, err
+}
+
+// save stores c and, in the same transaction, what its new state means for its service: that is the commit point.
+func (m *Manager) save(c Change) error {
+	return m.cfg.Journal.Update(func(tx *state.Tx) error {
+		c.Format, c.Updated = rowFormat, m.now()
+		if err := put(tx, changeBucket, c.ID, c); err != nil {
+			return err
+		}
+		if err := applyTo(tx, c); err != nil {
+			return err
+		}
+		if c.Open() {
+			return nil
+		}
+		return prune(tx)
+	})
+}
+
+// applyTo flips the slots of a committed change and remembers what failed.
+func applyTo(tx *state.Tx, c Change) error {
+	name := c.Service.Name
+	w, _, err := get[row](tx, serviceBucket, name)
+	if err != nil {
+		return err
+	}
+	w.Format = rowFormat
+	switch c.State {
+	case StateResolved:
+		if c.Raw == nil || slices.ContainsFunc(w.Seen, func(s seen) bool { return s.Manifest == c.To.Subject.Manifest }) {
+			return nil
+		}
+		w.Seen = append(w.Seen, seen{c.To.Subject.Manifest, c.To.Resolved})
+		w.Seen = w.Seen[max(0, len(w.Seen)-keptSeen):]
+	case StateCommitted:
+		if c.Kind == KindRemove {
+			return tx.Delete(serviceBucket, name)
+		}
+		if c.Kind != KindRecreate {
+			if w.Previous = c.From; w.Previous != nil {
+				w.Previous.Container = "" // it was removed
+			}
+		}
+		w.Current, w.Service, w.Stopped, w.Failed = c.To, c.Service, "", updater.FailedUpdate{}
+		w.Current.At = c.Updated
+		if c.Kind == KindRollback && c.From != nil {
+			w.Failed = failedUpdate(c.From, c.Updated, "rolled back from it")
+		}
+	case StateRolledBack, StateRefused:
+		if c.To == nil || c.Kind != KindUpdate && c.Kind != KindInstall {
+			return nil
+		}
+		w.Failed = failedUpdate(c.To, c.Updated, c.Why)
+	default:
+		return nil
+	}
+	return put(tx, serviceBucket, name, w)
+}
+
+func failedUpdate(s *Slot, at time.Time, why string) updater.FailedUpdate {
+	d := s.Subject.Index
+	if d == "" {
+		d = s.Subject.Manifest
+	}
+	return updater.FailedUpdate{Version: s.Version, Digest: d, When: at, Why: why}
+}
+
+// prune forgets the oldest ended changes, and sets none of whose changes is open.
+func prune(tx *state.Tx) error {
+	list, err := all[Change](tx, changeBucket)
+	if err != nil {
+		return err
+	}
+	needed := map[string]bool{}
+	ended := 0
+	for _, c := range slices.Backward(list) { // IDs sort by time
+		if c.Open() {
+			needed[c.Set] = true
+		} else if ended++; ended > keptChanges {
+			if err := tx.Delete(changeBucket, c.ID); err != nil {
+				return err
+			}
+		}
+	}
+	sets, err := all[set](tx, setBucket)
+	for _, s := range sets {
+		if !needed[s.ID] {
+			err = errors.Join(err, tx.Delete(setBucket, s.ID))
+		}
+	}
+	return err
+}
