@@ -29,7 +29,7 @@ func decodeStrict(b []byte, v any) error {
 		return err
 	}
 	if err := json.Unmarshal(b, v, json.RejectUnknownMembers(true)); err != nil {
-		return shorten(err)
+		return describe(err)
 	}
 	return nil
 }
@@ -70,14 +70,26 @@ func checkShape(b []byte) error {
 	return nil
 }
 
-// shorten keeps hostile input, which decoders quote in their errors, from filling a log.
-func shorten(err error) error {
+// describe puts a decoder's error into the words of the document, not of the Go types it was read into, and keeps
+// hostile input, which decoders quote, from filling a log.
+func describe(err error) error {
 	const limit = 300
-	s := strings.ToValidUTF8(err.Error(), "?")
-	if len(s) <= limit {
-		return err
+	text := err.Error()
+	var semantic *json.SemanticError
+	if errors.As(err, &semantic) {
+		text = "unfitting JSON " + semantic.JSONKind.String()
+		if semantic.Err != nil {
+			text = semantic.Err.Error()
+		}
+		if semantic.JSONPointer != "" {
+			text += fmt.Sprintf(" at %q", string(semantic.JSONPointer))
+		}
 	}
-	return errors.New(strings.ToValidUTF8(s[:limit], "") + "…")
+	text = strings.ToValidUTF8(strings.TrimPrefix(text, "jsontext: "), "?")
+	if len(text) > limit {
+		text = strings.ToValidUTF8(text[:limit], "") + "…"
+	}
+	return errors.New(text)
 }
 
 // fieldError says which field of a document is wrong.
