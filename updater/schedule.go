@@ -1,0 +1,79 @@
+package updater
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"math/rand/v2"
+	"time"
+)
+
+// Back-off after a failed poll: doubling from the first to the schedule's own period.
+const firstRetry = 30 * time.Second
+
+// Run polls until ctx ends: soon after the start, then about once in every. on is called after each poll that knows a
+// release, new or not, so that time-bound decisions are taken again; it must not block for long. Run returns
+// ctx.Err().
+//
+// A fleet that gets its power back at once does not poll at once: each appliance has its own place in the period,
+// always the same, and every wait is a little random besides.
+func (p *Poller) Run(ctx context.Context, every time.Duration, on func(Release)) error {
+	place := phase(p.cfg.Seed)
+	wait := time.Duration(place * float64(min(every/10, time.Minute)))
+	failures, first := 0, true
+	for {
+		if err := sleep(ctx, wait); err != nil {
+			return err
+		}
+		rel, err := p.Poll(ctx)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if rel != nil {
+			on(*rel)
+		}
+		switch {
+		case err != nil:
+			p.cfg.Log.Warn("poll failed", "error", err, "failures", failures+1)
+			wait = backoff(failures, every)
+			failures++
+		case first:
+			// The second poll moves the appliance to its place in the period.
+			wait, first, failures = every/2+time.Duration(place*float64(every)), false, 0
+		default:
+			wait, failures = every*9/10+time.Duration(rand.Int64N(int64(every)/5+1)), 0
+		}
+	}
+}
+
+// phase is an appliance's place in a period, in [0, 1).
+func phase(seed string) float64 {
+	if seed == "" {
+		return rand.Float64()
+	}
+	sum := sha256.Sum256([]byte("poll\x00" + seed))
+	return float64(binary.BigEndian.Uint64(sum[:])>>11) / (1 << 53)
+}
+
+// backoff is the wait after the n-th failure in a row, counted from 0: between half and the whole of a doubling time.
+func backoff(n int, every time.Duration) time.Duration {
+	d := min(firstRetry, every)
+	for range n {
+		if d *= 2; d >= every {
+			d = every
+			break
+		}
+	}
+	return d/2 + time.Duration(rand.Int64N(int64(d)/2+1))
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}
