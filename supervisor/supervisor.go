@@ -26,6 +26,13 @@ import (
 // change that has begun to switch waits for the engine, however long that takes.
 var ErrEngineAway = errors.New("the container engine does not answer")
 
+// ErrNotPermitted says that an image, a container or its owner is not what the permit or the appliance's labels
+// allow. Trying again changes nothing.
+var ErrNotPermitted = errors.New("not permitted")
+
+// ErrNoSpace says that the engine's disk is full.
+var ErrNoSpace = errors.New("the engine's disk is full")
+
 // Image is an image the engine holds.
 type Image struct {
 	ID       trust.Digest // as the engine names it: config, manifest or index digest, by image store

@@ -3,8 +3,10 @@ package testenv
 import (
 	"archive/tar"
 	"bytes"
+	"crypto/sha256"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -37,6 +39,7 @@ type Build struct {
 	Index      bool              // an index even for one platform
 	Env        map[string]string // in the image's configuration
 	Health     *v1.HealthConfig  // HEALTHCHECK of the image
+	Pad        int               // bytes of noise in the layer that differs from image to image
 }
 
 // Image is an image that lies in a registry.
@@ -101,19 +104,22 @@ func BuildImage(t testing.TB, b Build) Image {
 
 func scratchImage(t testing.TB, b Build, p v1.Platform) v1.Image {
 	t.Helper()
-	binary := compile(t, b.Main, p)
-	layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) {
-		return io.NopCloser(bytes.NewReader(tarOf(binary))), nil
-	})
-	must(t, err)
-	img, err := mutate.AppendLayers(mutate.MediaType(empty.Image, types.OCIManifestSchema1), layer)
-	must(t, err)
-	img = mutate.ConfigMediaType(img, types.OCIConfigJSON)
 	env := []string{"APP_VERSION=" + b.Tag}
 	for k, v := range b.Env {
 		env = append(env, k+"="+v)
 	}
 	slices.Sort(env)
+	// The program is a layer all images share; what differs lies in a second one, as with real releases.
+	release := []byte(strings.Join(env, "\n"))
+	noise := make([]byte, b.Pad)
+	_, _ = rand.NewChaCha8(sha256.Sum256(release)).Read(noise) // never fails
+	layers := []v1.Layer{
+		layerOf(t, "app", 0o755, compile(t, b.Main, p)),
+		layerOf(t, "release", 0o644, append(release, noise...)),
+	}
+	img, err := mutate.AppendLayers(mutate.MediaType(empty.Image, types.OCIManifestSchema1), layers...)
+	must(t, err)
+	img = mutate.ConfigMediaType(img, types.OCIConfigJSON)
 	cfg, err := img.ConfigFile()
 	must(t, err)
 	cfg = cfg.DeepCopy()
@@ -124,17 +130,23 @@ func scratchImage(t testing.TB, b Build, p v1.Platform) v1.Image {
 	return img
 }
 
-// tarOf is a layer with the program and an empty /data and /tmp.
-func tarOf(binary []byte) []byte {
+// layerOf is a layer with one file, and an empty /data and /tmp.
+func layerOf(t testing.TB, file string, mode int64, content []byte) v1.Layer {
+	t.Helper()
 	var buf bytes.Buffer
 	w := tar.NewWriter(&buf)
 	for _, dir := range []string{"data/", "tmp/"} {
-		_ = w.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: dir, Mode: 0o777}) // a buffer takes everything
+		must(t, w.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: dir, Mode: 0o777}))
 	}
-	_ = w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: "app", Mode: 0o755, Size: int64(len(binary))})
-	_, _ = w.Write(binary)
-	_ = w.Close()
-	return buf.Bytes()
+	must(t, w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: file, Mode: mode, Size: int64(len(content))}))
+	_, err := w.Write(content)
+	must(t, err)
+	must(t, w.Close())
+	layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) {
+		return io.NopCloser(bytes.NewReader(buf.Bytes())), nil
+	})
+	must(t, err)
+	return layer
 }
 
 var (
