@@ -18,7 +18,8 @@ func RecordEntry(key string, envelope []byte) (rawKey, rawValue []byte) {
 	return append([]byte{rawPrefix}, key...), append([]byte{rawPrefix}, envelope...)
 }
 
-// recordIn reads an entry as a record of origin. When it is none, count is the counter to raise, nil err or not.
+// recordIn reads an entry as a record of origin, and gives its key. The error says which counter an entry that is none
+// belongs to.
 func recordIn(e Entry, origin string) (rec trust.Record, key string, err error) {
 	if e.Metadata {
 		return rec, "", errMetadata
@@ -35,7 +36,7 @@ func recordIn(e Entry, origin string) (rec trust.Record, key string, err error) 
 	if err != nil || key != string(e.Key[1:]) {
 		return rec, "", fmt.Errorf("%w: key %.80q holds the record %q", errMalformed, e.Key[1:], key)
 	}
-	if ledgerOf(rec) != origin {
+	if rec.Ledger() != origin {
 		return rec, "", errOtherLedger
 	}
 	return rec, key, nil
@@ -60,13 +61,6 @@ func (s *Stats) count(err error) {
 	default:
 		s.Malformed++
 	}
-}
-
-func ledgerOf(r trust.Record) string {
-	if r.Notarization != nil {
-		return r.Notarization.Ledger
-	}
-	return r.Publisher.Ledger
 }
 
 // indexer makes an index longer, one checked transaction after the other.
