@@ -19,6 +19,28 @@ build: ## bin/castellan and bin/cas
 test: ## unit, property, script and real-parts tests; installs what a bare Debian lacks
 	@bash tests/run.sh
 
+.PHONY: fuzz
+fuzz: ## run each fuzz target for FUZZTIME (default 20s)
+	@bash tests/fuzz.sh
+
+.PHONY: bench
+bench: ## every benchmark, with the figures README and the notes quote
+	@bash tests/bench.sh
+
+.PHONY: run
+run: build ## the demo: a real engine, ledger, registry, daemon; CHECK=1 runs it unattended
+	@$(GO) build -trimpath -o bin/demo ./cmd/demo
+	@bin/demo -dir .run $(if $(CHECK),-check)
+
+.PHONY: stop
+stop: ## end the demo and all it started
+	@[ ! -x bin/demo ] || bin/demo -dir .run -stop
+
+.PHONY: clean-run
+clean-run: ## end the demo and remove every trace of it
+	@$(GO) build -trimpath -o bin/demo ./cmd/demo
+	@bin/demo -dir .run -clean
+
 .PHONY: lint
 lint: ## gofmt, vet, staticcheck and the house's own rules
 	@bash tests/lint.sh

@@ -41,6 +41,9 @@ type Log interface {
 	Replay(ctx context.Context, seq uint64) (Replay, error)
 }
 
+// KeyTrust is the error_key of what trust refused or deferred.
+const KeyTrust = "trust_refused"
+
 // Error is an error with an answer of its own. Anything else becomes status 400 with the error's text.
 type Error struct {
 	Status  int    // HTTP status
