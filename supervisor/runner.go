@@ -15,14 +15,12 @@ import (
 // Restart policies. "always" is never used: it revives a stopped old generation after a reboot.
 const noRestart, unlessStopped = "no", "unless-stopped"
 
-// Times between tries of a step, and the longest a step may take. A pull has no longest: it may take all night as
-// long as bytes come.
+// Times between tries of a step, and how long a step may be silent.
 const (
 	retryFirst = time.Second
 	retryMost  = time.Minute
 	stepLimit  = 10 * time.Minute
 	dataLimit  = 2 * time.Hour // steps that copy data
-	pullStall  = 15 * time.Minute
 
 	progressPeriod = 250 * time.Millisecond
 )
@@ -31,6 +29,7 @@ const (
 type runner struct {
 	*Manager
 	log       *slog.Logger
+	alive     func()       // puts the end of the step under way off
 	permitted trust.Permit // of this process; never stored
 }
 
@@ -99,14 +98,15 @@ func (r *runner) guarded(ctx context.Context, c Change) (Change, error) {
 		limit = dataLimit
 	case StateSwitched:
 		limit += c.Service.Health.Deadline + c.Service.Health.Settle
-	case StateVerified:
-		return r.step(ctx, c) // see progress
 	}
-	inner, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
+	inner, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	late := time.AfterFunc(limit, func() { cancel(fmt.Errorf("nothing moved for %s", limit)) })
+	defer late.Stop()
+	r.alive = func() { late.Reset(limit) }
 	next, err := r.step(inner, c)
-	if err != nil && ctx.Err() == nil && errors.Is(inner.Err(), context.DeadlineExceeded) {
-		err = fmt.Errorf("gave up after %s: %w", limit, err)
+	if why := context.Cause(inner); err != nil && ctx.Err() == nil && why != nil {
+		err = fmt.Errorf("%w (%w)", why, err)
 	}
 	return next, err
 }
@@ -255,24 +255,16 @@ func (r *runner) probation(ctx context.Context, c Change) error {
 	})
 }
 
-// fetch pulls, and gives up when nothing came for a long time.
-func (r *runner) fetch(ctx context.Context, c Change, permit trust.Permit) (Image, error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	stall := time.AfterFunc(pullStall, func() { cancel(fmt.Errorf("nothing came for %s", pullStall)) })
-	defer stall.Stop()
+// progress tells of a pull. It may take all night as long as bytes come.
+func (r *runner) progress(c Change) func(done, total int64) {
 	var shown time.Time
-	img, err := r.cfg.Images.Pull(ctx, permit, func(done, total int64) {
-		stall.Reset(pullStall)
+	return func(done, total int64) {
+		r.alive()
 		if now := time.Now(); now.Sub(shown) >= progressPeriod || done == total {
 			shown = now
 			r.observe(c, Progress{Done: done, Total: total})
 		}
-	})
-	if why := context.Cause(ctx); err != nil && why != nil {
-		err = fmt.Errorf("%w (%w)", why, err)
 	}
-	return img, err
 }
 
 // action is c's line in the story when it comes to s.

@@ -181,7 +181,7 @@ func (r *runner) pull(ctx context.Context, c Change) (Change, error) {
 	}
 	img, held, err := r.cfg.Images.Image(ctx, c.To.Subject)
 	if err == nil && !held {
-		img, err = r.fetch(ctx, c, permit)
+		img, err = r.cfg.Images.Pull(ctx, permit, r.progress(c))
 	}
 	if err != nil {
 		return c, fmt.Errorf("cannot pull %s %s: %w", c.Service.Name, c.To.Version, err)
