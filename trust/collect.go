@@ -9,6 +9,9 @@ import (
 // only say SIGNER_CHANGED in place of SIGNATURE_MISSING; in an open ledger anybody can write any number of them.
 const maxStrangers = 16
 
+// newestChannels is how many channel records are copied of each publisher.
+const newestChannels = 8
+
 // Collect copies out of a replica all that the Judge may know about s, and nothing else: records of this ledger about
 // one of its digests, image records under its repository and version, records of the channel the release came from
 // (nil for none), and the documents of all publishers involved. Everything stands at or before the returned head.
@@ -34,7 +37,7 @@ func Collect(ev Evidence, s Subject, channel *ChannelClaim, root Root, also ...s
 		return Facts{}, err
 	}
 	if channel != nil {
-		if c.facts.Channel, err = c.channel(channel.Name); err != nil {
+		if err := c.channel(channel.Name, channel.Digest); err != nil {
 			return Facts{}, err
 		}
 		if channel.Floor != "" {
@@ -52,8 +55,7 @@ func CollectChannel(ev Evidence, name string, root Root, also ...string) (Facts,
 	if err := c.start(); err != nil {
 		return Facts{}, err
 	}
-	var err error
-	if c.facts.Channel, err = c.channel(name); err != nil {
+	if err := c.channel(name, ""); err != nil {
 		return Facts{}, err
 	}
 	return c.finish()
@@ -72,7 +74,7 @@ func (c *collector) start() error {
 		return fmt.Errorf("cannot read the ledger's head: %w", err)
 	}
 	c.facts = Facts{Head: head, Publishers: map[string][]PlacedPublisher{}}
-	return nil
+	return c.publishers(c.known)
 }
 
 func (c *collector) images(repository, version string) ([]PlacedNotarization, error) {
@@ -92,12 +94,46 @@ func (c *collector) images(repository, version string) ([]PlacedNotarization, er
 	}), nil
 }
 
-func (c *collector) channel(name string) ([]PlacedNotarization, error) {
+// channel keeps the records about the claimed file and about the newest few of each known publisher, one of which is
+// current unless the operator appended more forged ones. A channel has a record for each release there ever was; the
+// others decide nothing, and each verdict is stored with its facts.
+func (c *collector) channel(name string, claimed Digest) error {
 	found, err := c.ev.ByName(KindChannel, name, "")
 	if err != nil {
-		return nil, fmt.Errorf("cannot look up channel %s: %w", name, err)
+		return fmt.Errorf("cannot look up channel %s: %w", name, err)
 	}
-	return c.keep(found, func(n *Notarization) bool { return n.Kind == KindChannel && n.Name == name }), nil
+	digests := []Digest{claimed}
+	for _, id := range c.known {
+		for _, n := range newest(found, id, newestChannels) {
+			digests = append(digests, n.Notarization.Subjects[0].Digest)
+		}
+	}
+	c.facts.Channel = c.keep(found, func(n *Notarization) bool {
+		return n.Kind == KindChannel && n.Name == name && slices.ContainsFunc(digests, n.about)
+	})
+	return nil
+}
+
+// newest picks the TRUSTED records of one publisher with the highest uids, at most most of them.
+func newest(list []PlacedNotarization, publisher string, most int) []*PlacedNotarization {
+	var out []*PlacedNotarization
+	for i := range list {
+		n := &list[i]
+		if p := &n.Notarization; p.Publisher != publisher || p.Status != Trusted || len(p.Subjects) == 0 {
+			continue
+		}
+		at, _ := slices.BinarySearchFunc(out, n, func(a, b *PlacedNotarization) int {
+			if newer(a, b) {
+				return -1
+			}
+			return 1
+		})
+		if at < most {
+			out = slices.Insert(out, at, n)
+			out = out[:min(len(out), most)]
+		}
+	}
+	return out
 }
 
 // keep copies what matches, in the order of the ledger and without repeats.
@@ -121,25 +157,35 @@ func (c *collector) keep(list []PlacedNotarization, match func(*Notarization) bo
 	})
 }
 
-// finish adds the documents of everybody who speaks in the facts and of everybody who could.
+// finish adds the documents of all others who speak in the facts.
 func (c *collector) finish() (Facts, error) {
-	ids := slices.Clone(c.known)
+	var ids []string
 	for _, list := range [][]PlacedNotarization{c.facts.Records, c.facts.Named, c.facts.Channel, c.facts.Oldest} {
 		for i := range list {
 			ids = append(ids, list[i].Notarization.Publisher)
 		}
 	}
+	if err := c.publishers(ids); err != nil {
+		return Facts{}, err
+	}
+	return c.facts, nil
+}
+
+func (c *collector) publishers(ids []string) error {
 	for _, id := range distinct(ids) {
+		if _, ok := c.facts.Publishers[id]; ok {
+			continue
+		}
 		chain, err := c.ev.PublisherChain(id)
 		if err != nil {
-			return Facts{}, fmt.Errorf("cannot look up publisher %s: %w", id, err)
+			return fmt.Errorf("cannot look up publisher %s: %w", id, err)
 		}
 		chain = slices.DeleteFunc(slices.Clone(chain), func(p PlacedPublisher) bool { return p.Pos.Tx > c.facts.Head.Count })
 		if len(chain) > 0 {
 			c.facts.Publishers[id] = chain
 		}
 	}
-	return c.facts, nil
+	return nil
 }
 
 func preloaded(root Root, repository string) []string {

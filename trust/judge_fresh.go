@@ -97,20 +97,39 @@ func (j *judgement) lagging() bool {
 func channelPublishers(root Root, p Policy) []string { return distinct(root.Core, []string{p.House}) }
 
 // currentChannel finds the record that says what a channel is now: of those that count, TRUSTED and not withdrawn,
-// the one with the highest uid.
-func currentChannel(w *words, publishers []string, name string) (best PlacedNotarization, ok bool) {
-	for _, id := range publishers {
-		w.by(w.facts.Channel, id, func(n *PlacedNotarization, s standing) {
+// the one with the highest uid. It goes downwards from the highest, so that one signature is checked as a rule and not
+// one for each release there ever was.
+func currentChannel(w *words, publishers []string, name string) (PlacedNotarization, bool) {
+	var tried *PlacedNotarization
+	for {
+		var best *PlacedNotarization
+		for i := range w.facts.Channel {
+			n := &w.facts.Channel[i]
 			p := &n.Notarization
-			if s == revokedBy || p.Kind != KindChannel || p.Name != name || p.Status != Trusted || len(p.Subjects) != 1 {
-				return
+			if p.Kind != KindChannel || p.Name != name || p.Status != Trusted || len(p.Subjects) != 1 || !slices.Contains(publishers, p.Publisher) {
+				continue
 			}
-			if (!ok || p.UID > best.Notarization.UID) && w.channelWord(id, name, p.Subjects[0].Digest).Status == Trusted {
-				best, ok = *n, true
+			if (tried == nil || newer(tried, n)) && (best == nil || newer(n, best)) {
+				best = n
 			}
-		})
+		}
+		if best == nil {
+			return PlacedNotarization{}, false
+		}
+		s := w.standing(best)
+		if (s == counts || s == countsByRoot) && w.channelWord(best.Notarization.Publisher, name, best.Notarization.Subjects[0].Digest).Status == Trusted {
+			return *best, true
+		}
+		tried = best
 	}
-	return best, ok
+}
+
+// newer orders records by uid; of two with the same, the earlier in the ledger is the newer one.
+func newer(a, b *PlacedNotarization) bool {
+	if a.Notarization.UID != b.Notarization.UID {
+		return a.Notarization.UID > b.Notarization.UID
+	}
+	return a.Pos.Before(b.Pos)
 }
 
 // channelWord is [words.word] among the records about a channel.
