@@ -121,17 +121,19 @@ func (e Envelope) check() error {
 	return nil
 }
 
+var stdBase64, urlBase64 = base64.StdEncoding.Strict(), base64.URLEncoding.Strict()
+
 // decodeBase64 accepts the two alphabets DSSE allows. The decoder of encoding/base64 skips line breaks, which would
 // give one envelope many spellings.
 func decodeBase64(s string) ([]byte, error) {
-	if strings.ContainsAny(s, "\r\n") {
+	if strings.IndexByte(s, '\n') >= 0 || strings.IndexByte(s, '\r') >= 0 {
 		return nil, errors.New("line break in base64")
 	}
-	enc := base64.StdEncoding
-	if strings.ContainsAny(s, "-_") {
-		enc = base64.URLEncoding
+	enc := stdBase64
+	if strings.IndexByte(s, '-') >= 0 || strings.IndexByte(s, '_') >= 0 {
+		enc = urlBase64
 	}
-	b, err := enc.Strict().DecodeString(s)
+	b, err := enc.DecodeString(s)
 	if err != nil {
 		return nil, fmt.Errorf("not base64: %w", err)
 	}

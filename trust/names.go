@@ -105,14 +105,23 @@ func checkOrigin(field, s string) error {
 
 // checkPlatform accepts the OCI form "linux/arm64/v8" with all its parts lower case.
 func checkPlatform(field, s string) error {
-	parts := strings.Split(s, "/")
-	if len(parts) < 2 || len(parts) > 3 || len(s) > 64 {
-		return fieldError(field, "%.80q is not a platform, as \"linux/arm64\"", s)
-	}
-	for _, part := range parts {
-		if part == "" || strings.Trim(part, "abcdefghijklmnopqrstuvwxyz0123456789._-") != "" {
-			return fieldError(field, "%.80q is not a platform, as \"linux/arm64\"", s)
+	parts, empty := 1, true
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case c == '/' && !empty:
+			parts, empty = parts+1, true
+		case c >= 'a' && c <= 'z', c >= '0' && c <= '9', c == '.', c == '_', c == '-':
+			empty = false
+		default:
+			return badPlatform(field, s)
 		}
 	}
+	if empty || parts < 2 || parts > 3 || len(s) > 64 {
+		return badPlatform(field, s)
+	}
 	return nil
+}
+
+func badPlatform(field, s string) error {
+	return fieldError(field, "%.80q is not a platform, as \"linux/arm64\"", s)
 }

@@ -268,7 +268,7 @@ func formatKeys(keys []PublisherKey) []wireKey {
 }
 
 func parseKey(field, s string) (ed25519.PublicKey, error) {
-	b, err := base64.StdEncoding.Strict().DecodeString(s)
+	b, err := stdBase64.DecodeString(s)
 	if err != nil || len(b) != ed25519.PublicKeySize || formatKey(b) != s {
 		return nil, fieldError(field, "%.80q is not an ed25519 public key in base64", s)
 	}

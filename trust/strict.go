@@ -1,6 +1,7 @@
 package trust
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math"
@@ -42,21 +43,11 @@ func encodeDeterministic(v any) ([]byte, error) {
 // checkShape refuses null and deep nesting before the decoder sees b. Whether b is JSON at all is the decoder's
 // question: on anything else the answer here does not matter.
 func checkShape(b []byte) error {
-	depth, inString := 0, false
+	depth := 0
 	for i := 0; i < len(b); i++ {
-		c := b[i]
-		if inString {
-			switch c {
-			case '\\':
-				i++
-			case '"':
-				inString = false
-			}
-			continue
-		}
-		switch c {
+		switch b[i] {
 		case '"':
-			inString = true
+			i = endOfString(b, i)
 		case '{', '[':
 			if depth++; depth > maxDepth {
 				return fmt.Errorf("nested deeper than %d at byte %d", maxDepth, i)
@@ -68,6 +59,25 @@ func checkShape(b []byte) error {
 		}
 	}
 	return nil
+}
+
+// endOfString is the place of the quote that ends the string which begins at b[start], len(b) when none does. Most
+// of a record is one long base64 string, so it jumps from quote to quote.
+func endOfString(b []byte, start int) int {
+	for i := start + 1; ; i++ {
+		n := bytes.IndexByte(b[i:], '"')
+		if n < 0 {
+			return len(b)
+		}
+		i += n
+		escapes := i
+		for b[escapes-1] == '\\' {
+			escapes--
+		}
+		if (i-escapes)%2 == 0 {
+			return i
+		}
+	}
 }
 
 // describe puts a decoder's error into the words of the document, not of the Go types it was read into, and keeps
