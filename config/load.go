@@ -88,11 +88,16 @@ func Parse(name string, data []byte) (*Config, error) {
 	return c, err
 }
 
-func parse(name string, data []byte) (*source, *Config, error) {
+func parse(name string, data []byte) (_ *source, _ *Config, err error) {
 	src := &source{name: name, lines: strings.Split(string(data), "\n")}
 	if err := src.limits(data); err != nil {
 		return nil, nil, err
 	}
+	defer func() { // the YAML library must not take the daemon down over a file its owner is just editing
+		if r := recover(); r != nil {
+			err = src.at(0, 0, "the YAML in it cannot be read (%v); write it more plainly", r)
+		}
+	}()
 	file, err := parser.ParseBytes(data, 0)
 	if err != nil {
 		return nil, nil, src.yamlError(err)

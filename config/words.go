@@ -62,7 +62,7 @@ func kindWord(t reflect.Type) string {
 
 // suggest names the known key that is nearest to a mistyped one.
 func suggest(key string) string {
-	best, least := "", 3
+	best, least := "", min(3, len(key)/3+1) // short words are near to everything
 	for _, known := range knownKeys(reflect.TypeFor[Config](), nil) {
 		if d := distance(key, known, least); d < least {
 			best, least = known, d

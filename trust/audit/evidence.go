@@ -3,7 +3,6 @@ package audit
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -100,7 +99,7 @@ func (l *Log) RecordVerdict(ctx context.Context, v trust.Verdict, in trust.Input
 	if !in.Now.Equal(v.Now) || !sameHead(in.Facts.Head, v.Head) {
 		p.Input = &moved{in.Now, in.Facts.Head}
 	}
-	data, err := json.Marshal(strip(in))
+	data, err := trust.EncodeInput(strip(in))
 	if err != nil {
 		return 0, fmt.Errorf("cannot log verdict: %w", err)
 	}

@@ -350,7 +350,7 @@ func (v *verifier) beginning() {
 			return
 		}
 	}
-	v.breaks(at)
+	v.r.Breaks = slices.Insert(v.r.Breaks, 0, at)
 }
 
 // known checks a head against the lines.
