@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // GateConfig is what a [Gate] stands on. All fields are needed.
@@ -83,7 +84,9 @@ func (g *Gate) Healthy(_ context.Context, v Verdict) error {
 	if v.Outcome != Allow {
 		return nil
 	}
-	return g.cfg.Memory.raise(v.Subject.Component, v.Head.Origin, v.Floor)
+	root, _ := g.cfg.Roots()
+	byRoot := v.Subject.Class == ClassCore || v.Subject.Class == ClassSupervisor
+	return g.cfg.Memory.raise(v.Subject.Component, v.Head.Origin, v.Floor, byRoot && slices.Contains(origins(root), v.Head.Origin))
 }
 
 // Rejudge judges an installed image again, offline; r.Action is taken as [Rejudge]. changed tells whether the outcome

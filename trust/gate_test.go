@@ -143,6 +143,7 @@ func TestHouseKeyAndCorePinNothing(t *testing.T) {
 	v, err := h.admit(h.request(i, Install, "c1"))
 	h.must(err)
 	want(t, v, Allow, "")
+	h.must(h.Healthy(context.Background(), v)) // the owner's word has no age
 	c := coreImage("1")
 	h.core.say(c, Trusted)
 	_, err = h.admit(h.request(c, OwnerUpdate, "c2"))

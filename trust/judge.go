@@ -236,7 +236,7 @@ func (j *judgement) supported() bool {
 // words of the publisher and positions are not.
 func (j *judgement) aged() bool {
 	pin, origin := j.in.Pin, j.in.Facts.Head.Origin
-	if j.candidate == nil || pin == nil || pin.Floor == (Position{}) || pin.Ledger != "" && pin.Ledger != origin {
+	if j.candidate == nil || j.byOwner() || pin == nil || pin.Floor == (Position{}) || pin.Ledger != "" && pin.Ledger != origin {
 		return false
 	}
 	first := j.v.Floor

@@ -176,7 +176,7 @@ func (m *Memory) Forget(component string, log func(Pin) error) error {
 func (m *Memory) pin(component, publisher, ledger string) error {
 	return m.change(func(s *memoryState) (bool, error) {
 		p := s.Pins[component]
-		if publisher == "" || p.Publisher != "" {
+		if publisher == "" || p.Publisher != "" || p.Ledger != "" && p.Ledger != ledger {
 			return false, nil
 		}
 		p.Component, p.Publisher, p.Ledger = component, publisher, ledger
@@ -185,12 +185,13 @@ func (m *Memory) pin(component, publisher, ledger string) error {
 	})
 }
 
-// raise lifts a component's floor; a lower one changes nothing. Positions of another ledger can't be compared: then
-// the floor starts anew there, which the Judge only lets happen when the root moved to that ledger.
-func (m *Memory) raise(component, ledger string, floor Position) error {
+// raise lifts a component's floor; a lower one changes nothing. Positions of another ledger can't be compared: when
+// the root has moved the component there, the floor starts anew, else it stays as it is.
+func (m *Memory) raise(component, ledger string, floor Position, moved bool) error {
 	return m.change(func(s *memoryState) (bool, error) {
 		p := s.Pins[component]
-		if floor == (Position{}) || p.Ledger == ledger && !p.Floor.Before(floor) {
+		elsewhere := p.Ledger != "" && p.Ledger != ledger
+		if floor == (Position{}) || elsewhere && !moved || !elsewhere && !p.Floor.Before(floor) {
 			return false, nil
 		}
 		p.Component, p.Ledger, p.Floor = component, ledger, floor

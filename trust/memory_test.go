@@ -65,7 +65,7 @@ func TestMemorySurvivesARestart(t *testing.T) {
 	m := newMemory(t)
 	d := DigestOf([]byte("x"))
 	mark := Mark{Digest: d, Publisher: "p-x", Ledger: worldOrigin, UID: 1 << 62, Pos: Position{3, 1}, Severity: SeverityStop, ByRoot: true}
-	for _, err := range []error{m.pin("a", "p-x", worldOrigin), m.raise("a", worldOrigin, Position{7, 2}), m.mark(mark), m.mark(mark), m.Deny(d), m.Deny(d), m.note(Verdict{Outcome: Allow})} {
+	for _, err := range []error{m.pin("a", "p-x", worldOrigin), m.raise("a", worldOrigin, Position{7, 2}, false), m.mark(mark), m.mark(mark), m.Deny(d), m.Deny(d), m.note(Verdict{Outcome: Allow})} {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -87,12 +87,12 @@ func TestMemorySurvivesARestart(t *testing.T) {
 
 func TestFailedWriteLeavesTheOldStateInForce(t *testing.T) {
 	m := newMemory(t)
-	if err := m.raise("a", worldOrigin, Position{Tx: 5}); err != nil {
+	if err := m.raise("a", worldOrigin, Position{Tx: 5}, false); err != nil {
 		t.Fatal(err)
 	}
 	good := m.path
 	m.path = filepath.Join(filepath.Dir(good), "gone", "trust.json")
-	if err := m.raise("a", worldOrigin, Position{Tx: 9}); err == nil {
+	if err := m.raise("a", worldOrigin, Position{Tx: 9}, false); err == nil {
 		t.Fatal("want an error")
 	}
 	if p := m.Pin("a"); p.Floor != (Position{Tx: 5}) {
@@ -108,10 +108,10 @@ func TestRestoredBackupLowersNothing(t *testing.T) {
 	now, old := newMemory(t), newMemory(t)
 	mark := func(s string) Mark { return Mark{Digest: DigestOf([]byte(s)), Publisher: "p-x"} }
 	if err := errors.Join(
-		now.pin("a", "p-now", "l"), now.raise("a", "l", Position{Tx: 9}), now.raise("b", "l", Position{Tx: 1}), now.raise("d", "l", Position{Tx: 3}),
+		now.pin("a", "p-now", "l"), now.raise("a", "l", Position{Tx: 9}, false), now.raise("b", "l", Position{Tx: 1}, false), now.raise("d", "l", Position{Tx: 3}, false),
 		now.mark(mark("seen now")), now.Deny(DigestOf([]byte("now"))),
-		old.pin("a", "p-old", "l"), old.raise("a", "l", Position{Tx: 5}), old.raise("b", "l", Position{Tx: 4}), old.pin("c", "p-old", "l"),
-		old.raise("d", "another", Position{Tx: 8}), old.mark(mark("seen then")), old.Deny(DigestOf([]byte("then"))),
+		old.pin("a", "p-old", "l"), old.raise("a", "l", Position{Tx: 5}, false), old.raise("b", "l", Position{Tx: 4}, false), old.pin("c", "p-old", "l"),
+		old.raise("d", "another", Position{Tx: 8}, false), old.mark(mark("seen then")), old.Deny(DigestOf([]byte("then"))),
 	); err != nil {
 		t.Fatal(err)
 	}
@@ -169,6 +169,29 @@ func TestOldOverridesAreDropped(t *testing.T) {
 	}
 	if _, err := m.AddOverride(Override{Component: "a", Digest: DigestOf(nil), Reasons: []Reason{SignatureMissing}, Why: "w", By: "b"}, "", at, nolog); err == nil {
 		t.Error("the list grows without end")
+	}
+}
+
+func TestFloorMovesToAnotherLedgerOnlyWithTheRoot(t *testing.T) {
+	m := newMemory(t)
+	for _, step := range []struct {
+		ledger string
+		tx     uint64
+		moved  bool
+		want   Pin
+	}{
+		{"old", 900, false, Pin{"core", "", Position{Tx: 900}, "old"}},
+		{"new", 950, false, Pin{"core", "", Position{Tx: 900}, "old"}},
+		{"new", 3, true, Pin{"core", "", Position{Tx: 3}, "new"}},
+		{"new", 2, true, Pin{"core", "", Position{Tx: 3}, "new"}},
+		{"new", 0, true, Pin{"core", "", Position{Tx: 3}, "new"}},
+	} {
+		if err := m.raise("core", step.ledger, Position{Tx: step.tx}, step.moved); err != nil {
+			t.Fatal(err)
+		}
+		if p := m.Pin("core"); *p != step.want {
+			t.Errorf("after %+v: %+v", step, *p)
+		}
 	}
 }
 

@@ -171,7 +171,7 @@ func (w *words) withdrawal(accepted []string, ds []Digest) (Word, Mark, bool) {
 }
 
 // withdrawals is the strongest UNTRUSTED of one publisher about d that counts and is not lifted. A remembered one
-// counts unless its record is at hand to speak for itself.
+// counts, whatever ledger it was seen in, unless its record is at hand to speak for itself.
 func (w *words) withdrawals(publisher string, d Digest, lift uint64) (Word, Mark, bool) {
 	security := slices.Contains(w.root.Security, publisher)
 	var worst Word
@@ -204,7 +204,8 @@ func (w *words) withdrawals(publisher string, d Digest, lift uint64) (Word, Mark
 			Severity: n.Notarization.Severity, ByRoot: s == countsByRoot}, n.Notarization.Reason)
 	}
 	for _, m := range w.marks {
-		if m.Digest == d && m.Publisher == publisher && m.Ledger == w.facts.Head.Origin && m.UID >= lift && !present[m.UID] {
+		here := m.Ledger == w.facts.Head.Origin && present[m.UID]
+		if m.Digest == d && m.Publisher == publisher && m.UID >= lift && !here {
 			take(m, "")
 		}
 	}
