@@ -131,6 +131,8 @@ func TestNotarizationRefuses(t *testing.T) {
 		"17 sboms":              {func(n *Notarization) { n.SBOM = make([]SBOMRef, 17) }, "sbom"},
 		"metadata off the list": {func(n *Notarization) { n.Metadata["CI_JOB_TOKEN"] = "x" }, "CI_JOB_TOKEN"},
 		"metadata case variant": {func(n *Notarization) { n.Metadata["CI.URL"] = "x" }, "CI.URL"},
+		"sbom of negative size": {func(n *Notarization) { n.SBOM[0].Size = -1 }, "sbom"},
+		"past a record's size":  {func(n *Notarization) { n.Kind, n.Subjects = KindPackage, longPackages() }, "split the record"},
 		"metadata empty":        {func(n *Notarization) { n.Metadata["ci.job"] = "" }, "metadata"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -142,8 +144,27 @@ func TestNotarizationRefuses(t *testing.T) {
 	}
 }
 
+func longPackages() []RecordSubject {
+	list := packages(MaxSubjects)
+	for i := range list {
+		list[i].Name += "?" + strings.Repeat("x", 400)
+	}
+	return list
+}
+
 func sha1Package() []RecordSubject {
 	return []RecordSubject{{Name: "pkg:npm/x@1", Digest: Digest("sha1:" + strings.Repeat("ab", 20))}}
+}
+
+func TestEveryListedMetadataKeyIsAllowed(t *testing.T) {
+	n := sampleNotarization()
+	n.Metadata = map[string]string{}
+	for _, k := range MetadataKeys() {
+		n.Metadata[k] = "x"
+	}
+	if err := n.Check(); err != nil || len(n.Metadata) == 0 {
+		t.Errorf("%d keys: %v", len(n.Metadata), err)
+	}
 }
 
 func TestMetadataNeverCarriesASecret(t *testing.T) {

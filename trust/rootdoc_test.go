@@ -134,6 +134,14 @@ func TestRootBytesRefused(t *testing.T) {
 		"subject of another key": {`"sha256":"` + sampleID(1), `"sha256":"` + sampleID(9), "subject"},
 		"freshness past time":    {`"warn":172800`, `"warn":9223372036854775807`, "warn"},
 		"expiry in local time":   {`"expires":"2027-08-01T00:00:00Z"`, `"expires":"2027-08-01T00:00:00+02:00"`, "expires"},
+		"anchor below nothing":   {`"count":512`, `"count":-512`, "minimum"},
+		"resume past numbers":    {`"count":600`, `"count":9007199254740992`, "resume"},
+		"transfer to half a key": {`"root":"ypOs`, `"root":"yp`, "transfers"},
+		"transfer of version 1":  {`"version":3`, `"version":1`, "transfers"},
+		"key of another kid":     {`"kid":"` + sampleID(2), `"kid":"` + sampleID(3), "kid"},
+		"half a key":             {`"pub":"`, `"pub":"A`, "key 0"},
+		"floor in words":         {`"clockFloor":"2026-08-01T00:00:00Z"`, `"clockFloor":"never"`, "clockFloor"},
+		"version as a word":      {`"version":1`, `"version":"1"`, "version"},
 		"predicate of another":   {RootPredicate, PublisherPredicate, "predicateType"},
 	} {
 		t.Run(name, func(t *testing.T) {
