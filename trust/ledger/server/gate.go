@@ -312,12 +312,19 @@ func checkNotarization(at string, n trust.Notarization, e trust.Envelope, pos tr
 	}
 	if _, err := trust.VerifyNotarization(chain, trust.PlacedNotarization{Pos: pos, Envelope: e, Notarization: n}); err != nil {
 		next := "sign with a working key of the newest publisher document"
-		if errors.Is(err, trust.ErrSignerRevoked) {
+		if errors.Is(err, trust.ErrSignerRevoked) || signedByRevoked(e, doc) {
 			next = "the key was revoked: sign with another working key"
 		}
 		return refuse(http.StatusUnprocessableEntity, at+".signatures", next, "cannot accept %s: %w", at, err)
 	}
 	return nil
+}
+
+// signedByRevoked tells whether e names a key that doc revokes: a better hint than that the key is not known any more.
+func signedByRevoked(e trust.Envelope, doc trust.Publisher) bool {
+	return slices.ContainsFunc(e.Signatures, func(s trust.Signature) bool {
+		return slices.ContainsFunc(doc.Revoked, func(r trust.Revocation) bool { return r.KeyID == s.KeyID })
+	})
 }
 
 // allowed tells whether the operator or the root document lets a publisher write.
