@@ -75,8 +75,10 @@ func (c Checkpoint) String() string {
 // SignCheckpoint is the signed note for c. It refuses what [ParseCheckpoint] would not read back.
 func SignCheckpoint(signer note.Signer, c Checkpoint) ([]byte, error) {
 	text := c.String()
-	if _, err := ParseCheckpoint(text); err != nil {
+	if again, err := ParseCheckpoint(text); err != nil {
 		return nil, err
+	} else if again.String() != text {
+		return nil, fmt.Errorf("cannot sign checkpoint: %q is no origin", c.Origin)
 	}
 	msg, err := note.Sign(&note.Note{Text: text}, signer)
 	if err != nil {

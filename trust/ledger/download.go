@@ -248,8 +248,11 @@ func (d *download) from(ctx context.Context, m *mirror) error {
 		}
 	}
 	before := d.size
-	err = d.takeToFile(&budget{r: a, job: d.job})
+	err = d.takeToFile(&budget{r: a.body, job: d.job})
 	d.received += d.size - before
+	if errors.Is(err, io.ErrUnexpectedEOF) && a.body.over {
+		err = fmt.Errorf("%w: it ends after transaction %d", errBytes, d.first()+uint64(max(0, len(d.hashes)-1)))
+	}
 	if err != nil {
 		return fmt.Errorf("cannot get %s%s: %w", m.url, d.path, err)
 	}

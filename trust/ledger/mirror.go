@@ -69,7 +69,7 @@ func carefulClient(client *http.Client, patience time.Duration) *http.Client {
 
 // answer is a response whose body is watched: reading it fails when the mirror stalls or sends too much.
 type answer struct {
-	io.Reader
+	body   *watchedBody
 	status int
 	from   int64 // first byte of the body within the file
 	etag   string
@@ -122,7 +122,7 @@ func (m *mirror) get(ctx context.Context, q request) (*answer, error) {
 			_ = resp.Body.Close() // what matters was read; the rest is dropped
 		},
 	}
-	a.Reader = &watchedBody{ctx: ctx, r: resp.Body, left: q.max, max: q.max, got: &got}
+	a.body = &watchedBody{ctx: ctx, r: resp.Body, left: q.max, max: q.max, got: &got}
 	err = nil
 	switch {
 	case a.status == http.StatusOK, a.status == http.StatusNotModified && q.etag != "":
@@ -133,6 +133,8 @@ func (m *mirror) get(ctx context.Context, q request) (*answer, error) {
 		a.from = q.from
 	case a.status == http.StatusNotFound, a.status == http.StatusGone:
 		err = errMissing
+	case a.status == http.StatusRequestedRangeNotSatisfiable && q.from > 0:
+		err = fmt.Errorf("%w: its file has no byte %d", errBytes, q.from)
 	default:
 		err = fmt.Errorf("status %d", a.status)
 	}
@@ -153,7 +155,7 @@ func (m *mirror) fetch(ctx context.Context, path string, max int64) ([]byte, err
 		return nil, err
 	}
 	defer a.close()
-	b, err := io.ReadAll(a)
+	b, err := io.ReadAll(a.body)
 	if err != nil {
 		return nil, fmt.Errorf("cannot get %s%s: %w", m.url, path, err)
 	}
@@ -171,7 +173,7 @@ func (m *mirror) checkpoint(ctx context.Context) (msg []byte, etag string, err e
 	if a.status == http.StatusNotModified {
 		return m.note, m.etag, nil
 	}
-	msg, err = io.ReadAll(a)
+	msg, err = io.ReadAll(a.body)
 	if err != nil {
 		return nil, "", fmt.Errorf("cannot get %s/checkpoint: %w", m.url, err)
 	}
@@ -214,6 +216,7 @@ type watchedBody struct {
 	left int64
 	max  int64
 	got  *atomic.Int64
+	over bool // the body ended where the mirror said it would
 }
 
 // Read counts, stops beyond the limit, and names the watchdog when it was the one who ended it.
@@ -223,7 +226,9 @@ func (b *watchedBody) Read(p []byte) (int, error) {
 	if b.left -= int64(n); b.left < 0 {
 		return 0, tooMuch(b.max)
 	}
-	if err != nil && err != io.EOF {
+	if err == io.EOF {
+		b.over = true
+	} else if err != nil {
 		if cause := context.Cause(b.ctx); cause != nil {
 			err = cause
 		}

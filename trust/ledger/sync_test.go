@@ -241,10 +241,14 @@ func TestLostHeadIsStateMissingAndNeverAFreshStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	for what, spoil := range map[string]func() error{
-		"torn":     func() error { return os.WriteFile(name, whole[:len(whole)/2], 0o600) },
-		"empty":    func() error { return os.WriteFile(name, nil, 0o600) },
-		"bit flip": func() error { b := append([]byte(nil), whole...); b[len(b)-10] ^= 1; return os.WriteFile(name, b, 0o600) },
-		"gone":     func() error { return os.Remove(name) },
+		"torn":  func() error { return os.WriteFile(name, whole[:len(whole)/2], 0o600) },
+		"empty": func() error { return os.WriteFile(name, nil, 0o600) },
+		"bit flip": func() error {
+			b := append([]byte(nil), whole...)
+			b[len(b)-10] ^= 1
+			return os.WriteFile(name, b, 0o600)
+		},
+		"gone": func() error { return os.Remove(name) },
 	} {
 		if err := spoil(); err != nil {
 			t.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -20,8 +21,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const origin = "ledger.example/castellan"
 
-// patience is what replicas in tests grant a mirror.
-const patience = 300 * time.Millisecond
+// patience is what replicas in tests grant a mirror: enough for a good one on a busy machine.
+const patience = 2 * time.Second
 
 // world is a ledger with one publisher, and an appliance that follows it.
 type world struct {
@@ -80,11 +81,10 @@ func (w *world) open() *ledger.Replica {
 	return r
 }
 
-var closed = map[*ledger.Replica]bool{}
+var closed sync.Map // of *ledger.Replica; tests run in parallel
 
 func closeOnce(r *ledger.Replica) {
-	if !closed[r] {
-		closed[r] = true
+	if _, again := closed.LoadOrStore(r, true); !again {
 		_ = r.Close()
 	}
 }
