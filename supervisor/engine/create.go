@@ -183,8 +183,9 @@ func translate(c spec.Container) (*container.Config, *container.HostConfig, erro
 	}
 	host.Memory = c.Memory
 	for _, p := range c.Ports {
-		port, err := nat.NewPort(or(p.Protocol, "tcp"), strconv.Itoa(int(p.Container)))
-		if err != nil || p.Container == 0 || p.Host == 0 {
+		protocol := or(p.Protocol, "tcp")
+		port, err := nat.NewPort(protocol, strconv.Itoa(int(p.Container)))
+		if err != nil || p.Container == 0 || p.Host == 0 || protocol != "tcp" && protocol != "udp" {
 			return nil, nil, fmt.Errorf("port %d:%d/%s: want two ports of 1 to 65535 and tcp or udp", p.Host, p.Container, p.Protocol)
 		}
 		cfg.ExposedPorts[port] = struct{}{}

@@ -165,8 +165,8 @@ func (e *Engine) call(ctx context.Context, ceiling time.Duration, what string, d
 	if err == nil {
 		return nil
 	}
-	if ctx.Err() == nil && bounded.Err() != nil {
-		err = fmt.Errorf("%w: %s gave no answer within %s", supervisor.ErrEngineAway, e.cfg.Host, ceiling)
+	if ctx.Err() == nil && (bounded.Err() != nil || errors.Is(err, context.DeadlineExceeded)) { // ours or connect's
+		err = fmt.Errorf("%w: %s gave no answer in time", supervisor.ErrEngineAway, e.cfg.Host)
 	} else {
 		err = e.classify(ctx, err)
 	}
