@@ -129,14 +129,13 @@ type world struct {
 	tap      *tap
 	services []Service
 	m        *Manager
-	events   []string
 }
 
 func service(name string) Service {
 	return Service{
 		Name: name, Class: trust.ClassAddon, Data: []string{"/data/" + name},
 		Container: spec.Container{StopTimeout: 5 * time.Second},
-		Health:    spec.Health{Checks: []spec.Check{{Name: "frontend", Exec: &spec.ExecCheck{Command: []string{"well"}}, Successes: 2}}, Deadline: 10 * time.Second},
+		Health:    spec.Health{Checks: []spec.Check{{Name: "frontend", Exec: &spec.ExecCheck{Command: []string{"well"}}, Successes: 2}}, Deadline: 8 * time.Second},
 	}
 }
 
@@ -214,30 +213,19 @@ func (w *world) run() {
 	w.tap.cut = cancel
 	done := make(chan error, 1)
 	go func() { done <- w.m.Run(ctx) }()
-	limit := time.After(24 * time.Hour) // of the bubble's time
-	for {
-		open := false
-		for _, c := range must(state1(w.journal)) {
-			open = open || !c.Resting()
+	patience, enough := context.WithTimeout(ctx, 24*time.Hour) // of the bubble's time
+	defer enough()
+	for _, c := range must(changesOf(w.journal)) {
+		if _, err := w.m.Wait(patience, c.ID); err != nil && ctx.Err() == nil {
+			w.t.Errorf("it does not come to rest: %v: %+v", err, must(changesOf(w.journal)))
 		}
-		if !open {
-			break
-		}
-		select {
-		case <-time.After(time.Second):
-			continue
-		case <-ctx.Done():
-		case <-limit:
-			w.t.Errorf("it does not come to rest: %+v", must(state1(w.journal)))
-		}
-		break
 	}
 	cancel()
 	must(0, <-done)
 }
 
-// state1 reads the changes beside the tap.
-func state1(j *state.Journal) (list []Change, err error) {
+// changesOf reads the changes beside the tap.
+func changesOf(j *state.Journal) (list []Change, err error) {
 	err = j.View(func(tx *state.Tx) (err error) { list, err = all[Change](tx, changeBucket); return err })
 	return list, err
 }
@@ -267,7 +255,7 @@ func (w *world) at(version string, services ...string) {
 	w.run()
 	for _, s := range services {
 		if got := w.status(s).Version(); got != version {
-			w.t.Fatalf("%s is at %q, want %q: %+v", s, got, version, must(state1(w.journal)))
+			w.t.Fatalf("%s is at %q, want %q: %+v", s, got, version, must(changesOf(w.journal)))
 		}
 	}
 }
