@@ -14,20 +14,27 @@ import (
 
 // entry is one record, shown with what its signatures are worth. Nobody has to be accepted to be shown.
 type entry struct {
-	Record    trust.Position        `json:"record"`
-	Status    trust.Status          `json:"status"`
-	Publisher string                `json:"publisher"`
-	Label     string                `json:"label,omitempty"`
-	Signature string                `json:"signature"` // good, good (root key), key revoked, bad
-	Kind      string                `json:"kind"`
-	Name      string                `json:"name"`
-	Version   string                `json:"version,omitempty"`
-	UID       string                `json:"uid"`
-	SignedAt  time.Time             `json:"signedAt"`
-	Severity  trust.Severity        `json:"severity,omitempty"`
-	Reason    string                `json:"reason,omitempty"`
-	Subjects  []trust.RecordSubject `json:"subjects"`
-	Metadata  map[string]string     `json:"metadata,omitempty"`
+	Record    trust.Position    `json:"record"`
+	Status    trust.Status      `json:"status"`
+	Publisher string            `json:"publisher"`
+	Label     string            `json:"label,omitempty"`
+	Signature string            `json:"signature"` // good, good (root key), key revoked, bad
+	Kind      string            `json:"kind"`
+	Name      string            `json:"name"`
+	Version   string            `json:"version,omitempty"`
+	UID       string            `json:"uid"`
+	SignedAt  time.Time         `json:"signedAt"`
+	Severity  trust.Severity    `json:"severity,omitempty"`
+	Reason    string            `json:"reason,omitempty"`
+	Subjects  []subject         `json:"subjects"`
+	Metadata  map[string]string `json:"metadata,omitempty"`
+}
+
+type subject struct {
+	Digest   trust.Digest `json:"digest"`
+	Role     string       `json:"role,omitempty"`
+	Platform string       `json:"platform,omitempty"`
+	Name     string       `json:"name,omitempty"`
 }
 
 func inspectCommand(a *app) *cobra.Command {
@@ -160,7 +167,10 @@ func describe(ev *evidence, p trust.PlacedNotarization) (entry, error) {
 	}
 	e := entry{
 		Record: p.Pos, Status: n.Status, Publisher: n.Publisher, Kind: n.Kind, Name: n.Name, Version: n.Version, UID: fmt.Sprint(n.UID),
-		SignedAt: time.Unix(n.SignedAt, 0).UTC(), Severity: n.Severity, Reason: n.Reason, Subjects: n.Subjects, Metadata: n.Metadata,
+		SignedAt: time.Unix(n.SignedAt, 0).UTC(), Severity: n.Severity, Reason: n.Reason, Metadata: n.Metadata,
+	}
+	for _, s := range n.Subjects {
+		e.Subjects = append(e.Subjects, subject{s.Digest, s.Role, s.Platform, s.Name})
 	}
 	if len(chain) > 0 {
 		e.Label = chain[len(chain)-1].Publisher.Label

@@ -31,7 +31,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("DOCKER_HOST", "unix://"+e.WorkDir+"/no-engine.sock")
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"status": cmdStatus, "field": cmdField, "start": cmdStart, "jsonlines": cmdJSONLines},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"status": cmdStatus, "field": cmdField, "start": cmdStart, "jsonlines": cmdJSONLines, "registry": cmdRegistry, "push": cmdPush, "engine": cmdEngine},
 	})
 }
 

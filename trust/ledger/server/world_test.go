@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"testing"
 	"time"
 
@@ -107,6 +108,15 @@ type testLedger struct {
 	url      string
 	cfg      Config
 	verifier note.Verifiers
+}
+
+func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+func copyDir(t testing.TB, to, from string) {
+	t.Helper()
+	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
+		t.Fatal(err)
+	}
 }
 
 var testNow = time.Unix(1_780_000_000, 0)
