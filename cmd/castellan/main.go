@@ -1,0 +1,145 @@
+// Command castellan is the update supervisor of an appliance. `castellan run` is the daemon; every other sub-command
+// is a client of its unix socket.
+//
+// Exit codes: 0 done, 1 failed, 2 wrong usage, 3 nothing to do, 4 refused or deferred by trust, 5 daemon not
+// reachable.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/castellan/castellan/supervisor/api"
+	"github.com/castellan/castellan/supervisor/api/client"
+)
+
+// version is set at link time.
+var version = "dev"
+
+// Exit codes.
+const (
+	exitOK = iota
+	exitFailed
+	exitUsage
+	exitNothing
+	exitRefused
+	exitUnreachable
+)
+
+// exitError ends the program with a code; err may be nil when everything was said.
+type exitError struct {
+	code int
+	err  error
+	next string
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return ""
+	}
+	return e.err.Error()
+}
+func (e *exitError) Unwrap() error { return e.err }
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := execute(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// execute runs one command line and returns its exit code.
+func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	root := newRoot()
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitOK
+	}
+	code, next := classify(err)
+	if msg := err.Error(); msg != "" {
+		fmt.Fprintf(stderr, "castellan: %s\n", strings.TrimSpace(msg))
+	}
+	if next != "" {
+		fmt.Fprintf(stderr, "Next: %s\n", next)
+	}
+	return code
+}
+
+// classify turns an error into an exit code and the one next step.
+func classify(err error) (code int, next string) {
+	var exit *exitError
+	var answer *api.Error
+	switch {
+	case errors.As(err, &exit):
+		return exit.code, exit.next
+	case errors.Is(err, client.ErrNotReachable):
+		return exitUnreachable, "systemctl status castellan"
+	case errors.As(err, &answer):
+		if answer.Key == api.KeyTrust {
+			return exitRefused, answer.Next
+		}
+		return exitFailed, answer.Next
+	}
+	return exitFailed, ""
+}
+
+// options are the flags every client command has.
+type options struct {
+	socket string
+	json   bool
+}
+
+func (o *options) client() *client.Client { return client.New(o.socket) }
+
+func newRoot() *cobra.Command {
+	o := &options{}
+	root := &cobra.Command{
+		Use:           "castellan",
+		Short:         "The update supervisor of a home appliance",
+		Long:          "Castellan keeps the containers of an appliance up to date and lets in only what the ledger vouches for.",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usage(fmt.Errorf("unknown command %q", args[0]), "castellan help")
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	socket := os.Getenv("CASTELLAN_SOCKET")
+	if socket == "" {
+		socket = "/run/castellan.sock"
+	}
+	root.PersistentFlags().StringVar(&o.socket, "socket", socket, "unix socket of the daemon (or CASTELLAN_SOCKET)")
+	root.PersistentFlags().BoolVar(&o.json, "json", false, "print JSON")
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usage(err, cmd.CommandPath()+" --help")
+	})
+	root.AddCommand(runCommand(), statusCommand(o), checkCommand(o), updateCommand(o), rollbackCommand(o),
+		logCommand(o), trustCommand(o), versionCommand(o))
+	return root
+}
+
+func usage(err error, next string) error { return &exitError{exitUsage, err, next} }
+
+// argsRange is cobra's, with our exit code.
+func argsRange(least, most int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := cobra.RangeArgs(least, most)(cmd, args); err != nil {
+			return usage(err, cmd.CommandPath()+" --help")
+		}
+		return nil
+	}
+}

@@ -1,0 +1,166 @@
+package main
+
+import (
+	"cmp"
+	"context"
+
+	"github.com/castellan/castellan/config"
+	"github.com/castellan/castellan/supervisor"
+	"github.com/castellan/castellan/supervisor/api"
+	"github.com/castellan/castellan/trust"
+	"github.com/castellan/castellan/updater"
+)
+
+// Status implements api.Backend. It reads what is known; only the engine is asked, for at most three seconds.
+func (h *house) Status(ctx context.Context) (api.Status, error) {
+	services, err := h.manager.Services()
+	if err != nil {
+		return api.Status{}, err
+	}
+	out := api.Status{Version: version, Ledger: h.ledgerStatus(), LogSeq: h.audit.Last()}
+	running := h.askEngine(ctx, &out.Engine)
+	h.mu.Lock()
+	cfg, release, plan := h.cfg, h.release, h.plan
+	out.State, out.Appliance = h.state, cfg.Appliance.ID
+	out.Config = api.ConfigStatus{Path: h.path, Loaded: h.loaded, Error: h.cfgErr}
+	out.Ledger.Error = h.syncErr
+	if h.poller != nil {
+		out.Channel = api.ChannelStatus{Name: cfg.Channel.Name, Error: h.pollErr}
+		if release != nil {
+			out.Channel.Fetched, out.Channel.Verified = release.Fetched, release.Verified
+		}
+	}
+	h.mu.Unlock()
+	out.Services = []api.ServiceStatus{}
+	for _, s := range services {
+		row := h.serviceStatus(s, running, out.Engine.Error != "")
+		fromPlan(&row, plan)
+		fromConfig(&row, cfg)
+		out.Services = append(out.Services, row)
+	}
+	return out, nil
+}
+
+// askEngine fills in the engine and tells which services have a running container.
+func (h *house) askEngine(ctx context.Context, st *api.EngineStatus) map[string]bool {
+	ctx, cancel := context.WithTimeout(ctx, engineWithin)
+	defer cancel()
+	running := map[string]bool{}
+	info, err := h.engine.Info(ctx)
+	if err != nil {
+		st.Error = err.Error()
+		return running
+	}
+	st.Version, st.API = info.Version, info.API
+	list, err := h.engine.List(ctx)
+	if err != nil {
+		st.Error = err.Error()
+	}
+	for _, c := range list {
+		running[c.Service] = running[c.Service] || c.Running
+	}
+	return running
+}
+
+func (h *house) ledgerStatus() api.LedgerStatus {
+	root, _ := h.roots.current()
+	out := api.LedgerStatus{Origin: root.Ledgers[0].Origin, Root: root.Version, State: "empty"}
+	head, err := h.replica.Head()
+	if err != nil {
+		out.State = "unreadable"
+		return out
+	}
+	out.Count, out.Time = head.Count, head.Time
+	now, _ := h.clock.Now()
+	policy := h.policy()
+	warn, most := cmp.Or(policy.Warn, root.Warn, trust.DefaultWarn), cmp.Or(policy.Max, root.Max, trust.DefaultMax)
+	switch age := now.Sub(head.Time); {
+	case head.Quarantined != "":
+		out.State = "quarantined"
+	case head.Time.IsZero():
+	case age > most:
+		out.State = "expired"
+	case age > warn:
+		out.State = "stale"
+	default:
+		out.State = "fresh"
+	}
+	return out
+}
+
+func (h *house) serviceStatus(s supervisor.Status, running map[string]bool, blind bool) api.ServiceStatus {
+	out := api.ServiceStatus{Name: s.Service.Name, Class: string(s.Service.Class), Version: s.Version(), Change: s.Open, State: "absent", Badge: "-"}
+	if s.Previous != nil {
+		out.Previous = s.Previous.Version
+	}
+	if s.Failed.Version != "" {
+		out.Error = s.Failed.Version + ": " + s.Failed.Why
+	}
+	if s.Current != nil {
+		out.Image, out.Verdict, out.Badge = string(s.Current.Image), s.Current.Verdict, h.badge(s)
+	}
+	switch {
+	case s.Stuck:
+		out.State = "stuck"
+	case s.Open != "":
+		out.State = "changing"
+	case s.Current == nil:
+	case blind:
+		out.State = "unknown"
+	case running[s.Service.Name]:
+		out.State = "running"
+	default:
+		out.State = "stopped"
+	}
+	return out
+}
+
+// badge says what the evidence says now, and never more: a verdict that a newer one contradicts does not shine on.
+func (h *house) badge(s supervisor.Status) string {
+	if v, ok := h.withdrawn.Verdict(s.Service.Name); ok && v.Subject == s.Current.Subject && v.Outcome == trust.Refuse {
+		if v.Reason() == trust.Revoked {
+			return "withdrawn"
+		}
+		if s.Current.Outcome != trust.AllowOverridden {
+			return "refused"
+		}
+	}
+	switch s.Current.Outcome {
+	case trust.Allow:
+		return "verified"
+	case trust.AllowOverridden:
+		return "forced"
+	case trust.AllowUnsigned:
+		if s.Service.Class == trust.ClassLocal {
+			return "local"
+		}
+		return "unsigned"
+	}
+	return "not checked"
+}
+
+func fromPlan(row *api.ServiceStatus, plan updater.Plan) {
+	for _, step := range plan.Steps {
+		if step.Service == row.Name && step.To.Version != row.Version {
+			row.Available = step.To.Version
+		}
+	}
+	for _, skip := range plan.Skips {
+		if skip.Service != row.Name || skip.Code == updater.SkipUpToDate || skip.Code == updater.SkipBusy {
+			continue
+		}
+		if skip.To.Version != row.Version {
+			row.Available = skip.To.Version
+			row.Waiting = skip.Why
+		}
+	}
+}
+
+func fromConfig(row *api.ServiceStatus, cfg *config.Config) {
+	row.Mode = "-" // not configured any more
+	for _, s := range cfg.Services {
+		if s.Name == row.Name {
+			row.Mode = s.Update
+		}
+	}
+}

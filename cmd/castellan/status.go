@@ -1,0 +1,92 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/spf13/cobra"
+
+	"github.com/castellan/castellan/supervisor/api"
+)
+
+func statusCommand(o *options) *cobra.Command {
+	return &cobra.Command{
+		Use:   "status",
+		Short: "Show what runs, whether it is verified, and what waits",
+		Args:  argsRange(0, 0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			st, err := o.client().Status(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if o.json {
+				return printJSON(cmd.OutOrStdout(), st)
+			}
+			printStatus(cmd.OutOrStdout(), st)
+			return nil
+		},
+	}
+}
+
+func printStatus(w io.Writer, st api.Status) {
+	fmt.Fprintf(w, "castellan %s, %s\n", st.Version, st.State)
+	fmt.Fprintf(w, "ledger    %s: %s, %d transactions, checkpoint %s\n", st.Ledger.Origin, st.Ledger.State, st.Ledger.Count, age(st.Ledger.Time))
+	if st.Channel.Name != "" {
+		verified := "verified"
+		if !st.Channel.Verified {
+			verified = "not verified"
+		}
+		fmt.Fprintf(w, "channel   %s: read %s, %s\n", st.Channel.Name, age(st.Channel.Fetched), verified)
+	}
+	for _, problem := range []struct{ what, why string }{
+		{"config", st.Config.Error}, {"engine", st.Engine.Error}, {"ledger", st.Ledger.Error}, {"channel", st.Channel.Error},
+	} {
+		if problem.why != "" {
+			fmt.Fprintf(w, "! %s: %s\n", problem.what, problem.why)
+		}
+	}
+	fmt.Fprintln(w)
+	t := newTable(w, "SERVICE", "STATE", "VERSION", "BADGE", "PREVIOUS", "MODE", "AVAILABLE")
+	for _, s := range st.Services {
+		t.AppendRow(table.Row{s.Name, s.State, orDash(s.Version), s.Badge, orDash(s.Previous), s.Mode, orDash(s.Available)})
+	}
+	t.Render()
+	for _, s := range st.Services {
+		if s.Waiting != "" {
+			fmt.Fprintf(w, "%s: %s\n", s.Name, s.Waiting)
+		}
+		if s.Error != "" {
+			fmt.Fprintf(w, "%s: %s\n", s.Name, s.Error)
+		}
+	}
+}
+
+func versionCommand(o *options) *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Show the version of this program and of the daemon",
+		Args:  argsRange(0, 0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			out := struct {
+				Client string `json:"client"`
+				Daemon string `json:"daemon,omitempty"`
+			}{Client: version}
+			if v, err := o.client().Version(cmd.Context()); err == nil { // no daemon is no failure of this command
+				out.Daemon = v.Version
+			}
+			if o.json {
+				return printJSON(cmd.OutOrStdout(), out)
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "castellan %s\ndaemon    %s\n", out.Client, orNone(out.Daemon))
+			return nil
+		},
+	}
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "not running"
+	}
+	return s
+}

@@ -1,0 +1,210 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/castellan/castellan/trust"
+	"github.com/castellan/castellan/trust/audit"
+	"github.com/castellan/castellan/updater"
+)
+
+// updates looks for news: the ledger at its pace, the channel at its own, and both when somebody asks. Both paces are
+// jittered by a tenth, so that homes that lost power together do not come back together.
+func (h *house) updates(ctx context.Context) {
+	var channelNext time.Time
+	for {
+		now := time.Now()
+		poll := !now.Before(channelNext)
+		if poll {
+			channelNext = now.Add(jitter(h.config().Channel.Poll))
+		}
+		if err := h.look(ctx, poll); err != nil && ctx.Err() == nil {
+			h.log.Warn("looking for updates failed; it is tried again", "error", err)
+		}
+		wait := min(jitter(h.config().Trust.Poll), time.Until(channelNext))
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(max(wait, time.Second)):
+		case <-h.kick:
+		}
+	}
+}
+
+func jitter(d time.Duration) time.Duration {
+	return d + time.Duration(rand.Int64N(int64(d)/5+1)) - d/10
+}
+
+// look is one turn: sync, judge what is installed, poll, plan, submit what moves by itself. A part that fails leaves
+// what it knew before; the turn goes on.
+func (h *house) look(ctx context.Context, poll bool) error {
+	h.turn.Lock()
+	defer h.turn.Unlock()
+	synced := h.sync(ctx)
+	withdrawn := h.withdrawn.Look(ctx)
+	var polled error
+	if poll {
+		polled = h.poll(ctx)
+	}
+	plan, err := h.makePlan(updater.OwnerRequest{})
+	if err != nil {
+		return err
+	}
+	_, errs := h.manager.Submit(ctx, plan)
+	return errors.Join(append(errs, synced, withdrawn, polled)...)
+}
+
+// sync brings the replica up to date and, with it, roots and clock.
+func (h *house) sync(ctx context.Context) error {
+	report, err := h.replica.Sync(ctx)
+	text := ""
+	if err != nil {
+		text = err.Error()
+	}
+	h.mu.Lock()
+	before := h.syncErr
+	h.syncErr = text
+	h.mu.Unlock()
+	if err != nil {
+		if before != text {
+			h.note(ctx, audit.KindMirror, map[string]any{"error": text})
+		}
+		return err
+	}
+	if before != "" {
+		h.note(ctx, audit.KindMirror, map[string]any{"recovered": true, "count": report.Count})
+	}
+	moved, rootErr := h.roots.walk(ctx, h.replica, report.Root, h.log)
+	root, _ := h.roots.current()
+	if moved {
+		if err := errors.Join(h.replica.Follow(ctx, root.Ledgers[0], root.Transfers), h.clock.Root(root)); err != nil {
+			return err
+		}
+	}
+	head, err := h.replica.Head()
+	if err != nil {
+		return errors.Join(rootErr, err)
+	}
+	if _, err := h.clock.Heard(head.Time, root); err != nil {
+		return errors.Join(rootErr, err)
+	}
+	return rootErr
+}
+
+// note writes a record that nothing waits for; a log that fails stops the next verdict anyway.
+func (h *house) note(ctx context.Context, kind audit.Kind, payload any) {
+	if _, err := h.audit.Append(ctx, kind, payload); err != nil {
+		h.log.Error("cannot write to the verification log", "error", err)
+	}
+}
+
+// poll reads the channel.
+func (h *house) poll(ctx context.Context) error {
+	if h.poller == nil {
+		return nil
+	}
+	rel, err := h.poller.Poll(ctx)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.pollErr = ""
+	if err != nil {
+		h.pollErr = err.Error()
+	}
+	if rel != nil {
+		h.release = rel
+	}
+	return err
+}
+
+// makePlan plans with what is known now; the plan of a turn without an owner's request is kept for status.
+func (h *house) makePlan(owner updater.OwnerRequest) (updater.Plan, error) {
+	installed, err := h.installed()
+	if err != nil {
+		return updater.Plan{}, err
+	}
+	now, _ := h.clock.Now()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	plan := updater.NewPlan(installed, h.release, now, owner)
+	if owner == (updater.OwnerRequest{}) {
+		h.plan = plan
+	}
+	return plan, nil
+}
+
+// installed is every configured service as the planner sees it.
+func (h *house) installed() ([]updater.Installed, error) {
+	status, err := h.manager.Services()
+	if err != nil {
+		return nil, err
+	}
+	var out []updater.Installed
+	for _, c := range h.config().Services {
+		in := updater.Installed{Service: c.Name, Class: trust.Class(c.Class), Target: c.Target, Mode: updater.Mode(c.Update)}
+		if c.Target == "" {
+			in.Want = updater.Target{Reference: c.Image + ":" + c.Version, Version: c.Version}
+		}
+		for _, s := range status {
+			if s.Service.Name == c.Name {
+				in.Version, in.Busy, in.Failed = s.Version(), s.Open, s.Failed
+			}
+		}
+		out = append(out, in)
+	}
+	return out, nil
+}
+
+// newer submits an update of one service if the channel offers another version that the Gate would let in.
+func (h *house) newer(ctx context.Context, service string) (bool, error) {
+	plan, err := h.makePlan(updater.OwnerRequest{Service: service})
+	if err != nil {
+		return false, err
+	}
+	plan = only(plan, service)
+	if len(plan.Steps) == 0 {
+		return false, nil
+	}
+	s := plan.Steps[0]
+	res, err := h.resolver.Resolve(ctx, s.Service, s.Class, s.To.Reference, s.To.Version)
+	if err != nil {
+		return false, fmt.Errorf("cannot look up a newer %q: %w", service, err)
+	}
+	now, _ := h.clock.Now()
+	v, err := h.gate.Decide(ctx, trust.Request{Subject: res.Subject, Action: trust.AutoUpdate, Raw: &res.Raw,
+		Installed: true, Channel: s.Channel, Requires: s.Requires, FirstResolved: now})
+	if err != nil || !v.Outcome.Allowed() {
+		return false, err
+	}
+	plan.Steps[0].Action = trust.AutoUpdate
+	taken, errs := h.manager.Submit(ctx, plan)
+	return len(taken) > 0, errors.Join(errs...)
+}
+
+// only keeps one service's part of a plan.
+func only(p updater.Plan, service string) updater.Plan {
+	out := updater.Plan{Made: p.Made}
+	for _, s := range p.Steps {
+		if s.Service == service {
+			out.Steps = append(out.Steps, s)
+		}
+	}
+	for _, s := range p.Skips {
+		if s.Service == service {
+			out.Skips = append(out.Skips, s)
+		}
+	}
+	return out
+}
+
+// verifyReplica checks the files of the replica in the background once after a start.
+func (h *house) verifyReplica(ctx context.Context) {
+	if err := h.replica.Verify(ctx); err != nil && ctx.Err() == nil {
+		h.log.Error("the ledger's replica was damaged and is fetched again", "error", err)
+		h.note(ctx, audit.KindRecovered, map[string]any{"replica": err.Error()})
+		h.wake()
+	}
+}

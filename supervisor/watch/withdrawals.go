@@ -1,0 +1,175 @@
+// Package watch looks after what already runs.
+//
+// What came in by a good verdict can turn bad later: its publisher withdraws it, a key is revoked. [Withdrawals] judges
+// every installed image again whenever the ledger has news and does what the withdrawal's severity asks for, and no
+// more: notice always; a good version instead, if the severity is `update` or higher; and stop, only for an add-on, only
+// when the record is signed by the publisher's root key or a security publisher. Core is never stopped, data and
+// images are never deleted, and a component is acted on at most once a day, so that a stolen key cannot make a house
+// flap. A judgement that is deferred changes nothing.
+package watch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/castellan/castellan/supervisor"
+	"github.com/castellan/castellan/trust"
+)
+
+// ActAgain is how long after an automatic action on a component the next one may follow.
+const ActAgain = 24 * time.Hour
+
+// Judge is the Gate as this package sees it. changed tells that the answer is another than the last one logged.
+type Judge interface {
+	Rejudge(ctx context.Context, r trust.Request) (v trust.Verdict, changed bool, err error)
+}
+
+// House is the supervisor as this package sees it. The calls return once the change is in the journal.
+type House interface {
+	Services() ([]supervisor.Status, error)
+	Rollback(ctx context.Context, service string) (supervisor.Change, error)
+	Stop(ctx context.Context, service, why string) error
+}
+
+// Withdrawals re-judges what is installed.
+type Withdrawals struct {
+	judge Judge
+	house House
+	story supervisor.Story
+	log   *slog.Logger
+	now   func() time.Time
+
+	// Newer, when set, submits an update of a service to a good newer version and tells whether there was one.
+	Newer func(ctx context.Context, service string) (bool, error)
+
+	mu       sync.Mutex
+	verdicts map[string]trust.Verdict // newest re-judgement by service
+	acted    map[string]time.Time
+}
+
+// NewWithdrawals makes a Withdrawals; it does nothing before [Withdrawals.Look].
+func NewWithdrawals(j Judge, h House, s supervisor.Story, log *slog.Logger) *Withdrawals {
+	return &Withdrawals{judge: j, house: h, story: s, log: log, now: time.Now,
+		verdicts: map[string]trust.Verdict{}, acted: map[string]time.Time{}}
+}
+
+// Verdict is the newest re-judgement of what a service runs; ok is false before the first.
+func (w *Withdrawals) Verdict(service string) (v trust.Verdict, ok bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	v, ok = w.verdicts[service]
+	return v, ok
+}
+
+// Look judges every installed image again and acts on withdrawals. One service that fails keeps none of the others
+// from being looked at.
+func (w *Withdrawals) Look(ctx context.Context) error {
+	services, err := w.house.Services()
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, s := range services {
+		if s.Current == nil {
+			continue
+		}
+		if err := w.look(ctx, s); err != nil {
+			errs = append(errs, fmt.Errorf("cannot judge %q again: %w", s.Service.Name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (w *Withdrawals) look(ctx context.Context, s supervisor.Status) error {
+	v, changed, err := w.judge.Rejudge(ctx, request(s, s.Current))
+	if err != nil {
+		return err
+	}
+	w.mu.Lock()
+	w.verdicts[s.Service.Name] = v
+	w.mu.Unlock()
+	if v.Outcome != trust.Refuse || v.Reason() != trust.Revoked {
+		return nil
+	}
+	if changed {
+		w.log.WarnContext(ctx, "what runs was withdrawn", "service", s.Service.Name, "version", s.Version(), "severity", v.Severity)
+	}
+	if s.Open != "" || s.Stopped != "" {
+		return nil // something is being done about it
+	}
+	return w.act(ctx, s, v)
+}
+
+// act does what the severity asks for. Forced images are left alone: their owner said yes knowing the reason.
+func (w *Withdrawals) act(ctx context.Context, s supervisor.Status, v trust.Verdict) error {
+	name := s.Service.Name
+	if v.Severity != trust.SeverityUpdate && v.Severity != trust.SeverityStop || s.Current.Outcome == trust.AllowOverridden {
+		return nil
+	}
+	if !w.may(name) {
+		return nil
+	}
+	did, err := w.replace(ctx, s)
+	if err != nil || did {
+		w.done(name, did)
+		return err
+	}
+	if v.Severity == trust.SeverityStop && v.ByRoot && s.Service.Class != trust.ClassCore && s.Service.Class != trust.ClassSupervisor {
+		why := "withdrawn by its publisher, who asks to stop it"
+		if err := w.house.Stop(ctx, name, why); err != nil {
+			return err
+		}
+		w.done(name, true)
+		_, err := w.story.RecordAction(ctx, supervisor.Action{Service: name, What: "stopped", From: s.Version(), Why: why, Verdict: s.Current.Verdict})
+		return err
+	}
+	w.log.WarnContext(ctx, "a withdrawn version runs on: there is no good one to change to", "service", name, "version", s.Version())
+	return nil
+}
+
+// replace moves a service to a good newer version, else back to its previous one if that is good.
+func (w *Withdrawals) replace(ctx context.Context, s supervisor.Status) (bool, error) {
+	if w.Newer != nil {
+		if did, err := w.Newer(ctx, s.Service.Name); err != nil || did {
+			return did, err
+		}
+	}
+	if s.Previous == nil {
+		return false, nil
+	}
+	v, _, err := w.judge.Rejudge(ctx, request(s, s.Previous))
+	if err != nil || !v.Outcome.Allowed() {
+		return false, err
+	}
+	_, err = w.house.Rollback(ctx, s.Service.Name)
+	return err == nil, err
+}
+
+func (w *Withdrawals) may(service string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	last, ok := w.acted[service]
+	return !ok || w.now().Sub(last) >= ActAgain
+}
+
+func (w *Withdrawals) done(service string, did bool) {
+	if !did {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.acted[service] = w.now()
+}
+
+// request asks about a slot as it was let in.
+func request(s supervisor.Status, slot *supervisor.Slot) trust.Request {
+	return trust.Request{
+		Subject: slot.Subject, Action: trust.Rejudge, Held: slot.Image, Change: "",
+		FirstResolved: slot.Resolved, Installed: slot == s.Current, InstalledUnsigned: slot.Outcome == trust.AllowUnsigned,
+		Channel: slot.Channel,
+	}
+}
