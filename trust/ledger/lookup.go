@@ -108,11 +108,12 @@ func (r *Replica) records(word uint64) ([]trust.Record, []place, error) {
 		rec, ok := r.cache.record(p)
 		if !ok {
 			e, err := r.tree.entryAt(r.view, r.view.Count, p)
-			if err != nil {
-				return nil, nil, reason(trust.EvidenceUnreadable, "cannot read the replica of %s: %w; it is checked and fetched again", r.cfg.Origin, err)
+			if err == nil {
+				rec, _, err = recordIn(e, r.cfg.Origin)
 			}
-			if rec, _, err = recordIn(e, r.cfg.Origin); err != nil {
-				return nil, nil, reason(trust.EvidenceUnreadable, "cannot read the replica of %s: transaction %d is not what was indexed: %w", r.cfg.Origin, p.position().Tx, err)
+			if err != nil {
+				r.suspect.Store(true)
+				return nil, nil, reason(trust.EvidenceUnreadable, "cannot read the replica of %s: %w; the next sync checks it and fetches what decayed", r.cfg.Origin, err)
 			}
 			r.cache.addRecord(p, rec)
 		}

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
@@ -56,6 +57,8 @@ type Replica struct {
 	minimum   Point
 	mirrors   []*mirror
 	saved     uint64 // transactions the index file covers
+
+	suspect atomic.Bool // a look-up met a file that has decayed; the next Sync checks them all
 
 	mu        sync.RWMutex // guards the rest; readers of segment files hold it for reading
 	head      head

@@ -83,6 +83,11 @@ func (j *job) run(ctx context.Context) error {
 		// Only the root line is of use: a newer root document is the way out.
 		return errors.Join(j.rememberRoot(), j.r.quarantined())
 	}
+	if j.r.suspect.Swap(false) && !j.r.damaged() {
+		if err := j.r.verify(ctx); err != nil && ctx.Err() == nil {
+			_ = j.r.setDamaged(err) // what follows repairs it, or says why not
+		}
+	}
 	if j.r.damaged() && j.r.head.Note != "" {
 		// Our own checkpoint is as good as any: mirrors that hold only that can repair us.
 		j.words = append(j.words, word{Checkpoint{j.r.head.Origin, j.r.head.Point, j.r.head.Time, j.r.head.Root}, []byte(j.r.head.Note)})

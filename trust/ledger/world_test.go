@@ -17,7 +17,12 @@ import (
 	"github.com/castellan/castellan/trust/trusttest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if os.Getenv(childEnv) != "" {
+		os.Exit(childMain())
+	}
+	goleak.VerifyTestMain(m)
+}
 
 const origin = "ledger.example/castellan"
 

@@ -3,6 +3,7 @@ package trusttest
 import (
 	"crypto/ed25519"
 	"crypto/sha256"
+	"fmt"
 	"testing"
 
 	"github.com/castellan/castellan/trust"
@@ -117,15 +118,30 @@ func Seal(tb testing.TB, payloadType string, payload []byte, keys ...ed25519.Pri
 	return b
 }
 
-// Image is a core image whose digests follow from its name and version; salt makes another image of the same name.
+// Image is a core image of one platform whose digests follow from its name and version; salt makes another image of
+// the same name. [Manifests] has the bytes behind them.
 func Image(repository, version, salt string) trust.Subject {
-	id := repository + ":" + version + "/" + salt
+	raw := Manifests(repository, version, salt)
 	return trust.Subject{
 		Component: "core", Class: trust.ClassCore, Repository: repository, Version: version,
 		Platform: trust.Platform{OS: "linux", Architecture: "arm64"},
-		Index:    trust.DigestOf([]byte("index " + id)), Manifest: trust.DigestOf([]byte("manifest " + id)),
-		Config: trust.DigestOf([]byte("config " + id)),
+		Index:    trust.DigestOf(raw.Index), Manifest: trust.DigestOf(raw.Manifest),
+		Config: configOf(repository, version, salt),
 	}
+}
+
+// Manifests are the index and manifest of [Image].
+func Manifests(repository, version, salt string) trust.Raw {
+	manifest := fmt.Appendf(nil, `{"schemaVersion":2,"config":{"digest":%q},"layers":[]}`, configOf(repository, version, salt))
+	return trust.Raw{
+		Manifest: manifest,
+		Index: fmt.Appendf(nil, `{"schemaVersion":2,"manifests":[{"digest":%q,"platform":{"os":"linux","architecture":"arm64"}}]}`,
+			trust.DigestOf(manifest)),
+	}
+}
+
+func configOf(repository, version, salt string) trust.Digest {
+	return trust.DigestOf([]byte("config " + repository + ":" + version + "/" + salt))
 }
 
 // Subjects are the in-toto subjects of an image of one platform.
