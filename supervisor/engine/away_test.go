@@ -229,3 +229,41 @@ func TestFullDiskIsToldApart(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// An engine with containerd's image store names an image by its manifest or index, and may call the config unknown.
+func TestImageIsFoundInEitherStore(t *testing.T) {
+	s := trust.Subject{
+		Component: "core", Platform: trust.Platform{OS: "linux", Architecture: "arm64", Variant: "v8"},
+		Index: trust.DigestOf([]byte("index")), Manifest: trust.DigestOf([]byte("manifest")), Config: trust.DigestOf([]byte("config")),
+	}
+	for name, id := range map[string]trust.Digest{
+		"config": s.Config, "manifest": s.Manifest, "index": s.Index, "": "", "another image": trust.DigestOf([]byte("other")),
+	} {
+		e, err := New(Config{House: "h", Host: fakeEngine(t, func(w http.ResponseWriter, r *http.Request) {
+			asked := strings.HasSuffix(r.URL.Path, "/images/"+string(id)+"/json") || name == "another image"
+			if !pong(w, r, "1.51") && (id == "" || !asked) {
+				w.WriteHeader(http.StatusNotFound)
+			} else if !strings.HasSuffix(r.URL.Path, "/_ping") {
+				fmt.Fprintf(w, `{"Id":%q,"Os":"linux","Architecture":"arm64","Size":7}`, id)
+			}
+		})})
+		if err != nil {
+			t.Fatal(err)
+		}
+		img, ok, err := e.Image(t.Context(), s)
+		if err != nil || ok != s.Has(id) || ok && (img.ID != id || checkImage(s, img) != nil) {
+			t.Errorf("named by %q: %+v, %v, %v", name, img, ok, err)
+		}
+	}
+}
+
+func TestHostPlatformInOCIWords(t *testing.T) {
+	for machine, want := range map[string]string{
+		"x86_64": "linux/amd64", "aarch64": "linux/arm64/v8", "armv7l": "linux/arm/v7", "armv6l": "linux/arm/v6",
+		"i686": "linux/386", "riscv64": "linux/riscv64",
+	} {
+		if got := hostPlatform("linux", machine).String(); got != want {
+			t.Errorf("%s: %s, want %s", machine, got, want)
+		}
+	}
+}

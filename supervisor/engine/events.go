@@ -92,6 +92,10 @@ func (e *Engine) watch(ctx context.Context, send func(Event)) error {
 		// The engine answers a moment before it subscribes; the overlap closes that gap.
 		since := strconv.FormatInt(time.Now().Add(-eventOverlap).Unix(), 10)
 		messages, errs := cli.Events(ctx, events.ListOptions{Since: since, Filters: args})
+		// The SDK reports a refusal a moment after it returns; a ping leaves it the time, and shows that answers come.
+		if _, err := cli.Ping(ctx); err != nil {
+			return err
+		}
 		select {
 		case err := <-errs:
 			return err
