@@ -135,6 +135,7 @@ func joinNotes(v verdict) string {
 
 // clean keeps what others wrote from steering the terminal.
 func clean(s string) string {
+	s = strings.ReplaceAll(s, "\n", "; ")
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
 			return '?'

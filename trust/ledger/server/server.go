@@ -31,8 +31,7 @@ type Config struct {
 	ExportDir  string      // keep a copy of the static tree here, for a CDN or another web server; "" = none
 	Log        *slog.Logger
 	Now        func() time.Time // nil = time.Now
-
-	store Store // for tests that need another one
+	Store      Store            // nil = immudb embedded in Dir; it is closed with the server, and when Open fails
 }
 
 // resignAfter is how old the newest checkpoint may get: appliances take its time for the proof that the ledger is
@@ -90,7 +89,7 @@ func Open(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.store = cfg.store; s.store == nil {
+	if s.store = cfg.Store; s.store == nil {
 		if s.store, err = OpenEmbedded(cfg.Dir, cfg.Log); err != nil {
 			return nil, err
 		}
@@ -137,6 +136,13 @@ func (s *Server) Run(ctx context.Context) error {
 		}
 		select {
 		case <-ctx.Done():
+			if s.cfg.ExportDir != "" { // leave the copy as new as the ledger
+				last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+				defer cancel()
+				if err := s.Export(last, s.cfg.ExportDir); err != nil {
+					s.log.Error("cannot update the exported tree", "error", err)
+				}
+			}
 			return nil
 		case err := <-s.fatal:
 			return err

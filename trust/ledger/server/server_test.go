@@ -351,7 +351,9 @@ func TestExportedTreeIsTheServedTree(t *testing.T) {
 }
 
 func TestSlowWriterIsCutOffAndBlocksNobody(t *testing.T) {
-	l := startLedger(t, nil)
+	tree := t.TempDir()
+	l := startLedger(t, func(c *Config) { c.ExportDir = tree })
+	l.mustPost(t, newPublisher(t).document(nil))
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -376,5 +378,8 @@ func TestSlowWriterIsCutOffAndBlocksNobody(t *testing.T) {
 	}
 	if _, err := io.ReadAll(conn); err != nil && !strings.Contains(err.Error(), "reset") {
 		t.Errorf("slow writer's connection: %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(tree, "tx", "000.p", "1")); err != nil {
+		t.Errorf("the exported tree lacks what the ledger had when it ended: %v", err)
 	}
 }
