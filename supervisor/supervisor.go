@@ -30,8 +30,8 @@ var ErrEngineAway = errors.New("the container engine does not answer")
 // allow. Trying again changes nothing.
 var ErrNotPermitted = errors.New("not permitted")
 
-// ErrNoSpace says that the engine's disk is full.
-var ErrNoSpace = errors.New("the engine's disk is full")
+// ErrNoSpace says that a disk is full: the engine's, or the one that snapshots lie on.
+var ErrNoSpace = errors.New("the disk is full")
 
 // Image is an image the engine holds.
 type Image struct {
