@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -53,6 +54,9 @@ func Load(path string) (*Config, error) {
 }
 
 func load(path string, data []byte) (*Config, error) {
+	if len(bytes.TrimSpace(data)) == 0 { // half-way through being written, or cut off: not "no services any more"
+		return nil, &Error{File: path, What: "it is empty; write at least the line services: []"}
+	}
 	p, c, err := parse(path, data)
 	if err != nil {
 		return nil, err

@@ -227,6 +227,8 @@ func TestMissingFilesAreNamed(t *testing.T) {
 		}
 	}
 	fails("castellan.yaml: no such file or directory; write one, or name another with --config")
+	write(" \n")
+	fails("castellan.yaml: it is empty; write at least the line services: []")
 	write("trust:\n  root_dir: " + dir + "/root\n")
 	fails("line 2: trust.root_dir: stat " + dir + "/root: no such file or directory; install the root documents there")
 	if err := os.Mkdir(dir+"/root", 0o755); err != nil {

@@ -43,7 +43,7 @@ import (
 // Kind says what a record is about.
 type Kind string
 
-// Kinds of records (TRUST.md §8). The last three are written by the log itself.
+// Kinds of records (TRUST.md §8). The last two are written by the log itself.
 const (
 	KindBoot         Kind = "boot"         // the daemon started
 	KindVerdict      Kind = "verdict"      // payload [VerdictPayload]
@@ -53,8 +53,8 @@ const (
 	KindMirror       Kind = "mirror"       // a mirror misbehaved or came back
 	KindClock        Kind = "clock"        // the trusted clock moved otherwise than by time
 	KindEquivocation Kind = "equivocation" // a ledger told two stories
+	KindRecovered    Kind = "recovered"    // damage was found and mended; payload [RecoveredPayload] when it was the log's
 	KindPrune        Kind = "prune"        // payload [PrunePayload]
-	KindRecovered    Kind = "recovered"    // payload [RecoveredPayload]
 	KindHead         Kind = "head"         // payload [HeadPayload]
 )
 

@@ -21,7 +21,7 @@ type Options struct {
 	EvidenceBytes int64                    // evidence beyond prunes the oldest segments too, 0 = 256 MiB
 	HeadEvery     time.Duration            // a head is signed at least this often while records come, 0 = 24 h
 	Now           func() time.Time         // system clock, nil = time.Now
-	OnHead        func(note string)        // called with each new signed head once it is on disk; must not block
+	OnHead        func(note string)        // called with each new signed head once it is on disk; must neither block nor append
 	Private       func(trust.Subject) bool // components whose name leaves the house only as a salted hash, nil = none
 }
 
@@ -69,6 +69,7 @@ type Log struct {
 	failed   error  // sticky
 	next     tail   // what the next record follows
 	durable  tail   // what is on disk
+	end      extent // how far that reaches
 	queue    *batch // records that wait for the disk, nil = none
 	lastHead time.Time
 	pruning  bool
@@ -88,6 +89,14 @@ type tail struct {
 	hash trust.Digest
 }
 
+// extent is what a log holds: all before the segment whose first record is first, and size bytes of that; the last line
+// has the hash.
+type extent struct {
+	first uint64
+	size  int64
+	hash  trust.Digest
+}
+
 // batch is what one fsync writes.
 type batch struct {
 	first, last tail // first.seq is its first record; last is the end of the chain after it
@@ -100,11 +109,12 @@ type batch struct {
 var _ trust.Recorder = (*Log)(nil)
 
 // Append writes a record of a kind and returns its sequence number once it is on disk for good. The payload must
-// encode to a JSON object of at most 512 KiB; a [trust.Override] is written with its private parts as references. A
-// cancelled ctx returns at once and leaves open whether the record was written. Any other error means it was not.
+// encode to a JSON object of at most 512 KiB; verdicts go through [Log.RecordVerdict]. A [trust.Override] is written
+// with its private parts as references. A cancelled ctx returns at once and leaves open whether the record was written.
+// Any other error means it was not.
 func (l *Log) Append(ctx context.Context, kind Kind, payload any) (uint64, error) {
 	switch kind {
-	case KindBoot, KindVerdict, KindAction, KindOverride, KindPin, KindMirror, KindClock, KindEquivocation:
+	case KindBoot, KindAction, KindOverride, KindPin, KindMirror, KindClock, KindEquivocation, KindRecovered:
 	default:
 		return 0, fmt.Errorf("cannot log %.40q: not a kind callers may write", kind)
 	}
@@ -194,7 +204,7 @@ func (l *Log) flush() {
 			l.drop(b, err)
 			continue
 		}
-		l.durable = b.last
+		l.durable, l.end = b.last, extent{l.first, l.size, b.last.hash}
 		close(b.done)
 		l.mu.Unlock()
 		for _, f := range b.after {
@@ -315,8 +325,7 @@ func (l *Log) SignHead(ctx context.Context) (string, error) {
 	return l.device.sign(head) // ed25519 is deterministic: the note that was logged
 }
 
-// Last is the sequence number of the newest record on disk, 0 when there is none, and DeviceKey the verifier key of
-// the heads.
+// Last is the sequence number of the newest record on disk, 0 when there is none.
 func (l *Log) Last() uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -141,6 +141,7 @@ func (l *Log) recoverTail() (found *RecoveredPayload, err error) {
 	}
 	l.next = l.durable
 	l.size, l.first = int64(len(good)), last.first
+	l.end = extent{l.first, l.size, l.durable.hash}
 	l.file, err = openSegment(l.dir, last.first)
 	return found, err
 }

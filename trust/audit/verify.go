@@ -2,15 +2,14 @@ package audit
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 
 	"github.com/castellan/castellan/trust"
-	jsonx "github.com/go-json-experiment/json"
 )
 
 // Report is what [Verify] found.
@@ -90,25 +89,30 @@ func Verify(path string, held ...string) (Report, error) {
 		}
 		return v.end(path)
 	}
-	return verifyFolder(path, -1, held)
+	return verifyFolder(path, nil, held)
 }
 
 // Verify is the function [Verify] on the part of an open log that is on disk.
-func (l *Log) Verify(held ...string) (Report, error) {
-	l.mu.Lock()
-	for l.flushing { // so that size is that of the last segment
-		l.idle.Wait()
+func (l *Log) Verify(held ...string) (r Report, err error) {
+	for range 3 { // a segment that is pruned meanwhile is gone from the next list
+		l.mu.Lock()
+		end := l.end
+		l.mu.Unlock()
+		if r, err = verifyFolder(l.dir, &end, held); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
 	}
-	size := l.size
-	l.mu.Unlock()
-	return verifyFolder(l.dir, size, held)
+	return r, err
 }
 
-// verifyFolder checks segments; of the last one only limit bytes when limit is not negative.
-func verifyFolder(dir string, limit int64, held []string) (Report, error) {
+// verifyFolder checks the segments of a folder, up to end when it is not nil.
+func verifyFolder(dir string, end *extent, held []string) (Report, error) {
 	segs, err := segments(dir)
 	if err != nil {
 		return Report{}, err
+	}
+	if end != nil { // what was begun since is not on disk yet
+		segs = slices.DeleteFunc(segs, func(s segment) bool { return s.first > end.first })
 	}
 	if len(segs) == 0 {
 		return Report{}, fmt.Errorf("cannot verify log: %w in %s", ErrMissing, dir)
@@ -117,17 +121,23 @@ func verifyFolder(dir string, limit int64, held []string) (Report, error) {
 	if key, err := os.ReadFile(filepath.Join(dir, "device.pub")); err == nil {
 		v.device = string(bytes.TrimSpace(key))
 	}
-	if msg, err := os.ReadFile(filepath.Join(dir, "head")); err == nil {
-		v.own = string(msg)
-	}
-	for i, s := range segs {
-		part := int64(-1)
-		if i == len(segs)-1 {
-			part = limit
+	if end == nil { // an open log remembers its end better than the head beside it, which may be newer by now
+		if msg, err := os.ReadFile(filepath.Join(dir, "head")); err == nil {
+			v.own = string(msg)
 		}
-		if err := v.file(s.path, part, false); err != nil {
+	}
+	for _, s := range segs {
+		limit := int64(-1)
+		if end != nil && s.first == end.first {
+			limit = end.size
+		}
+		if err := v.file(s.path, limit, false); err != nil {
 			return v.r, err
 		}
+	}
+	if end != nil && v.begun && v.hash != end.hash {
+		v.breaks(Break{File: segs[len(segs)-1].path, What: "newest line as the running log remembers it",
+			Want: string(end.hash), Got: orNothing(v.hash)})
 	}
 	return v.end(segs[len(segs)-1].path)
 }
@@ -230,85 +240,6 @@ func orNothing(d trust.Digest) string {
 		return "a line that cannot be read"
 	}
 	return string(d)
-}
-
-// payload checks what a record says about the log itself.
-func (v *verifier) payload(at Break, rec Record) {
-	var err error
-	switch rec.Kind {
-	case KindPrune:
-		var p PrunePayload
-		if err = jsonx.Unmarshal(rec.Payload, &p, jsonx.RejectUnknownMembers(true)); err == nil {
-			v.prunes = append(v.prunes, p)
-		}
-	case KindRecovered:
-		var p RecoveredPayload
-		if err = jsonx.Unmarshal(rec.Payload, &p, jsonx.RejectUnknownMembers(true)); err == nil && p.Missing != "" {
-			at.What, at.Got = "a start found the log without its own signed head", p.Missing
-			v.breaks(at)
-		}
-	case KindHead:
-		err = v.head(at, rec)
-	case KindVerdict:
-		err = v.verdict(at, rec)
-	}
-	if err != nil {
-		at.What, at.Got = "payload of "+string(rec.Kind), err.Error()
-		v.breaks(at)
-	}
-}
-
-func (v *verifier) head(at Break, rec Record) error {
-	var p HeadPayload
-	if err := jsonx.Unmarshal(rec.Payload, &p, jsonx.RejectUnknownMembers(true)); err != nil {
-		return err
-	}
-	h, err := OpenHead(p.Note, p.Key)
-	if err != nil {
-		return err
-	}
-	if !slices.Contains(v.r.Keys, p.Key) {
-		v.r.Keys = append(v.r.Keys, p.Key)
-		if v.device != "" && p.Key != v.device {
-			at.What, at.Want, at.Got = "device key", v.device, p.Key
-			v.breaks(at)
-		}
-	}
-	if h.Seq != rec.Seq-1 || h.Hash != rec.Prev {
-		at.What, at.Want, at.Got = "signed head", fmt.Sprintf("record %d %s", h.Seq, h.Hash), fmt.Sprintf("record %d %s", rec.Seq-1, rec.Prev)
-		v.breaks(at)
-		return nil
-	}
-	v.r.Heads++
-	return nil
-}
-
-func (v *verifier) verdict(at Break, rec Record) error {
-	var p struct {
-		Evidence trust.Digest `json:"evidence"`
-	}
-	if err := json.Unmarshal(rec.Payload, &p); err != nil {
-		return err
-	}
-	if _, err := trust.ParseDigest(string(p.Evidence)); err != nil {
-		return err
-	}
-	if v.evidence == nil || v.evidence[p.Evidence] {
-		return nil
-	}
-	v.evidence[p.Evidence] = true
-	data, err := os.ReadFile(filepath.Join(v.dir, "evidence", p.Evidence.Hex()+".json"))
-	got := trust.DigestOf(data)
-	if err != nil {
-		got = trust.Digest(err.Error())
-	}
-	if got != p.Evidence {
-		at.What, at.Want, at.Got = "evidence file", string(p.Evidence), string(got)
-		v.breaks(at)
-		return nil
-	}
-	v.r.Evidence++
-	return nil
 }
 
 // end checks what can be said only once every line was seen.

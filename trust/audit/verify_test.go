@@ -146,6 +146,21 @@ func TestWholeRewriteShowsToWhoeverHoldsAnEarlierHead(t *testing.T) {
 	}
 }
 
+func TestRunningLogNoticesThatItsEndWasChanged(t *testing.T) {
+	l, dir := newLog(t, Options{})
+	appendN(t, l, 3)
+	if _, err := l.Verify(); err != nil {
+		t.Fatal(err)
+	}
+	edit(t, dir, func(l [][]byte) [][]byte {
+		l[3] = bytes.Replace(l[3], []byte("event 2"), []byte("event 9"), 1)
+		return l
+	})
+	if r, err := l.Verify(); err == nil || r.Breaks[0].What != "newest line as the running log remembers it" {
+		t.Errorf("got %v, %+v", err, r)
+	}
+}
+
 func TestHeadOfAnotherApplianceIsNoProof(t *testing.T) {
 	dir, _ := sample(t)
 	_, other := sample(t)
