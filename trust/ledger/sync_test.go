@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -329,4 +330,62 @@ func TestLedgerOverTheCapIsTooBigAndKeepsTheOldHead(t *testing.T) {
 	if seen := m.Requests(); len(seen) != 1 {
 		t.Fatalf("%d requests, want one", len(seen))
 	}
+}
+
+func TestIndexOf100000RecordsTakesAtMost15MB(t *testing.T) {
+	const n = 12_000
+	l, pub := trusttest.NewLedger(t, origin), trusttest.NewPublisher(t, origin, "core")
+	dir, _ := madeTree(t, l, n, func(i int) trusttest.Entry { return trusttest.Record(t, pub.Notarize(image(uint64(i)))) })
+	r := openIn(t, l, trusttest.NewMirror(t, dir).URL)
+	if _, err := r.Sync(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if s := r.Stats(); s.Notarizations != n {
+		t.Fatalf("counted %+v", s)
+	}
+	if per := r.IndexBytes() / n; per > 150 {
+		t.Errorf("%d bytes for each record", per)
+	}
+}
+
+// TestAnswersAreCompleteUpToTheHeadWhileSyncing asks all the time: what Head counts, look-ups find.
+func TestAnswersAreCompleteUpToTheHeadWhileSyncing(t *testing.T) {
+	w := newWorld(t, 249)
+	m := w.mirror(250)
+	r := w.open()
+	w.sync(r)
+	done := make(chan struct{})
+	var asking sync.WaitGroup
+	for range 2 {
+		asking.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				h, err := r.Head()
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				got, err := r.ByDigest(image(h.Count).Manifest)
+				if err != nil || len(got) != 1 {
+					t.Errorf("head is %d: %d records for its transaction, %v", h.Count, len(got), err)
+					return
+				}
+				if chain, err := r.PublisherChain(w.pub.ID); err != nil || len(chain) != 1 {
+					t.Errorf("chain %v, %v", chain, err)
+					return
+				}
+			}
+		})
+	}
+	for range 12 {
+		w.grow(w.l, 3)
+		m.Serve(w.l.Tree(w.l.Count()))
+		w.sync(r)
+	}
+	close(done)
+	asking.Wait()
 }
