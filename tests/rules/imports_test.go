@@ -50,6 +50,7 @@ var mayImport = map[string][]string{
 
 	"tests/rules":       {},
 	"tests/bench":       {"*"},
+	"tests/house":       {"*"},
 	"tests/testenv":     {"trust", "config/durable"},
 	"tests/testenv/app": {},
 }
