@@ -1,0 +1,97 @@
+package house
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// container is a container as the engine itself shows it.
+type container struct {
+	ID      string            `json:"Id"`
+	Image   string            `json:"ImageID"`
+	State   string            `json:"State"`
+	Names   []string          `json:"Names"`
+	Labels  map[string]string `json:"Labels"`
+	Created int64             `json:"Created"`
+}
+
+func (c container) service() string { return c.Labels["io.castellan.service"] }
+func (c container) running() bool   { return c.State == "running" }
+
+// ask calls the engine's API behind the daemon's back.
+func (w *world) ask(method, path string, into any) error {
+	c := http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "unix", strings.TrimPrefix(w.engine, "unix://"))
+		},
+	}}
+	req, err := http.NewRequest(method, "http://engine/v1.41"+path, nil)
+	if err != nil {
+		return err
+	}
+	resp, err := c.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode >= 300 {
+		return fmt.Errorf("the engine answers %s %s with %s", method, path, resp.Status)
+	}
+	if into == nil {
+		return nil
+	}
+	return json.NewDecoder(resp.Body).Decode(into)
+}
+
+// containers lists all containers of the house, running or not.
+func (h *house) containers() []container {
+	h.t.Helper()
+	list, err := h.list()
+	must(h.t, err)
+	return list
+}
+
+func (h *house) list() (list []container, err error) {
+	filter := fmt.Sprintf(`{"label":["io.castellan.appliance=%s"]}`, h.id)
+	err = h.ask("GET", "/containers/json?all=1&filters="+url.QueryEscape(filter), &list)
+	return list, err
+}
+
+// container is the only container of a service, which must run.
+func (h *house) container(service string) container {
+	h.t.Helper()
+	var all []container
+	for _, c := range h.containers() {
+		if c.service() == service {
+			all = append(all, c)
+		}
+	}
+	if len(all) != 1 || !all[0].running() {
+		h.t.Fatalf("%s has containers %+v, want one that runs", service, all)
+	}
+	return all[0]
+}
+
+// restartPolicy is what the engine would do with the container after a reboot.
+func (h *house) restartPolicy(id string) string {
+	h.t.Helper()
+	var out struct {
+		HostConfig struct{ RestartPolicy struct{ Name string } }
+	}
+	must(h.t, h.ask("GET", "/containers/"+id+"/json", &out))
+	return out.HostConfig.RestartPolicy.Name
+}
+
+func (h *house) removeContainers() {
+	h.t.Helper()
+	for _, c := range h.containers() {
+		must(h.t, h.ask("DELETE", "/containers/"+c.ID+"?force=1&v=1", nil))
+	}
+}

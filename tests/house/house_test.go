@@ -1,0 +1,216 @@
+package house
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/castellan/castellan/supervisor/api"
+	"github.com/castellan/castellan/supervisor/api/client"
+	"github.com/castellan/castellan/tests/testenv"
+)
+
+// house is an appliance: a configuration, a data folder, and the daemon when it runs. Service names carry its ID,
+// because they are the names of containers on an engine that tests share.
+type house struct {
+	*world
+	id, core, lights string
+	settings         settings
+	daemon           *process
+	client           *client.Client
+}
+
+// settings are what tests want other than usual.
+type settings struct {
+	mode   string // of core: ask
+	health string // of core
+	lights string // more lines of lights
+	addons bool   // whether lights exists
+}
+
+// newHouse prepares an appliance with core, which follows the channel, and, if wanted, the add-on lights, which is not
+// notarized at first.
+func newHouse(w *world, change ...func(*settings)) *house {
+	w.t.Helper()
+	id := strings.ToLower(rand.Text()[:6])
+	h := &house{world: w, id: "house-" + id, core: "core-" + id, lights: "lights-" + id, client: client.New(w.path("s"))}
+	h.settings = settings{mode: "ask", health: `{deadline: 1500ms, checks: [{name: frontend, http: {url: "http://:8080/health"}, period: 30ms, successes: 2}]}`}
+	for _, f := range change {
+		f(&h.settings)
+	}
+	h.configure(h.config())
+	w.t.Cleanup(func() {
+		if h.daemon != nil {
+			h.daemon.kill()
+			if w.t.Failed() {
+				w.t.Logf("the daemon said:\n%s", h.daemon.tail())
+			}
+		}
+		h.removeContainers()
+	})
+	return h
+}
+
+func withLights(s *settings) { s.addons = true }
+
+// config is the configuration file as it stands in the settings.
+func (h *house) config() string {
+	text := fmt.Sprintf(`data_dir: %s
+socket: %s
+appliance: {id: %s}
+engine: {host: %q}
+registry: {listen: %q}
+trust: {root_dir: %s, poll: 1h}
+channel: {name: stable, urls: [%q], poll: 1h}
+services:
+  - name: %s
+    class: core
+    target: core
+    update: %s
+    health: %s
+`, h.path("data"), h.path("s"), h.id, h.engine, h.loopback(), h.path("roots"), h.web.URL+"/stable.json", h.core, h.settings.mode, h.settings.health)
+	if h.settings.addons {
+		text += fmt.Sprintf(`  - name: %s
+    image: %s/house/lights
+    version: 1.0.0
+    health: {settle: 300ms}
+%s`, h.lights, h.registry.host, h.settings.lights)
+	}
+	return text
+}
+
+// loopback is the address of the daemon's own registry; it stays the same over restarts.
+func (h *house) loopback() string {
+	name := h.path("loopback")
+	if b, err := os.ReadFile(name); err == nil {
+		return string(b)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(h.t, err)
+	defer l.Close()
+	must(h.t, os.WriteFile(name, []byte(l.Addr().String()), 0o600))
+	return l.Addr().String()
+}
+
+func (h *house) configure(text string) {
+	must(h.t, os.WriteFile(h.path("castellan.yaml"), []byte(text), 0o600))
+}
+
+// launch starts the daemon and does not wait for it.
+func (h *house) launch() *process {
+	h.t.Helper()
+	h.daemon = start(h.t, h.path("castellan.log"), nil, bin(h.t, "castellan"), "run", "--config", h.path("castellan.yaml"))
+	return h.daemon
+}
+
+// start starts the daemon and waits until it answers.
+func (h *house) start() {
+	h.t.Helper()
+	h.launch()
+	testenv.Eventually(h.t, 30*time.Second, "the daemon answers", func() bool {
+		if !h.daemon.running() {
+			h.t.Fatalf("castellan run has ended:\n%s", h.daemon.tail())
+		}
+		_, err := h.client.Version(context.Background())
+		return err == nil
+	})
+}
+
+// begin starts the daemon and waits until everything configured runs.
+func (h *house) begin() {
+	h.t.Helper()
+	h.start()
+	h.rest()
+}
+
+// restart starts a daemon that was killed or stopped.
+func (h *house) restart() { h.t.Helper(); h.begin() }
+
+// status is what the daemon says of itself.
+func (h *house) status() api.Status {
+	h.t.Helper()
+	st, err := h.client.Status(context.Background())
+	must(h.t, err)
+	return st
+}
+
+// service is one row of the status.
+func (h *house) service(name string) api.ServiceStatus {
+	h.t.Helper()
+	st := h.status()
+	for _, s := range st.Services {
+		if s.Name == name {
+			return s
+		}
+	}
+	h.t.Fatalf("status shows no service %q: %+v", name, st)
+	return api.ServiceStatus{}
+}
+
+// rest waits until nothing changes and everything runs.
+func (h *house) rest() api.Status {
+	h.t.Helper()
+	var st api.Status
+	var err error
+	end := time.Now().Add(time.Minute)
+	for {
+		st, err = h.client.Status(context.Background())
+		if err == nil && st.Engine.Error == "" && h.rests(st) {
+			return st
+		}
+		switch {
+		case !h.daemon.running():
+			h.t.Fatalf("castellan run has ended:\n%s", h.daemon.tail())
+		case time.Now().After(end):
+			h.t.Fatalf("the house does not come to rest: %v %+v", err, st)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+func (h *house) rests(st api.Status) bool {
+	for _, s := range st.Services {
+		if s.Change != "" || s.State != "running" {
+			return false
+		}
+	}
+	return len(st.Services) > 0
+}
+
+// castellan runs a command of the owner's program against the daemon.
+func (h *house) castellan(args ...string) answer {
+	h.t.Helper()
+	return run(h.t, []string{"CASTELLAN_SOCKET=" + h.path("s")}, bin(h.t, "castellan"), args...)
+}
+
+// change runs a command that makes one change and returns the change as it ended.
+func (h *house) change(exit int, args ...string) api.Change {
+	h.t.Helper()
+	a := h.castellan(append(args, "--json")...)
+	a.says(h.t, exit)
+	var list api.ChangeList
+	a.decode(h.t, &list)
+	if len(list.Changes) != 1 {
+		h.t.Fatalf("want one change: %s", a)
+	}
+	return list.Changes[0]
+}
+
+// runs fails the test unless the service rests on a version with a badge.
+func (h *house) runs(service, version, badge string) {
+	h.t.Helper()
+	if s := h.service(service); s.Version != version || s.Badge != badge || s.State != "running" || s.Change != "" {
+		h.t.Errorf("%s: version %q, badge %q, state %q, change %q; want %q, %q, running", service, s.Version, s.Badge, s.State, s.Change, version, badge)
+	}
+}
+
+// isAPIError unwraps the daemon's own answer.
+func isAPIError(err error) (*api.Error, bool) {
+	var known *api.Error
+	return known, errors.As(err, &known)
+}
