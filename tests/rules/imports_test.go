@@ -51,7 +51,6 @@ var mayImport = map[string][]string{
 	"tests/rules":       {},
 	"tests/bench":       {"*"},
 	"tests/house":       {"*"},
-	"tests/house":       {"*"},
 	"tests/testenv":     {"trust", "config/durable"},
 	"tests/testenv/app": {},
 }
