@@ -43,7 +43,7 @@ func (r *Replica) commit(w word) error {
 		r.cfg.Log.Warn("ledger repeats keys; the first occurrence counts", "origin", h.Origin, "records", n)
 	}
 	r.cfg.Log.Debug("ledger replica moved", "origin", h.Origin, "count", h.Count, "alh", h.Alh.Digest().Short())
-	if err := r.tree.sweep(h.Count); err != nil {
+	if err := r.tree.sweep(h.Count, 0); err != nil {
 		// Space only; the next commit tries again.
 		r.cfg.Log.Warn("cannot remove replaced segments", "origin", h.Origin, "error", err)
 	}

@@ -240,7 +240,7 @@ func (j *job) build(ctx context.Context, w word) error {
 	if r.damaged() {
 		base = Genesis // every segment is looked at again; those on the disk that match are kept
 	}
-	if err := j.measure(w.Count - base.Count); err != nil {
+	if err := j.measure(base.Count, w.Count); err != nil {
 		return err
 	}
 	anchors := r.anchors()
@@ -272,8 +272,13 @@ func (j *job) build(ctx context.Context, w word) error {
 	return r.commit(w)
 }
 
-// measure makes sure that txs more transactions can fit, before any is fetched.
-func (j *job) measure(txs uint64) error {
+// measure finds out how much room there is for the transactions from base to target, before any is fetched. What was
+// fetched for another checkpoint and is of no use for this one must not take it: a ledger that once claimed too much
+// would block itself for ever.
+func (j *job) measure(base, target uint64) error {
+	if err := j.r.tree.sweep(j.r.head.Count, target); err != nil {
+		return onDisk(err)
+	}
 	size, err := j.r.tree.size()
 	if err != nil {
 		return onDisk(err)
@@ -282,7 +287,7 @@ func (j *job) measure(txs uint64) error {
 	if j.r.damaged() {
 		j.left = j.r.cfg.MaxBytes // what is there is replaced, not added to
 	}
-	if txs > uint64(j.r.cfg.MaxBytes)/(minTransactionBytes+frameHeader) {
+	if target-base > uint64(j.r.cfg.MaxBytes)/(minTransactionBytes+frameHeader) {
 		return j.tooBig()
 	}
 	return nil

@@ -1,6 +1,7 @@
 package ledger_test
 
 import (
+	"crypto/ed25519"
 	"errors"
 	"os"
 	"path/filepath"
@@ -147,6 +148,41 @@ func TestNewestRootVersionIsKeptAndFetched(t *testing.T) {
 	m.Break("/root/", trusttest.Portal())
 	_, err = r.FetchRoot(w.ctx(), 3)
 	w.wantReason(err, trust.RootMissing)
+}
+
+func TestNextRootIsTakenFromTheMirrorWhoseCopyVerifies(t *testing.T) {
+	w := newWorld(t, 1)
+	key, thief := trusttest.Key("root"), trusttest.Key("thief")
+	expires := time.Unix(1_900_000_000, 0).UTC()
+	file := func(version int, signer ed25519.PrivateKey) []byte {
+		payload, err := trust.EncodeRoot(trust.Root{
+			Version: version, Expires: expires, Keys: []trust.PublisherKey{trusttest.PublisherKey(key)}, Threshold: 1,
+			Ledgers: []trust.RootLedger{{Origin: origin, NoteKeys: w.cfg.NoteKeys, URLs: []string{"https://ledger.example"}}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return trusttest.Seal(t, trust.RootType, payload, signer)
+	}
+	first, err := trust.VerifyFirstRoot(file(1, key))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, served := range [][]byte{file(2, thief), file(3, key), []byte("<html>"), file(2, key)} {
+		dir := w.l.Tree(2)
+		trusttest.Write(t, filepath.Join(dir, "root", "2.json"), served)
+		w.cfg.Mirrors = append(w.cfg.Mirrors, trusttest.NewMirror(t, dir).URL)
+	}
+	r := w.open()
+	next, b, err := r.FetchNextRoot(w.ctx(), first)
+	if err != nil || next.Version != 2 || string(b) != string(file(2, key)) {
+		t.Fatalf("got %+v, %v", next, err)
+	}
+	_, _, err = r.FetchNextRoot(w.ctx(), next)
+	w.wantReason(err, trust.RootMissing)
+	if b, err = r.FetchRoot(w.ctx(), 2); err != nil || len(b) == 0 {
+		t.Fatal(err)
+	}
 }
 
 func TestFileIsTakenFromTheMirrorThatHasTheRightOne(t *testing.T) {
@@ -313,7 +349,11 @@ func TestLedgerOverTheCapIsTooBigAndKeepsTheOldHead(t *testing.T) {
 	}
 	w.wantHead(r, w.l.At(10))
 	w.wantAnswers(r, 10)
+	m.Serve(w.l.Tree(12)) // what did not fit must not stand in the way of what does
+	w.sync(r)
+	w.wantAnswers(r, 12)
 	closeOnce(r)
+	m.Serve(w.l.Tree(610))
 	w.cfg.MaxBytes = 10 << 20
 	r = w.open()
 	w.sync(r)

@@ -110,11 +110,12 @@ func (t tree) size() (total int64, err error) {
 }
 
 // sweep removes every file a history with count transactions does not need: replaced partial segments, downloads,
-// and what lies beyond. Nobody may read an older history any more.
-func (t tree) sweep(count uint64) error {
+// and what lies beyond. What a longer history of target transactions can use is kept too. Nobody may read an older
+// history any more.
+func (t tree) sweep(count, target uint64) error {
 	return t.walk(func(name, path string, _ fs.FileInfo) error {
-		n, width, err := ParseSegmentPath(path)
-		if err == nil && width == SegmentWidth(n, count) {
+		n, width, err := ParseSegmentPath(strings.TrimSuffix(path, unverified))
+		if err == nil && (width == SegmentWidth(n, target) || path == SegmentPath(n, SegmentWidth(n, count))) {
 			return nil
 		}
 		if err := os.Remove(name); err != nil {
