@@ -10,8 +10,14 @@ GO          ?= go
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
+.PHONY: check-go
+check-go:
+	@command -v $(GO) >/dev/null || { echo "Go 1.26 is missing. Get it from https://go.dev/dl, then run make again."; exit 1; }
+	@case "$$($(GO) env GOVERSION)" in go1.2[6-9]*|go1.[3-9][0-9]*) ;; \
+	*) echo "Castellan needs Go 1.26 or newer, this is $$($(GO) env GOVERSION). Get it from https://go.dev/dl, then run make again."; exit 1;; esac
+
 .PHONY: build
-build: ## bin/castellan and bin/cas
+build: check-go ## bin/castellan and bin/cas
 	@mkdir -p bin
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/castellan ./cmd/cas
 
@@ -28,7 +34,9 @@ bench: ## every benchmark, with the figures README and the notes quote
 	@bash tests/bench.sh
 
 .PHONY: run
-run: build ## the demo: a real engine, ledger, registry, daemon; CHECK=1 runs it unattended
+run: check-go ## the demo: a real engine, ledger, registry, daemon; CHECK=1 runs it unattended
+	@[ -n "$(CHECK)" ] || echo "building (the first time takes a few minutes) …"
+	@$(MAKE) --no-print-directory --silent build
 	@$(GO) build -trimpath -o bin/demo ./cmd/demo
 	@bin/demo -dir .run $(if $(CHECK),-check)
 

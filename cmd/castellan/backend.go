@@ -11,13 +11,14 @@ import (
 
 	"github.com/castellan/castellan/supervisor"
 	"github.com/castellan/castellan/supervisor/api"
-	"github.com/castellan/castellan/trust"
-	"github.com/castellan/castellan/trust/audit"
 	"github.com/castellan/castellan/updater"
 )
 
 // Log implements api.Backend.
 func (h *house) Log() api.Log { return logView{h.audit} }
+
+// Trust implements api.Backend.
+func (h *house) Trust() api.Trust { return trustView{h} }
 
 // Check implements api.Backend: one whole turn of the update loop, now.
 func (h *house) Check(ctx context.Context) (api.Plan, error) {
@@ -153,86 +154,6 @@ func (h *house) observe(c supervisor.Change, p supervisor.Progress) {
 	if p == (supervisor.Progress{}) {
 		h.log.Info("change", "service", c.Service.Name, "change", c.ID, "state", c.State, "to", c.Version, "why", c.Why)
 	}
-}
-
-// Force implements api.Backend (TRUST.md §7): an override for what was refused or deferred last.
-func (h *house) Force(ctx context.Context, r api.ForceRequest, by string) (api.Override, error) {
-	if r.Why == "" {
-		return api.Override{}, &api.Error{Status: http.StatusBadRequest, Message: "cannot force: field \"why\" is missing"}
-	}
-	last, err := h.lastRefused(r.Service)
-	if err != nil {
-		return api.Override{}, err
-	}
-	subject := last.Verdict.Subject
-	if r.Digest == "" {
-		r.Digest = string(subject.Manifest)
-	}
-	if r.Digest != string(subject.Manifest) {
-		return api.Override{}, &api.Error{Status: http.StatusBadRequest, Message: fmt.Sprintf(
-			"cannot force %s: the image refused last is %s, not %.80s", r.Service, subject.Manifest, r.Digest), Next: "castellan update " + r.Service}
-	}
-	reasons, err := h.reasonsAgainst(ctx, last, r.Reasons)
-	if err != nil {
-		return api.Override{}, err
-	}
-	var seq uint64
-	now, _ := h.clock.Now()
-	ov, err := h.memory.AddOverride(trust.Override{Component: r.Service, Digest: subject.Manifest, Reasons: reasons, Why: r.Why, By: by},
-		r.Confirm, now, func(o trust.Override) (err error) {
-			seq, err = h.audit.Append(ctx, audit.KindOverride, o)
-			return err
-		})
-	if err != nil {
-		return api.Override{}, &api.Error{Status: http.StatusBadRequest, Key: "override_refused", Message: err.Error(),
-			Next: fmt.Sprintf("castellan log explain %d", last.To.Verdict)}
-	}
-	h.log.Warn("override added", "service", r.Service, "version", subject.Version, "reasons", reasons, "by", by)
-	out := api.Override{ID: ov.ID, Service: r.Service, Version: subject.Version, Digest: string(subject.Manifest), Expires: ov.Expires, Seq: seq}
-	for _, reason := range ov.Reasons {
-		out.Reasons = append(out.Reasons, string(reason))
-	}
-	return out, nil
-}
-
-// lastRefused is the newest change of a service, if trust ended it.
-func (h *house) lastRefused(service string) (supervisor.Change, error) {
-	list, err := h.manager.Changes()
-	if err != nil {
-		return supervisor.Change{}, err
-	}
-	for _, c := range slices.Backward(list) {
-		if c.Service.Name == service && c.Verdict != nil && c.To != nil &&
-			(c.State == supervisor.StateRefused || c.State == supervisor.StateDeferred) {
-			return c, nil
-		}
-	}
-	return supervisor.Change{}, &api.Error{Status: http.StatusNotFound, Key: "nothing_refused",
-		Message: fmt.Sprintf("nothing of %.60q was refused or deferred; there is nothing to force", service), Next: "castellan update " + service}
-}
-
-// reasonsAgainst are the reasons an override must cover: those asked for, else all that stand against the image.
-func (h *house) reasonsAgainst(ctx context.Context, c supervisor.Change, asked []string) ([]trust.Reason, error) {
-	var out []trust.Reason
-	for _, r := range asked {
-		out = append(out, trust.Reason(r))
-	}
-	if len(out) > 0 {
-		return out, nil
-	}
-	found, err := h.gate.Against(ctx, trust.Request{Subject: c.Verdict.Subject, Action: c.Verdict.Action, Raw: c.Raw, Held: c.To.Image,
-		Change: c.ID, FirstResolved: c.To.Resolved, Installed: c.From != nil, Channel: c.Channel, Requires: c.Requires})
-	if err != nil {
-		return nil, err
-	}
-	for _, f := range found {
-		out = append(out, f.Reason)
-	}
-	if len(out) == 0 {
-		return nil, &api.Error{Status: http.StatusBadRequest, Key: "nothing_refused",
-			Message: fmt.Sprintf("nothing stands against %s %s any more", c.Service.Name, c.Version), Next: "castellan update " + c.Service.Name}
-	}
-	return out, nil
 }
 
 // engineWithin bounds how long a status waits for the engine.

@@ -77,7 +77,7 @@ func view(r audit.Record) api.LogRecord {
 }
 
 func actionLine(a supervisor.Action) string {
-	s := a.Service + " " + a.What
+	s := strings.TrimSpace(a.Service + " " + a.What)
 	if a.From != "" || a.To != "" {
 		s += fmt.Sprintf(" (%s -> %s)", orDash(a.From), orDash(a.To))
 	}

@@ -16,7 +16,7 @@ func trustCommand(o *options) *cobra.Command {
 		Args:  argsRange(0, 0),
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(forceCommand(o))
+	cmd.AddCommand(forceCommand(o), pinsCommand(o), forgetCommand(o), reinitCommand())
 	return cmd
 }
 

@@ -2,18 +2,13 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
-
-	"github.com/castellan/castellan/supervisor/api"
 )
 
 const (
@@ -93,7 +88,9 @@ func (d *demo) startParts(ctx context.Context) (err error) {
 		return err
 	}
 	d.ledgerURL = fmt.Sprintf("http://127.0.0.1:%d", ledgerPort)
-	d.port, err = freePort(corePort)
+	if d.port, err = freePort(corePort); err == nil && d.port != corePort {
+		d.say("port %d is taken, core gets %d", corePort, d.port)
+	}
 	return err
 }
 
@@ -212,56 +209,6 @@ services:
 	})
 }
 
-// release makes an image of core, notarizes it, and makes it the channel's.
-func (d *demo) release(ctx context.Context, version string, ill bool) error {
-	if err := d.pushCore(ctx, version, ill); err != nil {
-		return err
-	}
-	if err := d.cas(ctx, 0, nil, "notarize", d.coreImage(version)); err != nil {
-		return err
-	}
-	file, err := json.MarshalIndent(channelFile(d.images.host, version), "", "  ")
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(d.path("channel", "stable.json"), file, 0o644); err != nil {
-		return err
-	}
-	return d.cas(ctx, 0, nil, "channel", "stable", d.path("channel", "stable.json"))
-}
-
-// channelFile is a channel in Home Assistant's format.
-func channelFile(registry, core string) map[string]any {
-	parts := map[string]string{"core": registry + "/demo/core"}
-	out := map[string]any{
-		"channel":       "stable",
-		"supervisor":    "2026.11.0",
-		"homeassistant": map[string]string{"default": core, "generic-x86-64": core, "generic-aarch64": core},
-		"hassos":        map[string]string{"ova": "18.2"},
-		"ota":           "https://os.example/{version}/{os_name}_{board}-{version}.raucb",
-	}
-	for _, p := range []string{"supervisor", "cli", "dns", "audio", "multicast", "observer"} {
-		parts[p] = registry + "/demo/{arch}-" + p
-		if p != "supervisor" {
-			out[p] = "2026.11.0"
-		}
-	}
-	out["images"] = parts
-	return out
-}
-
-func (d *demo) pushCore(ctx context.Context, version string, ill bool) error {
-	_, err := d.images.push(ctx, release{repo: "demo/core", version: version, ill: ill})
-	return err
-}
-
-func (d *demo) pushAddon(ctx context.Context, version string) error {
-	_, err := d.images.push(ctx, release{repo: "demo/lights", version: version})
-	return err
-}
-
-func (d *demo) coreImage(version string) string { return d.images.host + "/demo/core:" + version }
-
 func (d *demo) socket() string { return d.path("castellan.sock") }
 
 func (d *demo) casEnv() []string {
@@ -274,111 +221,6 @@ func (d *demo) cas(ctx context.Context, exit int, into any, args ...string) erro
 
 func (d *demo) castellan(ctx context.Context, exit int, into any, args ...string) error {
 	return must(ctx, []string{"CASTELLAN_SOCKET=" + d.socket()}, exit, into, bin("castellan"), args...)
-}
-
-// change runs a command that makes one change and returns it as it ended.
-func (d *demo) change(ctx context.Context, exit int, args ...string) (api.Change, error) {
-	var list api.ChangeList
-	if err := d.castellan(ctx, exit, &list, append(args, "--json")...); err != nil {
-		return api.Change{}, err
-	}
-	if len(list.Changes) != 1 {
-		return api.Change{}, fmt.Errorf("castellan %s: %d changes, want 1", strings.Join(args, " "), len(list.Changes))
-	}
-	return list.Changes[0], nil
-}
-
-func (d *demo) service(ctx context.Context, name string) (api.ServiceStatus, error) {
-	var st api.Status
-	if err := d.castellan(ctx, 0, &st, "status", "--json"); err != nil {
-		return api.ServiceStatus{}, err
-	}
-	for _, s := range st.Services {
-		if s.Name == name {
-			return s, nil
-		}
-	}
-	return api.ServiceStatus{}, fmt.Errorf("castellan status shows no service %q", name)
-}
-
-// answers wants core's own voice over its published port.
-func (d *demo) answers(ctx context.Context, want string) error {
-	got, err := get(ctx, fmt.Sprintf("http://127.0.0.1:%d/", d.port))
-	if err != nil {
-		return err
-	}
-	if strings.TrimSpace(got) != want {
-		return fmt.Errorf("core answers %q, want %q", got, want)
-	}
-	d.say("curl http://127.0.0.1:%d/ -> %s", d.port, want)
-	return nil
-}
-
-// watch asks core every few milliseconds; the returned function ends it and says how long core did not answer.
-func (d *demo) watch(ctx context.Context) (outage func() time.Duration) {
-	ctx, cancel := context.WithCancel(ctx)
-	done := make(chan time.Duration, 1)
-	client := &http.Client{Timeout: 100 * time.Millisecond, Transport: &http.Transport{DisableKeepAlives: true}}
-	go func() {
-		var first, last time.Time
-		for ctx.Err() == nil {
-			at := time.Now()
-			resp, err := client.Get(fmt.Sprintf("http://127.0.0.1:%d/", d.port))
-			if err == nil {
-				_ = resp.Body.Close() // only that it answers counts
-			} else {
-				if first.IsZero() {
-					first = at
-				}
-				last = time.Now()
-			}
-			pause(ctx, 5*time.Millisecond)
-		}
-		done <- last.Sub(first)
-	}()
-	return func() time.Duration { cancel(); return <-done }
-}
-
-// until tries again until check is content, a limit or the end.
-func (d *demo) until(ctx context.Context, limit time.Duration, check func() error) error {
-	deadline := time.Now().Add(limit)
-	for {
-		err := check()
-		if err == nil {
-			return nil
-		}
-		if time.Now().After(deadline) || !pause(ctx, 100*time.Millisecond) {
-			return errors.Join(ctx.Err(), fmt.Errorf("not within %s: %w", limit, err))
-		}
-	}
-}
-
-func get(ctx context.Context, url string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, "GET", url, nil)
-	if err != nil {
-		return "", err
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return "", err
-	}
-	defer resp.Body.Close()
-	b, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
-	if err == nil && resp.StatusCode != http.StatusOK {
-		err = fmt.Errorf("%s answers %s", url, resp.Status)
-	}
-	return string(b), err
-}
-
-// bin is a program that `make build` has put beside the demo.
-func bin(name string) string {
-	self, err := os.Executable()
-	if err != nil {
-		return name
-	}
-	return filepath.Join(filepath.Dir(self), name)
 }
 
 // lastWords is what the long-running programs said last, for an error.

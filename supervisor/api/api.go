@@ -28,9 +28,16 @@ type Backend interface {
 	Update(ctx context.Context, r UpdateRequest) (Accepted, error)
 	Rollback(ctx context.Context, service string) (Accepted, error)
 	Changes(ctx context.Context) ([]Change, error)
-	// Force adds an override; by is the caller in words ("root", "uid 1000").
-	Force(ctx context.Context, r ForceRequest, by string) (Override, error)
+	Trust() Trust
 	Log() Log
+}
+
+// Trust is what an owner decides about trust. by is the caller in words ("root", "uid 1000").
+type Trust interface {
+	Force(ctx context.Context, r ForceRequest, by string) (Override, error)
+	Pins(ctx context.Context) ([]Pin, error)
+	// Forget drops a service's pin: its next signed image may come from another publisher, and be older.
+	Forget(ctx context.Context, service, by string) error
 }
 
 // Log is the verification log as the API sees it.

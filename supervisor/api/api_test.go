@@ -44,7 +44,13 @@ func (h *house) Force(_ context.Context, r api.ForceRequest, by string) (api.Ove
 	h.did("force " + r.Service + " by " + by)
 	return api.Override{ID: "o1"}, nil
 }
-func (h *house) Log() api.Log { return h }
+func (h *house) Pins(context.Context) ([]api.Pin, error) { return []api.Pin{{Service: "core"}}, nil }
+func (h *house) Forget(_ context.Context, s, by string) error {
+	h.did("forget " + s + " by " + by)
+	return nil
+}
+func (h *house) Trust() api.Trust { return h }
+func (h *house) Log() api.Log     { return h }
 func (h *house) Records(context.Context, api.LogQuery) ([]api.LogRecord, error) {
 	return []api.LogRecord{{Seq: 1}}, nil
 }
@@ -114,6 +120,7 @@ func TestBadRequestsChangeNothingAndSayWhatIsWrong(t *testing.T) {
 		{"garbage", "POST", "/castellan/update", "\x00\xff{", 400, "Invalid json"},
 		{"array", "POST", "/castellan/update", `[]`, 400, "wrong type"},
 		{"version without service", "POST", "/castellan/update", `{"version":"1"}`, 400, `field \"service\" is missing`},
+		{"forget of nothing", "POST", "/castellan/trust/forget", `{}`, 400, `field \"service\" is missing`},
 		{"rollback of nothing", "POST", "/castellan/rollback", ``, 400, `field \"service\" is missing`},
 		{"backend's own error", "POST", "/castellan/rollback", `{"service":"nobody"}`, 400, `no service \"nobody\"`},
 		{"too large", "POST", "/castellan/update", `{"service":"` + strings.Repeat("a", 17<<20) + `"}`, 413, "larger than"},
@@ -141,7 +148,7 @@ func TestWritesAreForRootAndTheOwnerOfTheDaemon(t *testing.T) {
 		// Root may do everything, so the refusal is asked through a connection without peer credentials.
 		h := &house{}
 		srv := api.New(h, "v", 4242, slog.New(slog.DiscardHandler))
-		for _, path := range []string{"/castellan/check", "/castellan/update", "/castellan/rollback", "/castellan/trust/force"} {
+		for _, path := range []string{"/castellan/check", "/castellan/update", "/castellan/rollback", "/castellan/trust/force", "/castellan/trust/forget"} {
 			rec := newRecorder()
 			req, _ := http.NewRequest("POST", path, strings.NewReader(`{}`))
 			srv.Handler().ServeHTTP(rec, req)
@@ -180,6 +187,12 @@ func TestClientCallsReachTheHouseAndErrorsComeBackWhole(t *testing.T) {
 	if _, err := c.Force(ctx, api.ForceRequest{Service: "core", Why: "x"}); err != nil {
 		t.Error(err)
 	}
+	if err := c.Forget(ctx, "core"); err != nil {
+		t.Error(err)
+	}
+	if p, err := c.Pins(ctx); err != nil || len(p.Pins) != 1 {
+		t.Errorf("pins %v, %v", p, err)
+	}
 	if r, err := c.Replay(ctx, 7); err != nil || r.Seq != 7 || !r.Agree {
 		t.Errorf("replay %v, %v", r, err)
 	}
@@ -194,7 +207,7 @@ func TestClientCallsReachTheHouseAndErrorsComeBackWhole(t *testing.T) {
 	if os.Getuid() != 0 {
 		who = "uid"
 	}
-	want := []string{"update core 2", "force core by " + who}
+	want := []string{"update core 2", "force core by " + who, "forget core by " + who}
 	for i, w := range want {
 		if i >= len(h.calls) || !strings.HasPrefix(h.calls[i], w) {
 			t.Fatalf("calls %v, want %v", h.calls, want)

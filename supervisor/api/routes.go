@@ -34,6 +34,8 @@ var routes = []route{
 	{"GET", "/castellan/changes", anyone, (*Server).getChanges},
 	{"GET", "/castellan/changes/{id}", anyone, (*Server).getChange},
 	{"POST", "/castellan/trust/force", admin, (*Server).postForce},
+	{"GET", "/castellan/trust/pins", anyone, (*Server).getPins},
+	{"POST", "/castellan/trust/forget", admin, (*Server).postForget},
 	{"GET", "/castellan/log", anyone, (*Server).getLog},
 	{"GET", "/castellan/log/verify", anyone, func(s *Server, r *http.Request) (any, error) { return s.backend.Log().Verify(r.Context()) }},
 	{"GET", "/castellan/log/{seq}/explain", anyone, (*Server).getExplain},
@@ -48,6 +50,11 @@ type VersionInfo struct {
 // ChangeList is the answer of /castellan/changes, newest first.
 type ChangeList struct {
 	Changes []Change `json:"changes"`
+}
+
+// PinList is the answer of /castellan/trust/pins.
+type PinList struct {
+	Pins []Pin `json:"pins"`
 }
 
 // LogList is the answer of /castellan/log, oldest first.
@@ -84,7 +91,26 @@ func (s *Server) postForce(r *http.Request) (any, error) {
 	if err := readBody(r, &req); err != nil {
 		return nil, err
 	}
-	return s.backend.Force(r.Context(), req, peerOf(r.Context()).String())
+	return s.backend.Trust().Force(r.Context(), req, peerOf(r.Context()).String())
+}
+
+func (s *Server) postForget(r *http.Request) (any, error) {
+	var req ForgetRequest
+	if err := readBody(r, &req); err != nil {
+		return nil, err
+	}
+	if req.Service == "" {
+		return nil, badRequest("cannot forget: field \"service\" is missing")
+	}
+	return struct{}{}, s.backend.Trust().Forget(r.Context(), req.Service, peerOf(r.Context()).String())
+}
+
+func (s *Server) getPins(r *http.Request) (any, error) {
+	pins, err := s.backend.Trust().Pins(r.Context())
+	if pins == nil {
+		pins = []Pin{}
+	}
+	return PinList{pins}, err
 }
 
 func (s *Server) getChanges(r *http.Request) (any, error) {

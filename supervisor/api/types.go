@@ -145,6 +145,19 @@ type Override struct {
 	Seq     uint64    `json:"seq"` // its verification log record
 }
 
+// Pin is what the appliance remembers of a service: who must have signed it, and from which place in the ledger on.
+type Pin struct {
+	Service   string `json:"service"`
+	Publisher string `json:"publisher,omitempty"`
+	Floor     uint64 `json:"floor,omitempty"` // transaction
+	Ledger    string `json:"ledger,omitempty"`
+}
+
+// ForgetRequest asks to drop a pin.
+type ForgetRequest struct {
+	Service string `json:"service"`
+}
+
 // LogQuery selects records: the newest Last (0 = 20) that match.
 type LogQuery struct {
 	Last    int    `json:"last,omitempty"`

@@ -82,6 +82,17 @@ func (c *Client) Force(ctx context.Context, r api.ForceRequest) (api.Override, e
 	return call[api.Override](ctx, c, "POST", "/castellan/trust/force", r)
 }
 
+// Pins lists what is remembered of services.
+func (c *Client) Pins(ctx context.Context) (api.PinList, error) {
+	return call[api.PinList](ctx, c, "GET", "/castellan/trust/pins", nil)
+}
+
+// Forget drops a service's pin.
+func (c *Client) Forget(ctx context.Context, service string) error {
+	_, err := call[struct{}](ctx, c, "POST", "/castellan/trust/forget", api.ForgetRequest{Service: service})
+	return err
+}
+
 // Log reads the verification log.
 func (c *Client) Log(ctx context.Context, q api.LogQuery) (api.LogList, error) {
 	v := url.Values{}

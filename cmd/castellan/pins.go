@@ -1,0 +1,140 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/spf13/cobra"
+
+	"github.com/castellan/castellan/config"
+	"github.com/castellan/castellan/config/durable"
+	"github.com/castellan/castellan/trust"
+	"github.com/castellan/castellan/trust/audit"
+	"github.com/castellan/castellan/trust/ledger"
+)
+
+func pinsCommand(o *options) *cobra.Command {
+	return &cobra.Command{
+		Use:   "pins",
+		Short: "Show which publisher each service is bound to",
+		Args:  argsRange(0, 0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			list, err := o.client().Pins(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if o.json {
+				return printJSON(cmd.OutOrStdout(), list)
+			}
+			t := newTable(cmd.OutOrStdout(), "SERVICE", "PUBLISHER", "NOT BEFORE TRANSACTION", "LEDGER")
+			for _, p := range list.Pins {
+				t.AppendRow(table.Row{p.Service, orDash(p.Publisher), p.Floor, orDash(p.Ledger)})
+			}
+			t.Render()
+			return nil
+		},
+	}
+}
+
+func forgetCommand(o *options) *cobra.Command {
+	return &cobra.Command{
+		Use:   "forget NAME",
+		Short: "Unbind a service from its publisher; it is logged",
+		Args:  argsRange(1, 1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := o.client().Forget(cmd.Context(), args[0]); err != nil {
+				return err
+			}
+			if !o.json {
+				fmt.Fprintf(cmd.OutOrStdout(), "%s is bound to nobody; its next signed image decides\n", args[0])
+			}
+			return nil
+		},
+	}
+}
+
+func reinitCommand() *cobra.Command {
+	var path string
+	var yes bool
+	cmd := &cobra.Command{
+		Use:   "reinit --yes",
+		Short: "Begin anew where the trust state of a stopped appliance was lost",
+		Long: "Makes the files of trust that are missing: the replica's head and the trust memory. What they held is gone: " +
+			"pins, floors, withdrawals that the ledger does not repeat. The ledger is read again from the root document's anchor " +
+			"on. Files that are there stay. The daemon must be stopped.",
+		Args: argsRange(0, 0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if !yes {
+				return usage(errors.New("this forgets pins and floors that were lost with the files; say --yes if no backup is left"),
+					"restore a backup, or castellan trust reinit --yes")
+			}
+			cfg, err := config.Load(path)
+			if err != nil {
+				return err
+			}
+			made, err := reinit(cmd, cfg)
+			if err != nil {
+				return err
+			}
+			if len(made) == 0 {
+				return &exitError{exitNothing, errors.New("nothing is missing"), ""}
+			}
+			for _, what := range made {
+				fmt.Fprintln(cmd.OutOrStdout(), "made anew:", what)
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&path, "config", "/etc/castellan/castellan.yaml", "configuration file")
+	cmd.Flags().BoolVar(&yes, "yes", false, "really")
+	return cmd
+}
+
+// reinit makes what is missing of an initialised data folder and writes that to the verification log, first.
+func reinit(cmd *cobra.Command, cfg *config.Config) (made []string, err error) {
+	data := func(name string) string { return filepath.Join(cfg.DataDir, name) }
+	lock, err := durable.Lock(data("lock"))
+	if errors.Is(err, durable.ErrLocked) {
+		return nil, &exitError{exitFailed, errors.New("the daemon runs"), "systemctl stop castellan"}
+	} else if err != nil {
+		return nil, err
+	}
+	defer lock.Close()
+	for _, part := range []string{"trust.json", "ledger/head"} {
+		if _, err := os.Stat(data(part)); errors.Is(err, fs.ErrNotExist) {
+			made = append(made, part)
+		} else if err != nil {
+			return nil, err
+		}
+	}
+	if len(made) == 0 {
+		return nil, nil
+	}
+	log, err := audit.Open(data("log"), audit.Options{})
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	if _, err := log.Append(cmd.Context(), audit.KindRecovered, map[string]any{"reinit": made}); err != nil {
+		return nil, err
+	}
+	for _, part := range made {
+		switch part {
+		case "trust.json":
+			_, err = trust.InitMemory(data(part))
+		case "ledger/head":
+			var r *roots
+			if r, err = openRoots(cfg.Trust.RootDir, data("root")); err == nil {
+				err = ledger.Reinit(replicaConfig(r.newest, data("ledger")))
+			}
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return made, nil
+}
