@@ -129,6 +129,9 @@ func (m *Manager) Run(ctx context.Context) error {
 	for _, c := range open {
 		if c.State == StateStuck { // the cause may be gone
 			c = c.retried()
+			if err := m.save(c); err != nil { // its next state says it too
+				m.cfg.Log.ErrorContext(ctx, "cannot keep the state of a change", "change", c.ID, "error", err)
+			}
 		}
 		m.start(c)
 	}

@@ -243,10 +243,13 @@ func (r *runner) uncreate(ctx context.Context, c Change) error {
 // Undo of everything before the switch: to the end c.Leave says.
 func (r *runner) leave(ctx context.Context, c Change) (Change, error) {
 	// What cannot be removed now is found by its label later; only an engine that is away is waited for.
-	if err := r.uncreate(ctx, c); err != nil && (errors.Is(err, ErrEngineAway) || c.Attempts < budget[StatePlanned]) {
+	err := r.uncreate(ctx, c)
+	if err != nil && (errors.Is(err, ErrEngineAway) || c.Attempts < budget[StatePlanned]) {
 		return c, err
 	}
-	r.unpull(ctx, c)
+	if err == nil {
+		r.unpull(ctx, c)
+	}
 	return r.end(ctx, c, c.Leave)
 }
 
