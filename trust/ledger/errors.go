@@ -24,6 +24,9 @@ func (e *Error) Error() string { return string(e.Reason) + ": " + e.Err.Error() 
 // Unwrap gives what was found.
 func (e *Error) Unwrap() error { return e.Err }
 
+// TrustReason tells the Gate which deferral the error stands for.
+func (e *Error) TrustReason() trust.Reason { return e.Reason }
+
 // ReasonOf is the reason code of err, "" when it has none.
 func ReasonOf(err error) trust.Reason {
 	var e *Error
