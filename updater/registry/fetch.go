@@ -132,7 +132,7 @@ func (p *part) restart() error {
 // fill completes p and proves its digest.
 func (dl *download) fill(ctx context.Context, repo name.Repository, p *part) error {
 	best := p.have // no progress but beyond it, or restarts would go on for ever
-	pause := firstPause
+	pause := dl.store.cfg.pause
 	for round := 0; ; {
 		var tries []error
 		moved := false
@@ -156,7 +156,7 @@ func (dl *download) fill(ctx context.Context, repo name.Repository, p *part) err
 			pause = max(pause, min(retryAfter(err), maxPause))
 		}
 		if moved {
-			round, pause = 0, firstPause
+			round, pause = 0, dl.store.cfg.pause
 		} else if round++; round == maxRounds {
 			return summary(tries)
 		}

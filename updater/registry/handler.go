@@ -114,14 +114,13 @@ func (s *Server) serveBlob(w http.ResponseWriter, r *http.Request, repo string, 
 		refuseBlob(w, err)
 		return
 	}
-	body := &blobReader{ctx: r.Context(), dl: dl}
-	defer body.Close()
-	http.ServeContent(out, r, "", time.Time{}, body)
-	if out.err == nil && body.err == nil && body.pos == size && r.Context().Err() == nil {
+	body := &blobReader{ctx: r.Context(), dl: dl, atEnd: func() {
 		s.mu.Lock()
 		o.served[d] = true
 		s.mu.Unlock()
-	}
+	}}
+	defer body.Close()
+	http.ServeContent(out, r, "", time.Time{}, body)
 }
 
 // errGrace says that a download is not finished yet.
@@ -170,7 +169,9 @@ type blobReader struct {
 	dl   *download
 	file *os.File
 	pos  int64
-	err  error
+	// atEnd is called before the last bytes leave, not after: an engine that has them may be done with the whole
+	// image before we come to say so.
+	atEnd func()
 }
 
 func (b *blobReader) Read(p []byte) (int, error) {
@@ -178,25 +179,28 @@ func (b *blobReader) Read(p []byte) (int, error) {
 		select {
 		case <-b.dl.done:
 		case <-b.ctx.Done():
-			b.err = b.ctx.Err()
-			return 0, b.err
+			return 0, b.ctx.Err()
 		}
-		if b.err = b.dl.err; b.err == nil {
-			b.file, b.err = b.dl.open()
+		if b.dl.err != nil {
+			return 0, b.dl.err
 		}
-		if b.err != nil {
-			return 0, b.err
+		f, err := b.dl.open()
+		if err != nil {
+			return 0, err
 		}
+		b.file = f
 	}
-	n, err := b.file.ReadAt(p[:min(int64(len(p)), max(b.dl.size-b.pos, 0))], b.pos)
-	b.pos += int64(n)
 	if b.pos >= b.dl.size {
-		return n, io.EOF
+		b.atEnd()
+		return 0, io.EOF
 	}
-	if err != nil && n == 0 {
-		b.err = err
+	n, err := b.file.ReadAt(p[:min(int64(len(p)), b.dl.size-b.pos)], b.pos)
+	b.pos += int64(n)
+	if b.pos == b.dl.size {
+		b.atEnd()
+		err = nil
 	}
-	return n, b.err
+	return n, err
 }
 
 func (b *blobReader) Seek(offset int64, whence int) (int64, error) {
@@ -219,26 +223,17 @@ func (b *blobReader) Close() {
 	}
 }
 
-// response remembers whether everything could be written, and sends the header at once when early is set.
+// response sends the header at once when early is set.
 type response struct {
 	http.ResponseWriter
 	early bool
-	err   error
 }
 
 func (w *response) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 	if w.early {
-		w.err = http.NewResponseController(w.ResponseWriter).Flush()
+		_ = http.NewResponseController(w.ResponseWriter).Flush() // an engine that left is found out by the next write
 	}
-}
-
-func (w *response) Write(p []byte) (int, error) {
-	n, err := w.ResponseWriter.Write(p)
-	if err != nil {
-		w.err = err
-	}
-	return n, err
 }
 
 // refuseBlob says why a blob can't be had. The engine shows the message to whoever asked for the pull.

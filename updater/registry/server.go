@@ -27,6 +27,8 @@ type Config struct {
 	Rate     int64         // bytes per second for all downloads, 0 = no limit
 	Grace    time.Duration // the engine gets its answer's header at the latest after this time, 0 = 5 s
 	Log      *slog.Logger  // nil = silent
+
+	pause time.Duration // before the mirrors are gone through again, 0 = firstPause
 }
 
 // Server is the read-only registry that the engine pulls from. Make it with [NewServer], run [Server.Serve], end it
@@ -52,6 +54,7 @@ func NewServer(cfg Config) (*Server, error) {
 	cfg.Stall = cmp.Or(cfg.Stall, 30*time.Second)
 	cfg.MaxBytes = cmp.Or(cfg.MaxBytes, 16<<30)
 	cfg.Grace = cmp.Or(cfg.Grace, 5*time.Second)
+	cfg.pause = cmp.Or(cfg.pause, firstPause)
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}

@@ -157,7 +157,11 @@ func flipAt(k int) fault {
 func stallAt(k int) fault {
 	return func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		rec := whole(r, next)
-		relay(w, rec, rec.Body.Bytes()[:min(k, rec.Body.Len())])
+		if k >= rec.Body.Len() {
+			relay(w, rec, rec.Body.Bytes())
+			return // the client has all; on a connection it uses again its leaving would go unseen
+		}
+		relay(w, rec, rec.Body.Bytes()[:k])
 		<-r.Context().Done()
 	}
 }
@@ -232,6 +236,7 @@ func serve(t testing.TB, cfg Config) *Server {
 	if cfg.Stall == 0 {
 		cfg.Stall = 300 * time.Millisecond
 	}
+	cfg.pause = 10 * time.Millisecond
 	s, err := NewServer(cfg)
 	if err != nil {
 		t.Fatal(err)
