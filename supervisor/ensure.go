@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/castellan/castellan/supervisor/state"
-	"github.com/castellan/castellan/trust"
 )
 
 // remakeEvery bounds how often a container that is lost again and again is made anew.
@@ -50,13 +49,21 @@ func (m *Manager) ensure(ctx context.Context, service string) error {
 	defer unlock()
 	var w row
 	var open Change
-	var busy bool
+	var busy, begun bool
 	read := func(tx *state.Tx) (err error) {
 		if w, _, err = get[row](tx, serviceBucket, service); err != nil {
 			return err
 		}
-		open, busy, err = openChange(tx, service)
-		return err
+		if open, busy, err = openChange(tx, service); err != nil || !busy {
+			return err
+		}
+		begun = open.State.touches() || open.Kind == KindRemove
+		if open.State == StateCreated && open.Set != "" { // it may wait for its set for a long time
+			s, _, err := get[set](tx, setBucket, open.Set)
+			begun = s.Switch
+			return err
+		}
+		return nil
 	}
 	list, err := m.mine(ctx, Change{Service: Service{Name: service}})
 	if err != nil {
@@ -65,7 +72,7 @@ func (m *Manager) ensure(ctx context.Context, service string) error {
 	if err := m.cfg.Journal.View(read); err != nil {
 		return err
 	}
-	if busy && (open.State.touches() || open.Kind == KindRemove) {
+	if begun {
 		return nil
 	}
 	var current Container
@@ -157,7 +164,7 @@ func (m *Manager) setStopped(ctx context.Context, service, why string) error {
 		if !ok || w.Current == nil {
 			return fmt.Errorf("%w that is installed", ErrUnknown)
 		}
-		if why != "" && (w.Service.Class == trust.ClassCore || w.Service.Class == trust.ClassSupervisor) {
+		if why != "" && (isCore(w.Service.Class)) {
 			return errors.New("the appliance needs it")
 		}
 		if o, busy, err := openChange(tx, service); err != nil || busy {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -35,12 +36,12 @@ func update(t *testing.T, disturb func(w *world)) (*world, Change) {
 // failing makes calls of a name fail n times, -1 = always.
 func failing(call string, n int, err error) func(*world) {
 	return func(w *world) {
+		var calls atomic.Int32
 		w.tap.deny = func(got string) error {
-			if got != call || n == 0 {
-				return nil
+			if got == call && (n < 0 || int(calls.Add(1)) <= n) {
+				return err
 			}
-			n--
-			return err
+			return nil
 		}
 	}
 }
@@ -278,6 +279,48 @@ func TestEnsureStartsWhatMustRunAndRemovesWhatNobodyKnows(t *testing.T) {
 	})
 }
 
+func TestOldMemberRunsWhileItsSetWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, "radio", "tv")
+		defer w.close()
+		w.at("1", "radio", "tv")
+		changes := w.submitTogether("2", "radio", "tv")
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		var pulls atomic.Int32
+		w.tap.deny = func(call string) error {
+			if call == "pull" {
+				if pulls.Add(1) == 2 { // the other waits in created meanwhile
+					time.Sleep(5 * time.Minute)
+					for _, c := range w.engine.list() {
+						if c.Name == "radio" || c.Name == "tv" {
+							w.engine.mu.Lock()
+							w.engine.containers[c.ID].Running = false // an engine that was killed leaves it down
+							w.engine.mu.Unlock()
+						}
+					}
+					time.Sleep(2 * time.Minute)
+					for _, c := range w.engine.list() {
+						if (c.Name == "radio" || c.Name == "tv") && !c.Running {
+							t.Errorf("%s is left down while its set waits", c.Name)
+						}
+					}
+				}
+			}
+			return nil
+		}
+		done := make(chan error, 1)
+		go func() { done <- w.m.Run(ctx) }()
+		for _, c := range changes {
+			if got, err := w.m.Wait(ctx, c.ID); err != nil || got.State != StateCommitted {
+				t.Errorf("%s: %s, %v", got.State, got.Why, err)
+			}
+		}
+		cancel()
+		must(0, <-done)
+	})
+}
+
 func TestStoppedStaysStopped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, "radio")
@@ -457,16 +500,7 @@ func TestGraphIsTheMachine(t *testing.T) {
 				s.before(w)
 				s.submit(w)
 				watch(w)
-				calls := 0
-				w.tap.deny = func(got string) error {
-					if got == call {
-						calls++
-					}
-					if got == call && calls < 40 {
-						return broken
-					}
-					return nil
-				}
+				failing(call, 40, broken)(w)
 				w.run()
 				w.run() // a start tries again what is stuck
 			})
