@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"os"
@@ -68,7 +69,8 @@ func runDaemon(ctx context.Context, path string, cmd *cobra.Command) error {
 			h.reload(next, err)
 		})
 		if err != nil && ctx.Err() == nil {
-			return fmt.Errorf("cannot watch the configuration: %w", err)
+			// A machine that cannot watch files can still be kept up to date; status says what is missing.
+			h.reload(nil, fmt.Errorf("%w; changes take effect after: systemctl restart castellan", err))
 		}
 		return nil
 	})
@@ -107,8 +109,16 @@ func listen(socket string) (net.Listener, error) {
 		_ = c.Close()
 		return nil, fmt.Errorf("cannot listen on %s: another program answers there; set socket to another path", socket)
 	}
-	if err := os.Remove(socket); err != nil && !errors.Is(err, os.ErrNotExist) {
+	switch fi, err := os.Lstat(socket); {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
 		return nil, fmt.Errorf("cannot listen on %s: %w", socket, err)
+	case fi.Mode().Type() != fs.ModeSocket: // somebody's file, named by mistake
+		return nil, fmt.Errorf("cannot listen on %s: something that is no socket is there; set socket to another path", socket)
+	default:
+		if err := os.Remove(socket); err != nil {
+			return nil, fmt.Errorf("cannot listen on %s: %w", socket, err)
+		}
 	}
 	l, err := net.Listen("unix", socket)
 	if err != nil {
