@@ -402,10 +402,13 @@ func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f
 
 func TestScheduleSpreadsPollsAndBacksOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex // guards at and down
 		var at []time.Duration
 		down := true
 		start := time.Now()
 		client := &http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) {
+			mu.Lock()
+			defer mu.Unlock()
 			at = append(at, time.Since(start))
 			if down {
 				return nil, errors.New("no route to host")
@@ -417,24 +420,28 @@ func TestScheduleSpreadsPollsAndBacksOff(t *testing.T) {
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
-		calls := 0
+		var calls atomic.Int64
 		done := make(chan error)
-		go func() { done <- p.Run(ctx, 24*time.Hour, func(Release) { calls++ }) }()
+		go func() { done <- p.Run(ctx, 24*time.Hour, func(Release) { calls.Add(1) }) }()
 
 		time.Sleep(24 * time.Hour)
 		synctest.Wait()
-		if at[0] > time.Minute || calls != 0 {
-			t.Errorf("first poll after %s, %d calls", at[0], calls)
+		mu.Lock()
+		if at[0] > time.Minute || calls.Load() != 0 {
+			t.Errorf("first poll after %s, %d calls", at[0], calls.Load())
 		}
 		if n := len(at); n < 8 || n > 16 {
 			t.Errorf("%d polls of a dead server in a day: %v", n, at)
 		}
 		down = false
+		mu.Unlock()
 		time.Sleep(30 * 24 * time.Hour)
 		synctest.Wait()
-		healthy := at[len(at)-calls:]
-		if calls < 28 || calls > 33 {
-			t.Errorf("%d polls in 30 days", calls)
+		mu.Lock()
+		healthy := at[len(at)-int(calls.Load()):]
+		mu.Unlock()
+		if n := calls.Load(); n < 28 || n > 33 {
+			t.Errorf("%d polls in 30 days", n)
 		}
 		for i := 2; i < len(healthy); i++ {
 			if d := healthy[i] - healthy[i-1]; d < 21*time.Hour || d > 27*time.Hour {

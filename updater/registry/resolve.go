@@ -36,7 +36,8 @@ var manifestAccept = strings.Join([]string{
 
 // Resolve turns "repo:tag", "repo@sha256:…" or "repo:tag@sha256:…" (where the tag is ignored) into digests, asking
 // the mirrors in order and the registry itself last. A reference with neither gets version for its tag. The subject's
-// platform is the one the image itself states; it is checked to run here. Errors are of one of the package's kinds.
+// platform is the appliance's, and what the image states of itself is checked to run there. Errors are of one of the
+// package's kinds.
 func (r *Resolver) Resolve(ctx context.Context, service string, class trust.Class, reference, version string) (Resolved, error) {
 	res, err := r.resolve(ctx, reference, version)
 	if err != nil {
@@ -69,14 +70,13 @@ func (r *Resolver) resolve(ctx context.Context, reference, version string) (res 
 			return res, err
 		}
 		s.Index, res.Raw.Index = trust.DigestOf(raw), raw
-		s.Platform = *entry.Platform
 		if raw, doc, err = r.up.manifest(ctx, repo, string(entry.Digest), entry.Digest); err != nil {
 			return res, err
 		}
 		if doc.isIndex() {
 			return res, fmt.Errorf("%w: the index calls another index a manifest", ErrBadContent)
 		}
-	} else if s.Platform, err = r.configPlatform(ctx, repo, *doc.Config); err != nil {
+	} else if err := r.checkConfig(ctx, repo, *doc.Config); err != nil {
 		return res, err
 	}
 	s.Manifest, res.Raw.Manifest = trust.DigestOf(raw), raw
@@ -122,27 +122,31 @@ func (u *Upstream) manifest(ctx context.Context, repo name.Repository, identifie
 	return nil, document{}, summary(tries)
 }
 
-// configPlatform reads the platform of an image that has no index, and checks that it runs here.
-func (r *Resolver) configPlatform(ctx context.Context, repo name.Repository, config descriptor) (p trust.Platform, err error) {
+// checkConfig reads the platform of an image that has no index, and checks that it runs here.
+func (r *Resolver) checkConfig(ctx context.Context, repo name.Repository, config descriptor) error {
 	var tries []error
 	for _, s := range r.up.sources(repo) {
-		var raw []byte
-		if raw, err = r.up.small(ctx, s, "blobs/"+string(config.Digest), config.Digest, min(config.Size, maxManifest)); err == nil {
-			err = json.Unmarshal(raw, &p, json.MatchCaseInsensitiveNames(true))
-			if err == nil && fit(p, r.platform) < 0 {
-				return p, fmt.Errorf("%w: want %s, it is for %s; %s", ErrNoPlatform, r.platform, printable(p.String()), nextStep[ErrNoPlatform])
-			}
-			if err == nil {
-				return p, nil
-			}
-			return p, fmt.Errorf("%w: the image's config can't be read: %w", ErrBadContent, err)
+		raw, err := r.up.small(ctx, s, "blobs/"+string(config.Digest), config.Digest, min(config.Size, maxManifest))
+		if err == nil {
+			return r.checkPlatform(raw)
 		}
 		if ctx.Err() != nil {
-			return p, ctx.Err()
+			return ctx.Err()
 		}
 		tries = append(tries, fmt.Errorf("%s: %w", s, err))
 	}
-	return p, summary(tries)
+	return summary(tries)
+}
+
+func (r *Resolver) checkPlatform(config []byte) error {
+	var p trust.Platform
+	if err := json.Unmarshal(config, &p, json.MatchCaseInsensitiveNames(true)); err != nil {
+		return fmt.Errorf("%w: the image's config can't be read: %w", ErrBadContent, err)
+	}
+	if fit(p, r.platform) < 0 {
+		return fmt.Errorf("%w: want %s, it is for %s; %s", ErrNoPlatform, r.platform, printable(p.String()), nextStep[ErrNoPlatform])
+	}
+	return nil
 }
 
 // small reads a whole body of at most limit bytes within the timeout and compares it with want, if that is known.
