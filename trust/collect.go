@@ -5,21 +5,28 @@ import (
 	"slices"
 )
 
-// maxStrangers is how many records of publishers nobody accepts are copied from each list. They change no outcome,
-// only say SIGNER_CHANGED in place of SIGNATURE_MISSING; in an open ledger anybody can write any number of them.
-const maxStrangers = 16
+// Records of publishers nobody accepts change no outcome, only say SIGNER_CHANGED in place of SIGNATURE_MISSING; in an
+// open ledger anybody can write any number of them. This many are copied from each list, and with their publishers'
+// documents this many bytes of them in all.
+const (
+	maxStrangers     = 16
+	maxStrangerBytes = 256 << 10
+)
 
-// newestChannels is how many channel records are copied of each publisher.
-const newestChannels = 8
+// maxUnchecked is how many records that name an accepted publisher are copied unseen from each list. Beyond it the
+// signatures are checked here already: an operator can append any number of forged ones, and each verdict is stored
+// with its facts.
+const maxUnchecked = 64
 
 // Collect copies out of a replica all that the Judge may know about s, and nothing else: records of this ledger about
 // one of its digests, image records under its repository and version, records of the channel the release came from
 // (nil for none), and the documents of all publishers involved. Everything stands at or before the returned head.
 //
-// Records by the root's publishers and by those in also — the pinned, mapped and house publishers — are complete; of
-// all others the first few are kept. An error is the replica's; nothing may be concluded from it but a deferral.
+// Records by the root's publishers and by those in also — the pinned, mapped and house publishers — are complete but
+// for such as nobody signed; of all others the first few are kept. An error is the replica's; nothing may be concluded
+// from it but a deferral.
 func Collect(ev Evidence, s Subject, channel *ChannelClaim, root Root, also ...string) (Facts, error) {
-	c := collector{ev: ev, known: distinct(root.Core, root.Security, preloaded(root, s.Repository), also)}
+	c := newCollector(ev, root, preloaded(root, s.Repository), also)
 	if err := c.start(); err != nil {
 		return Facts{}, err
 	}
@@ -51,7 +58,7 @@ func Collect(ev Evidence, s Subject, channel *ChannelClaim, root Root, also ...s
 
 // CollectChannel is [Collect] for a channel by itself, for [CurrentChannel].
 func CollectChannel(ev Evidence, name string, root Root, also ...string) (Facts, error) {
-	c := collector{ev: ev, known: distinct(root.Core, root.Security, also)}
+	c := newCollector(ev, root, also)
 	if err := c.start(); err != nil {
 		return Facts{}, err
 	}
@@ -62,9 +69,17 @@ func CollectChannel(ev Evidence, name string, root Root, also ...string) (Facts,
 }
 
 type collector struct {
-	ev    Evidence
-	known []string // publishers whose every record matters
-	facts Facts
+	ev        Evidence
+	known     []string // publishers whose every record matters
+	facts     Facts
+	words     *words // over facts
+	strangers int    // bytes that may still be copied of them
+}
+
+func newCollector(ev Evidence, root Root, also ...[]string) *collector {
+	c := &collector{ev: ev, known: distinct(append([][]string{root.Core, root.Security}, also...)...), strangers: maxStrangerBytes}
+	c.words = newWords(&c.facts, &root, nil)
+	return c
 }
 
 // start takes the head first: later answers are complete up to it, and what they hold beyond it is left out.
@@ -94,17 +109,19 @@ func (c *collector) images(repository, version string) ([]PlacedNotarization, er
 	}), nil
 }
 
-// channel keeps the records about the claimed file and about the newest few of each known publisher, one of which is
-// current unless the operator appended more forged ones. A channel has a record for each release there ever was; the
-// others decide nothing, and each verdict is stored with its facts.
+// channel keeps the records about the claimed file and about the one that is current by each known publisher. A channel
+// has a record for each release there ever was; the others decide nothing, and each verdict is stored with its facts.
+// Which one is current is found by their signatures, so that neither an operator's forgeries nor what a thief signed
+// with a key that is revoked by now can crowd out the true one.
 func (c *collector) channel(name string, claimed Digest) error {
 	found, err := c.ev.ByName(KindChannel, name, "")
 	if err != nil {
 		return fmt.Errorf("cannot look up channel %s: %w", name, err)
 	}
+	c.facts.Channel = slices.DeleteFunc(slices.Clone(found), func(n PlacedNotarization) bool { return n.Pos.Tx > c.facts.Head.Count })
 	digests := []Digest{claimed}
 	for _, id := range c.known {
-		for _, n := range newest(found, id, newestChannels) {
+		if n, ok := currentChannel(c.words, []string{id}, name); ok {
 			digests = append(digests, n.Notarization.Subjects[0].Digest)
 		}
 	}
@@ -112,28 +129,6 @@ func (c *collector) channel(name string, claimed Digest) error {
 		return n.Kind == KindChannel && n.Name == name && slices.ContainsFunc(digests, n.about)
 	})
 	return nil
-}
-
-// newest picks the TRUSTED records of one publisher with the highest uids, at most most of them.
-func newest(list []PlacedNotarization, publisher string, most int) []*PlacedNotarization {
-	var out []*PlacedNotarization
-	for i := range list {
-		n := &list[i]
-		if p := &n.Notarization; p.Publisher != publisher || p.Status != Trusted || len(p.Subjects) == 0 {
-			continue
-		}
-		at, _ := slices.BinarySearchFunc(out, n, func(a, b *PlacedNotarization) int {
-			if newer(a, b) {
-				return -1
-			}
-			return 1
-		})
-		if at < most {
-			out = slices.Insert(out, at, n)
-			out = out[:min(len(out), most)]
-		}
-	}
-	return out
 }
 
 // keep copies what matches, in the order of the ledger and without repeats.
@@ -147,14 +142,21 @@ func (c *collector) keep(list []PlacedNotarization, match func(*Notarization) bo
 	}
 	slices.SortStableFunc(out, func(a, b PlacedNotarization) int { return a.Pos.compare(b.Pos) })
 	out = slices.CompactFunc(out, func(a, b PlacedNotarization) bool { return a.Pos == b.Pos })
-	strangers := 0
+	unchecked, strangers := 0, 0
 	return slices.DeleteFunc(out, func(n PlacedNotarization) bool {
 		if slices.Contains(c.known, n.Notarization.Publisher) {
-			return false
+			unchecked++
+			return unchecked > maxUnchecked && c.words.standing(&n) == worthless
 		}
 		strangers++
-		return strangers > maxStrangers
+		return strangers > maxStrangers || !c.afford(n.Envelope)
 	})
+}
+
+// afford tells whether e still fits into what is copied of strangers.
+func (c *collector) afford(e Envelope) bool {
+	c.strangers -= len(e.Payload)
+	return c.strangers >= 0
 }
 
 // finish adds the documents of all others who speak in the facts.
@@ -181,7 +183,8 @@ func (c *collector) publishers(ids []string) error {
 			return fmt.Errorf("cannot look up publisher %s: %w", id, err)
 		}
 		chain = slices.DeleteFunc(slices.Clone(chain), func(p PlacedPublisher) bool { return p.Pos.Tx > c.facts.Head.Count })
-		if len(chain) > 0 {
+		tooMuch := !slices.Contains(c.known, id) && slices.ContainsFunc(chain, func(p PlacedPublisher) bool { return !c.afford(p.Envelope) })
+		if len(chain) > 0 && !tooMuch {
 			c.facts.Publishers[id] = chain
 		}
 	}

@@ -1,6 +1,7 @@
 package trust
 
 import (
+	"crypto/ed25519"
 	"fmt"
 	"testing"
 )
@@ -54,7 +55,7 @@ func TestFactsStaySmallHoweverMuchIsAppended(t *testing.T) {
 	in.Channel = claim
 	in = w.fill(in)
 	want(t, Judge(in), Allow, "")
-	if len(in.Facts.Records) > maxStrangers+1 || len(in.Facts.Channel) > newestChannels {
+	if len(in.Facts.Records) > maxStrangers+1 || len(in.Facts.Channel) > 2 {
 		t.Errorf("%d records and %d of the channel are copied", len(in.Facts.Records), len(in.Facts.Channel))
 	}
 }
@@ -93,4 +94,72 @@ func TestReadWordIsForAnythingWithADigest(t *testing.T) {
 	word(Untrusted)
 	file(w.security, Trusted)
 	word(Trusted)
+}
+
+// forge signs a channel record in a publisher's name with a key that is not his, as an operator or a thief would.
+func (w *world) forgeChannel(as *author, with ed25519.PrivateKey, file string) {
+	as.sign(image{}, Trusted, []ed25519.PrivateKey{with}, func(n *Notarization) {
+		n.Kind, n.Name, n.Version, n.Subjects = KindChannel, "stable", "", []RecordSubject{{Name: "stable", Digest: DigestOf([]byte(file))}}
+	})
+}
+
+func TestForgedChannelRecordsHideNothing(t *testing.T) {
+	for name, crowd := range map[string]func(*world){
+		"by the operator": func(w *world) {
+			for n := range 20 {
+				w.forgeChannel(w.core, w.stranger.work, fmt.Sprint("forged ", n))
+			}
+		},
+		"with a key that is revoked": func(w *world) {
+			cutoff := w.head.Count
+			for n := range 20 {
+				w.forgeChannel(w.core, w.core.work, fmt.Sprint("stolen ", n))
+			}
+			w.core.revoke(cutoff)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			i := coreImage("2026.8.1")
+			w.core.say(i, Trusted)
+			old := w.channel("stable of July", "")
+			now := w.channel("stable of August", "")
+			crowd(w)
+			in := w.input(i, AutoUpdate)
+			in.Channel = old
+			want(t, Judge(w.fill(in)), Defer, ChannelOutdated)
+			in.Channel = now
+			want(t, Judge(w.fill(in)), Allow, "")
+			facts, err := CollectChannel(w, "stable", w.root)
+			w.must(err)
+			if d, _, ok := CurrentChannel(facts, w.root, Policy{}, "stable"); !ok || d != now.Digest {
+				t.Errorf("current is %s, %v; want %s", d.Short(), ok, now.Digest.Short())
+			}
+		})
+	}
+}
+
+func TestFactsHoldNoFloodOfForgeriesAndStrangers(t *testing.T) {
+	w := newWorld(t)
+	i := addonImage("1.0")
+	for range 3 * maxUnchecked {
+		w.addon.sign(i, Untrusted, []ed25519.PrivateKey{w.stranger.work})
+	}
+	w.addon.say(i, Trusted)
+	for range 30 {
+		w.stranger.publish(func(p *Publisher) {
+			p.Names = nil
+			for n := range maxPatterns {
+				p.Names = append(p.Names, fmt.Sprintf("example.org/%0100d/%d", n, p.Version))
+			}
+		})
+	}
+	w.stranger.say(i, Trusted)
+	in := w.input(i, OwnerUpdate)
+	want(t, Judge(in), Allow, "")
+	b, err := EncodeInput(in)
+	w.must(err)
+	if len(in.Facts.Records) > maxUnchecked+maxStrangers+1 || len(b) > 1<<20 {
+		t.Errorf("%d records, %d bytes of evidence", len(in.Facts.Records), len(b))
+	}
 }
