@@ -2,6 +2,7 @@
 SHELL       := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 export CGO_ENABLED ?= 0
+BIN         ?= bin
 VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS     := -s -w -X main.version=$(VERSION)
 GO          ?= go
@@ -18,8 +19,8 @@ check-go:
 
 .PHONY: build
 build: check-go ## bin/castellan and bin/cas
-	@mkdir -p bin
-	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/castellan ./cmd/cas
+	@mkdir -p $(BIN)
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/castellan ./cmd/cas
 
 .PHONY: test
 test: ## unit, property, script and real-parts tests; installs what a bare Debian lacks

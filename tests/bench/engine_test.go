@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"syscall"
 
 	"github.com/castellan/castellan/tests/testenv"
 )
@@ -67,15 +68,16 @@ func (h *house) imageOf(service string) string {
 }
 
 // raw creates a container as the service's is, from image.
-func (h *house) raw(image string, host bool, port string) (id string) {
+func (h *house) raw(image, network, port string) (id string) {
 	h.Helper()
 	spec := map[string]any{"Image": image, "Labels": map[string]string{"io.castellan.bench": "1"}}
-	if host {
+	if network == "host" {
 		spec["Env"] = []string{"APP_ADDR=:" + port}
-		spec["HostConfig"] = map[string]any{"NetworkMode": "host"}
+		spec["HostConfig"] = map[string]any{"NetworkMode": network}
 	} else {
 		spec["ExposedPorts"] = map[string]any{"8080/tcp": map[string]any{}}
-		spec["HostConfig"] = map[string]any{"PortBindings": map[string]any{"8080/tcp": []map[string]string{{"HostPort": port}}}}
+		spec["HostConfig"] = map[string]any{"NetworkMode": network,
+			"PortBindings": map[string]any{"8080/tcp": []map[string]string{{"HostPort": port}}}}
 	}
 	var made struct{ ID string }
 	h.engine("POST", "/containers/create", spec, &made)
@@ -90,6 +92,19 @@ func (h *house) stopRaw(id string) { h.Helper(); h.engine("POST", "/containers/"
 func (h *house) removeRaw(id string) {
 	h.Helper()
 	h.engine("DELETE", "/containers/"+id+"?force=1", nil, nil)
+}
+
+// newNetwork makes a bridge network that ends with the benchmark, and with it all containers.
+func (h *house) newNetwork(name string) string {
+	h.Helper()
+	h.engine("POST", "/networks/create", map[string]any{"Name": name, "CheckDuplicate": true}, nil)
+	h.Cleanup(func() {
+		_ = h.daemon.Process.Signal(syscall.SIGTERM) // or it would bring its containers back; gone already is as good
+		_ = h.daemon.Wait()                          // its exit code is of no interest
+		removeContainers(h)
+		h.engine("DELETE", "/networks/"+name, nil, nil)
+	})
+	return name
 }
 
 func removeContainers(h *house) {

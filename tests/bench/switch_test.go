@@ -17,15 +17,21 @@ import (
 
 // BenchmarkSwitch measures how long a service is away while its container is replaced by one of another image
 // ([testenv.Outage]). The service stops at once on SIGTERM. Every way to switch takes its turn in every iteration, so
-// that they share the machine's moods; the medians and their ratios are reported.
+// that they share the machine's moods. Medians and bests are reported, and Castellan's ratio to the others by both.
 //
 //	castellan  `castellan rollback`: the whole daemon, which goes back and forth between two versions
 //	naive      stop, remove, create, start through the engine's API
 //	compose    docker compose up -d, where it is installed
 //	floor      the new container created before; stop and start through the engine's API, nothing else
+//
+// On a bridge that holds nothing else, the bridge loses its carrier with the old container, and the neighbour table
+// what it knew: with engines before 29 the first connection to the new one then waits a second for ARP. With other
+// containers beside it, as in "shared", it does not, if the new one gets the old one's address. Castellan and the
+// others have a network of the same kind each, so that none profits from what another has done to the table.
 func BenchmarkSwitch(b *testing.B) {
-	b.Run("bridge", func(b *testing.B) { benchSwitch(b, false) })
-	b.Run("host", func(b *testing.B) { benchSwitch(b, true) })
+	b.Run("bridge", func(b *testing.B) { benchSwitch(b, "bridge") })
+	b.Run("shared", func(b *testing.B) { benchSwitch(b, "shared") })
+	b.Run("host", func(b *testing.B) { benchSwitch(b, "host") })
 }
 
 const (
@@ -36,23 +42,24 @@ const (
 // contest is the ways to switch on one network.
 type contest struct {
 	*house
-	onHost  bool
+	network string    // of the ways that are not Castellan's
 	images  [2]string // IDs
 	compose []string  // the command
 }
 
-func benchSwitch(b *testing.B, onHost bool) {
+func benchSwitch(b *testing.B, where string) {
 	h := newHouse(b, itself)
 	h.image("1.0")
 	h.image("2.0")
-	container := fmt.Sprintf("ports: [{host: %s, container: 8080}]", ownPort)
-	if onHost {
-		container = fmt.Sprintf("network: host, env: {APP_ADDR: \":%s\"}", ownPort)
+	c := &contest{house: h, network: "host", compose: findCompose()}
+	app := service{"app", "1.0", fmt.Sprintf("network: host, env: {APP_ADDR: \":%s\"}", ownPort)}
+	if where != "host" {
+		c.network = h.newNetwork("raw-" + where)
+		own := h.newNetwork("own-" + where)
+		app.container = fmt.Sprintf("network: %s, ports: [{host: %s, container: 8080}]", own, ownPort)
 	}
-	app := service{"app", "1.0", container}
 	h.configure("", app)
 	h.run(app)
-	c := &contest{house: h, onHost: onHost, compose: findCompose()}
 	c.images[0] = h.imageOf("app")
 	app.version = "2.0"
 	h.configure("", app)
@@ -60,6 +67,10 @@ func benchSwitch(b *testing.B, onHost bool) {
 		return h.command("castellan", "update", "app").Run() == nil
 	})
 	c.images[1] = h.imageOf("app")
+	if where == "shared" {
+		h.startRaw(h.raw(c.images[0], c.network, "18082"))
+		h.startRaw(h.raw(c.images[0], "own-"+where, "18083"))
+	}
 
 	ways := map[string]func() time.Duration{"castellan": c.castellanWay, "naive": c.naive, "floor": c.floor}
 	if c.compose != nil {
@@ -75,12 +86,14 @@ func benchSwitch(b *testing.B, onHost bool) {
 		}
 	}
 	b.ReportMetric(0, "ns/op") // says nothing here
-	own := median(away["castellan"])
-	b.ReportMetric(own, "castellan-ms")
+	own := slices.Sorted(slices.Values(away["castellan"]))
 	for name, times := range away {
+		slices.Sort(times)
+		b.ReportMetric(ms(median(times)), name+"-ms")
+		b.ReportMetric(ms(times[0]), name+"-best-ms")
 		if name != "castellan" {
-			b.ReportMetric(median(times), name+"-ms")
-			b.ReportMetric(own/median(times), "castellan/"+name)
+			b.ReportMetric(ms(median(own))/ms(median(times)), "ratio-"+name)
+			b.ReportMetric(ms(own[0])/ms(times[0]), "ratio-"+name+"-best")
 		}
 	}
 }
@@ -94,27 +107,31 @@ func findCompose() []string {
 	return nil
 }
 
+func (c *contest) outage(port string, change func()) time.Duration {
+	return testenv.Outage(c, testenv.HostIP+":"+port, change)
+}
+
 func (c *contest) castellanWay() time.Duration {
-	return testenv.Outage(c, testenv.HostIP+":"+ownPort, func() { c.castellan("rollback", "app") })
+	return c.outage(ownPort, func() { c.castellan("rollback", "app") })
 }
 
 func (c *contest) naive() time.Duration {
-	old, next := c.raw(c.images[0], c.onHost, rawPort), ""
+	old, next := c.raw(c.images[0], c.network, rawPort), ""
 	c.startRaw(old)
 	defer func() { c.removeRaw(next) }()
-	return testenv.Outage(c, testenv.HostIP+":"+rawPort, func() {
+	return c.outage(rawPort, func() {
 		c.stopRaw(old)
 		c.removeRaw(old)
-		next = c.raw(c.images[1], c.onHost, rawPort)
+		next = c.raw(c.images[1], c.network, rawPort)
 		c.startRaw(next)
 	})
 }
 
 func (c *contest) floor() time.Duration {
-	old, next := c.raw(c.images[0], c.onHost, rawPort), c.raw(c.images[1], c.onHost, rawPort)
+	old, next := c.raw(c.images[0], c.network, rawPort), c.raw(c.images[1], c.network, rawPort)
 	c.startRaw(old)
 	defer func() { c.removeRaw(old); c.removeRaw(next) }()
-	return testenv.Outage(c, testenv.HostIP+":"+rawPort, func() {
+	return c.outage(rawPort, func() {
 		c.stopRaw(old)
 		c.startRaw(next)
 	})
@@ -124,17 +141,17 @@ func (c *contest) composeUp() time.Duration {
 	dir := filepath.Join(c.TempDir(), "bench")
 	c.must(os.MkdirAll(dir, 0o700))
 	up := func(i int) {
-		more := "network_mode: bridge\n    ports: ['" + rawPort + ":8080']"
-		if c.onHost {
-			more = "network_mode: host\n    environment: ['APP_ADDR=:" + rawPort + "']"
+		more := "ports: ['" + rawPort + ":8080']"
+		if c.network == "host" {
+			more = "environment: ['APP_ADDR=:" + rawPort + "']"
 		}
-		file := fmt.Sprintf("version: '3'\nservices:\n  app:\n    image: castellan.test/bench:%d\n    labels: ['io.castellan.bench=1']\n    %s\n", i, more)
+		file := fmt.Sprintf("version: '3'\nservices:\n  app:\n    image: castellan.test/bench:%d\n    labels: ['io.castellan.bench=1']\n    network_mode: %s\n    %s\n", i, c.network, more)
 		c.must(os.WriteFile(filepath.Join(dir, "docker-compose.yml"), []byte(file), 0o600))
 		c.composeDo(dir, "up", "-d")
 	}
 	up(0)
 	defer c.composeDo(dir, "down", "-t", "1")
-	return testenv.Outage(c, testenv.HostIP+":"+rawPort, func() { up(1) })
+	return c.outage(rawPort, func() { up(1) })
 }
 
 func (c *contest) composeDo(dir string, args ...string) {
@@ -145,8 +162,6 @@ func (c *contest) composeDo(dir string, args ...string) {
 	}
 }
 
-// median is in milliseconds.
-func median(d []time.Duration) float64 {
-	d = slices.Sorted(slices.Values(d))
-	return float64(d[len(d)/2].Microseconds()) / 1000
-}
+func median(sorted []time.Duration) time.Duration { return sorted[len(sorted)/2] }
+
+func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
