@@ -49,9 +49,9 @@ func (m *Manager) ensure(ctx context.Context, service string) error {
 	defer unlock()
 	var w row
 	var open Change
-	var busy, begun bool
+	var known, busy, begun bool
 	read := func(tx *state.Tx) (err error) {
-		if w, _, err = get[row](tx, serviceBucket, service); err != nil {
+		if w, known, err = get[row](tx, serviceBucket, service); err != nil {
 			return err
 		}
 		if open, busy, err = openChange(tx, service); err != nil || !busy {
@@ -72,7 +72,7 @@ func (m *Manager) ensure(ctx context.Context, service string) error {
 	if err := m.cfg.Journal.View(read); err != nil {
 		return err
 	}
-	if begun {
+	if begun || !known {
 		return nil
 	}
 	var current Container

@@ -49,7 +49,8 @@ type Manager struct {
 	services map[string]Service
 	owners   map[string]chan struct{} // service -> holds a token while its containers are worked on
 	news     chan struct{}            // closed when a change has moved
-	start    func(Change)             // set while Run runs
+	start    func(Change)             // set while Run runs; see begin
+	moving   map[string]bool          // changes that have a runner, by ID
 	remade   map[string]time.Time     // when a lost container was last made anew
 }
 
@@ -66,7 +67,7 @@ func New(c Config) (*Manager, error) {
 	}
 	m := &Manager{
 		cfg: c, slots: make(chan struct{}, cmpOr(c.Parallel, 2)), owners: map[string]chan struct{}{},
-		news: make(chan struct{}), remade: map[string]time.Time{},
+		news: make(chan struct{}), moving: map[string]bool{}, remade: map[string]time.Time{},
 	}
 	return m, m.SetServices(c.Services)
 }
@@ -108,7 +109,12 @@ func (m *Manager) Run(ctx context.Context) error {
 	done()
 
 	m.mu.Lock()
-	m.start = func(c Change) { wg.Go(func() { m.run(ctx, c) }) }
+	m.start = func(c Change) {
+		wg.Go(func() {
+			m.run(ctx, c)
+			m.ended(ctx, c.ID)
+		})
+	}
 	open, err := m.openChanges()
 	for _, c := range open {
 		if c.State == StateStuck { // the cause may be gone
@@ -117,7 +123,7 @@ func (m *Manager) Run(ctx context.Context) error {
 				m.cfg.Log.ErrorContext(ctx, "cannot keep the state of a change", "change", c.ID, "error", err)
 			}
 		}
-		m.start(c)
+		m.begin(c)
 	}
 	m.mu.Unlock()
 	defer func() {
@@ -134,6 +140,26 @@ func (m *Manager) Run(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// begin gives c a runner while Run runs, unless it has one: the journal's reader and whoever put c there may both ask.
+// Callers hold mu.
+func (m *Manager) begin(c Change) {
+	if m.start == nil || m.moving[c.ID] {
+		return
+	}
+	m.moving[c.ID] = true
+	m.start(c)
+}
+
+// ended is called when a runner has let go of a change. One that was sent on its way again meanwhile gets the next.
+func (m *Manager) ended(ctx context.Context, id string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.moving, id)
+	if c, err := m.Change(id); err == nil && !c.Resting() && ctx.Err() == nil { // what cannot be read goes on at the next start
+		m.begin(c)
+	}
 }
 
 // row returns what the journal knows of a service, the zero row when nothing.

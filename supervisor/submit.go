@@ -164,9 +164,7 @@ func (m *Manager) take(ctx context.Context, todo []Change, together bool) (taken
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, c := range taken {
-		if m.start != nil {
-			m.start(c)
-		}
+		m.begin(c)
 	}
 	return taken, errs
 }
@@ -180,23 +178,30 @@ func errorList(err error) []error {
 
 // Retry sends a stuck change on its way back again.
 func (m *Manager) Retry(ctx context.Context, id string) error {
-	c, err := m.Change(id)
-	if err != nil {
+	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if !c.Resting() || c.State != StateStuck {
-		return fmt.Errorf("cannot retry change %s: it is %s, not stuck", id, c.State)
-	}
-	c = c.retried()
-	if err := m.save(c); err != nil {
+	var c Change
+	err := m.cfg.Journal.Update(func(tx *state.Tx) error {
+		var ok bool
+		var err error
+		if c, ok, err = get[Change](tx, changeBucket, id); err != nil {
+			return err
+		}
+		if !ok || c.State != StateStuck || !c.Resting() {
+			return fmt.Errorf("cannot retry change %.60q: it is not stuck", id)
+		}
+		c = c.retried()
+		c.Updated = m.now()
+		return put(tx, changeBucket, c.ID, c)
+	})
+	if err != nil {
 		return err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.start != nil {
-		m.start(c)
-	}
-	return ctx.Err()
+	m.begin(c)
+	return nil
 }
 
 func (c Change) retried() Change {
