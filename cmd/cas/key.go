@@ -116,7 +116,7 @@ func rotateCommand(a *app) *cobra.Command {
 
 // rotator is a speaker with the root key alone: the working key may be lost.
 func (a *app) rotator(ctx context.Context) (*speaker, error) {
-	doc, _, err := a.loadPublisher()
+	doc, env, err := a.loadPublisher()
 	if err != nil {
 		return nil, err
 	}
@@ -132,28 +132,24 @@ func (a *app) rotator(ctx context.Context) (*speaker, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &speaker{doc: doc, keys: []ed25519.PrivateKey{root}, ev: ev, app: a}, nil
+	s := &speaker{keys: []ed25519.PrivateKey{root}, ev: ev, app: a}
+	s.doc, s.env = ev.newestDocument(doc, env)
+	return s, nil
 }
 
 // rotate registers the next document with a new working key in place of all old ones. The new key is on disk before
-// the document is registered, under a name of its own until then.
+// the document is registered, under a name of its own until then; publisher.json comes last. A rotation that was cut
+// off, or whose answer was lost, is finished by the next one: it has the key, and the ledger has the document.
 func (s *speaker) rotate(ctx context.Context, how trust.Revocation, noPassphrase bool) error {
-	_, last, err := s.app.loadPublisher()
-	if err != nil {
-		return err
-	}
-	passphrase := ""
-	if !noPassphrase {
-		if passphrase, err = s.app.newPassphrase(); err != nil {
-			return err
-		}
-	}
-	key, err := trust.NewKey()
-	if err != nil {
+	if done, err := s.finishRotation(); done || err != nil {
 		return err
 	}
 	next := s.doc
-	next.Version, next.Prev = s.doc.Version+1, trust.DigestOf(last.Payload)
+	next.Version, next.Prev = s.doc.Version+1, trust.DigestOf(s.env.Payload)
+	key, err := s.freshKey(next.Version, noPassphrase)
+	if err != nil {
+		return err
+	}
 	next.Revoked = slices.Clone(s.doc.Revoked)
 	for _, k := range s.doc.Keys {
 		next.Revoked = append(next.Revoked, trust.Revocation{KeyID: k.KeyID, Reason: how.Reason, Cutoff: how.Cutoff})
@@ -163,28 +159,11 @@ func (s *speaker) rotate(ctx context.Context, how trust.Revocation, noPassphrase
 	if err != nil {
 		return err
 	}
-	working := s.app.path("keys", "working.key")
-	fresh := s.app.path("keys", fmt.Sprintf("working-%d.key", next.Version))
-	// A key left by a rotation that was not registered is good for nothing.
-	if err := durable.Remove(fresh); err != nil {
-		return err
-	}
-	if err := saveNewKey(fresh, key, passphrase); err != nil {
-		return err
-	}
 	pos, err := postRecords(ctx, s.ev.ledger, env)
 	if err != nil {
 		return err
 	}
-	if err := s.app.savePublisher(env); err != nil {
-		return err
-	}
-	if _, err := os.Stat(working); err == nil {
-		if err := durable.Rename(working, s.app.path("keys", fmt.Sprintf("working-%d.revoked", s.doc.Version))); err != nil {
-			return err
-		}
-	}
-	if err := durable.Rename(fresh, working); err != nil {
+	if err := s.install(next.Version, env); err != nil {
 		return err
 	}
 	if s.app.output == "json" {
@@ -193,4 +172,69 @@ func (s *speaker) rotate(ctx context.Context, how trust.Revocation, noPassphrase
 	fmt.Fprintf(s.app.out, "publisher  %s\ndocument   version %d, at %d/%d\nold key    revoked, %s, good up to transaction %d\n",
 		next.ID, next.Version, pos[0].Tx, pos[0].Entry, how.Reason, how.Cutoff)
 	return nil
+}
+
+// freshKeyPath is where the key of a document version waits until the document is registered.
+func (a *app) freshKeyPath(version int) string {
+	return a.path("keys", fmt.Sprintf("working-%d.key", version))
+}
+
+// freshKey is the key for a document version: the one that an earlier try left, whose document may have been
+// registered without our knowing, or a new one.
+func (s *speaker) freshKey(version int, noPassphrase bool) (ed25519.PrivateKey, error) {
+	path := s.app.freshKeyPath(version)
+	if _, err := os.Stat(path); err == nil {
+		return s.app.openKey(path)
+	}
+	passphrase := ""
+	if !noPassphrase {
+		var err error
+		if passphrase, err = s.app.newPassphrase(); err != nil {
+			return nil, err
+		}
+	}
+	key, err := trust.NewKey()
+	if err != nil {
+		return nil, err
+	}
+	return key, saveNewKey(path, key, passphrase)
+}
+
+// finishRotation puts the key of the newest document in its place when it still waits there.
+func (s *speaker) finishRotation() (done bool, err error) {
+	path := s.app.freshKeyPath(s.doc.Version)
+	if _, err := os.Stat(path); err != nil {
+		return false, nil
+	}
+	key, err := s.app.openKey(path)
+	if err != nil {
+		return false, err
+	}
+	id := publicKey(key, "").KeyID
+	if !slices.ContainsFunc(s.doc.Keys, func(k trust.PublisherKey) bool { return k.KeyID == id }) {
+		return false, fmt.Errorf("cannot rotate: %s is not a key of your newest document, version %d, which another machine registered; move it away",
+			path, s.doc.Version)
+	}
+	if err := s.install(s.doc.Version, s.env); err != nil {
+		return false, err
+	}
+	if s.app.output == "json" {
+		return true, s.app.printJSON(map[string]any{"publisher": s.doc.ID, "version": s.doc.Version, "key": id, "finished": true})
+	}
+	fmt.Fprintf(s.app.out, "publisher  %s\ndocument   version %d, registered by a rotation that was cut off and is finished now\n", s.doc.ID, s.doc.Version)
+	return true, nil
+}
+
+// install makes the key of a registered document the working key. It can run again wherever it was cut off.
+func (s *speaker) install(version int, env trust.Envelope) error {
+	working := s.app.path("keys", "working.key")
+	if _, err := os.Stat(working); err == nil {
+		if err := durable.Rename(working, s.app.path("keys", fmt.Sprintf("working-%d.revoked", version-1))); err != nil {
+			return err
+		}
+	}
+	if err := durable.Rename(s.app.freshKeyPath(version), working); err != nil {
+		return err
+	}
+	return s.app.savePublisher(env)
 }

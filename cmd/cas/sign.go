@@ -16,6 +16,7 @@ import (
 // speaker is a publisher about to sign.
 type speaker struct {
 	doc  trust.Publisher
+	env  trust.Envelope // of doc
 	keys []ed25519.PrivateKey
 	ev   *evidence
 	app  *app
@@ -23,7 +24,7 @@ type speaker struct {
 
 // speaker loads the publisher of login with its keys and a fresh replica. byRoot adds the publisher's root key.
 func (a *app) speaker(ctx context.Context, byRoot bool) (*speaker, error) {
-	doc, _, err := a.loadPublisher()
+	doc, env, err := a.loadPublisher()
 	if err != nil {
 		return nil, err
 	}
@@ -53,13 +54,22 @@ func (a *app) speaker(ctx context.Context, byRoot bool) (*speaker, error) {
 	if ev.syncErr != nil {
 		a.warn("the ledger's newest records are not known here: %v", ev.syncErr)
 	}
-	// Another machine may have registered a newer document of the same publisher.
-	if chain, err := ev.PublisherChain(doc.ID); err == nil && len(chain) > 0 {
-		if newest := chain[len(chain)-1].Publisher; newest.Version > doc.Version {
-			doc = newest
-		}
+	sp := &speaker{keys: keys, ev: ev, app: a}
+	sp.doc, sp.env = ev.newestDocument(doc, env)
+	return sp, nil
+}
+
+// newestDocument is the newer of doc and what the ledger has: another machine may have registered one, or a command
+// here whose answer was lost.
+func (e *evidence) newestDocument(doc trust.Publisher, env trust.Envelope) (trust.Publisher, trust.Envelope) {
+	chain, err := e.PublisherChain(doc.ID)
+	if err != nil || len(chain) == 0 {
+		return doc, env // the ledger refuses what does not follow its newest
 	}
-	return &speaker{doc: doc, keys: keys, ev: ev, app: a}, nil
+	if last := chain[len(chain)-1]; last.Publisher.Version > doc.Version {
+		return last.Publisher, last.Envelope
+	}
+	return doc, env
 }
 
 func (s *speaker) close() { _ = s.ev.Close() } // only read
