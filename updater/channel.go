@@ -62,7 +62,7 @@ type channelFile struct {
 func ParseChannel(data []byte, o ChannelOptions) (Release, error) {
 	rel, err := parseChannel(data, o)
 	if err != nil {
-		return Release{}, fmt.Errorf("cannot read channel %q: %w: %w; the release known before stays, tell the channel's publisher or correct the settings", o.Name, ErrChannel, err)
+		return Release{}, fmt.Errorf("cannot read channel %q: %w: %w; tell the channel's publisher or correct the settings", o.Name, ErrChannel, err)
 	}
 	return rel, nil
 }

@@ -144,7 +144,7 @@ func TestBadChannelFilesAreRefusedByKey(t *testing.T) {
 			if err == nil {
 				t.Fatalf("accepted: %+v", rel)
 			}
-			if !errors.Is(err, ErrChannel) || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "stays") {
+			if !errors.Is(err, ErrChannel) || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "correct the settings") {
 				t.Errorf("error %q does not say %q and the next step", err, c.want)
 			}
 		})

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -220,10 +221,12 @@ func (p *Poller) accept(url string, body []byte, v validator) (bool, error) {
 	return true, nil
 }
 
+// deferred is one line for what all sources said. A file that was refused is told apart: somebody must act.
 func deferred(errs []error) error {
 	err := errors.Join(errs...)
+	kind := ErrDeferred
 	if errors.Is(err, ErrChannel) {
-		return err
+		kind = ErrChannel
 	}
-	return fmt.Errorf("%w: %w; the release known before stays and the next poll tries again", ErrDeferred, err)
+	return fmt.Errorf("%w: %s; the release known before stays and the next poll tries again", kind, strings.ReplaceAll(err.Error(), "\n", "; "))
 }

@@ -236,18 +236,11 @@ func (w *response) WriteHeader(status int) {
 	}
 }
 
-// refuseBlob says why a blob can't be had. The engine shows the message to whoever asked for the pull.
+// refuseBlob says why a blob can't be had. All mirrors were tried, several times, so the engine must not try again: it
+// would for more than a minute after any 5xx, and show nothing but the status. This code ends the pull at once and is
+// shown with its message; DENIED would as well, but with advice to log in.
 func refuseBlob(w http.ResponseWriter, err error) {
-	status, code := http.StatusBadGateway, "UNAVAILABLE"
-	switch kindOf(err) {
-	case ErrNotFound:
-		status, code = http.StatusNotFound, "BLOB_UNKNOWN"
-	case ErrUnauthorized:
-		status, code = http.StatusForbidden, "DENIED"
-	case ErrDiskFull:
-		status = http.StatusInsufficientStorage
-	}
-	refuse(w, status, code, err.Error())
+	refuse(w, http.StatusForbidden, "UNSUPPORTED", err.Error())
 }
 
 // refuse writes an error as the distribution specification has it.

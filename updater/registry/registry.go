@@ -20,6 +20,7 @@ package registry
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/castellan/castellan/trust"
 )
@@ -66,7 +67,7 @@ func summary(tries []error) error {
 	if all == nil {
 		return fmt.Errorf("%w: no mirror is set", kind)
 	}
-	return fmt.Errorf("%w: %s; %s", kind, all.Error(), nextStep[kind])
+	return fmt.Errorf("%w: %s; %s", kind, strings.ReplaceAll(all.Error(), "\n", "; "), nextStep[kind])
 }
 
 // Resolved is what a reference stood for when it was looked up. Nothing after it takes a tag.
