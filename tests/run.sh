@@ -15,4 +15,7 @@ go mod download
 echo "test: compiling"
 go build ./...
 go test -run '^$' ./... >/dev/null
-exec bash tests/with-engine.sh go test -timeout 15m "$@"
+report=$(mktemp "${TMPDIR:-/tmp}/castellan-report.XXXXXX")
+trap 'rm -f "$report"' EXIT
+go build -o "$report" ./tests/report
+bash tests/with-engine.sh go test -json -timeout 15m "$@" | "$report"

@@ -48,6 +48,7 @@ var mayImport = map[string][]string{
 	"cmd/demo":        {"*"},
 	"cmd/demo/sample": {},
 
+	"tests/report":      {},
 	"tests/rules":       {},
 	"tests/bench":       {"*"},
 	"tests/house":       {"*"},
