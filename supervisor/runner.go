@@ -133,7 +133,12 @@ func (r *runner) admit(ctx context.Context, c Change, action trust.Action) (Chan
 		return c, p, err
 	}
 	to := *c.To
-	to.Verdict, to.Outcome = p.Seq(), p.Outcome()
+	to.Verdict, to.Outcome, to.Forced = p.Seq(), p.Outcome(), v.Forced()
+	// A later verdict looks at fewer things. What came in by force stays forced until the next change.
+	if was := c.To.Forced; len(was) > 0 && (c.Kind == KindInstall || c.Kind == KindUpdate) {
+		v.Outcome, to.Outcome = trust.AllowOverridden, trust.AllowOverridden
+		to.Forced = append(slices.Clone(was), slices.DeleteFunc(to.Forced, func(r trust.Reason) bool { return slices.Contains(was, r) })...)
+	}
 	c.To, c.Verdict, r.permitted = &to, &v, p
 	return c, p, nil
 }

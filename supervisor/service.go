@@ -38,6 +38,7 @@ type Slot struct {
 	Channel   *trust.ChannelClaim `json:"channel,omitempty"`   // the channel file it came from
 	Outcome   trust.Outcome       `json:"outcome,omitempty"`   // of the newest verdict
 	Verdict   uint64              `json:"verdict,omitempty"`   // log record of that verdict
+	Forced    []trust.Reason      `json:"forced,omitempty"`    // what an override passed over to let it in
 	Resolved  time.Time           `json:"resolved,omitzero"`   // when its reference was first resolved
 	At        time.Time           `json:"at,omitzero"`         // when it was committed
 }

@@ -82,6 +82,16 @@ type Verdict struct {
 	Now       time.Time `json:"now"`                 // trusted time it was made
 }
 
+// Forced are the reasons that an override passed over; nil when none was used.
+func (v Verdict) Forced() (out []Reason) {
+	for _, f := range v.Findings {
+		if f.Overridden {
+			out = append(out, f.Reason)
+		}
+	}
+	return out
+}
+
 // Reason is the finding that decided, or "" when nothing spoke against the subject.
 func (v Verdict) Reason() Reason {
 	for _, f := range v.Findings {

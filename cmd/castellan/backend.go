@@ -42,9 +42,7 @@ func (h *house) Update(ctx context.Context, r api.UpdateRequest) (api.Accepted, 
 		return api.Accepted{}, h.unknown(r.Service)
 	}
 	ctx = context.WithoutCancel(ctx) // the caller may leave
-	h.turn.Lock()
-	defer h.turn.Unlock()
-	if err := errors.Join(h.sync(ctx), h.poll(ctx)); err != nil {
+	if err := h.glance(ctx); err != nil {
 		h.log.Warn("update: not everything could be looked at", "error", err)
 	}
 	plan, err := h.makePlan(updater.OwnerRequest{Service: r.Service, Version: r.Version, All: r.Service == ""})
@@ -56,6 +54,23 @@ func (h *house) Update(ctx context.Context, r api.UpdateRequest) (api.Accepted, 
 	}
 	taken, errs := h.manager.Submit(ctx, plan)
 	return accepted(taken, plan.Skips), errors.Join(errs...)
+}
+
+// ownerPatience bounds how long an owner who asks for an update waits for news.
+const ownerPatience = 10 * time.Second
+
+// glance looks at ledger and channel, or gives up when they, or a turn of the update loop that waits for them, take
+// longer than an owner should wait.
+func (h *house) glance(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, ownerPatience, fmt.Errorf("no answer within %s", ownerPatience))
+	defer cancel()
+	select {
+	case h.turn <- struct{}{}:
+		defer func() { <-h.turn }()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	return errors.Join(h.sync(ctx), h.poll(ctx))
 }
 
 // Rollback implements api.Backend.

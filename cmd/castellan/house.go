@@ -47,7 +47,7 @@ type house struct {
 
 	progress progress      // of changes under way
 	kick     chan struct{} // asks the update loop for a turn
-	turn     sync.Mutex    // held by one turn of the update loop
+	turn     chan struct{} // holds a token during one turn of the update loop
 
 	mu      sync.Mutex // guards the rest
 	cfg     *config.Config
@@ -65,7 +65,7 @@ var _ api.Backend = (*house)(nil)
 // openHouse opens everything below the data folder. The first start of an appliance makes what is missing; after that
 // a missing file is an error of the part that kept it, never a fresh start.
 func openHouse(ctx context.Context, path string, cfg *config.Config, log *slog.Logger) (_ *house, err error) {
-	h := &house{log: log, path: path, cfg: cfg, loaded: time.Now(), kick: make(chan struct{}, 1), state: "startup"}
+	h := &house{log: log, path: path, cfg: cfg, loaded: time.Now(), kick: make(chan struct{}, 1), turn: make(chan struct{}, 1), state: "startup"}
 	defer func() {
 		if err != nil {
 			h.close()

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"slices"
 
 	"github.com/castellan/castellan/config"
 	"github.com/castellan/castellan/supervisor"
@@ -117,13 +118,13 @@ func (h *house) serviceStatus(s supervisor.Status, running map[string]bool, blin
 
 // badge says what the evidence says now, and never more: a verdict that a newer one contradicts does not shine on.
 func (h *house) badge(s supervisor.Status) string {
-	if v, ok := h.withdrawn.Verdict(s.Service.Name); ok && v.Subject == s.Current.Subject && v.Outcome == trust.Refuse {
-		if v.Reason() == trust.Revoked {
-			return "withdrawn"
-		}
-		if s.Current.Outcome != trust.AllowOverridden {
-			return "refused"
-		}
+	v, ok := h.withdrawn.Verdict(s.Service.Name)
+	refused := ok && v.Subject == s.Current.Subject && v.Outcome == trust.Refuse
+	switch {
+	case refused && v.Reason() == trust.Revoked && !slices.Contains(s.Current.Forced, trust.Revoked):
+		return "withdrawn"
+	case refused && s.Current.Outcome != trust.AllowOverridden:
+		return "refused"
 	}
 	switch s.Current.Outcome {
 	case trust.Allow:

@@ -12,6 +12,7 @@ import (
 
 	"github.com/castellan/castellan/config"
 	"github.com/castellan/castellan/config/durable"
+	"github.com/castellan/castellan/supervisor/state"
 	"github.com/castellan/castellan/trust"
 	"github.com/castellan/castellan/trust/audit"
 	"github.com/castellan/castellan/trust/ledger"
@@ -63,9 +64,10 @@ func reinitCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "reinit --yes",
 		Short: "Begin anew where the trust state of a stopped appliance was lost",
-		Long: "Makes the files of trust that are missing: the replica's head and the trust memory. What they held is gone: " +
-			"pins, floors, withdrawals that the ledger does not repeat. The ledger is read again from the root document's anchor " +
-			"on. Files that are there stay. The daemon must be stopped.",
+		Long: "Makes the files that are missing: the replica's head, the trust memory, the journal. What they held is gone: " +
+			"pins, floors, withdrawals that the ledger does not repeat, previous versions. The ledger is read again from the " +
+			"root document's anchor on; services are judged and installed again while their containers run on. Files that are " +
+			"there stay. The daemon must be stopped.",
 		Args: argsRange(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if !yes {
@@ -104,7 +106,7 @@ func reinit(cmd *cobra.Command, cfg *config.Config) (made []string, err error) {
 		return nil, err
 	}
 	defer lock.Close()
-	for _, part := range []string{"trust.json", "ledger/head"} {
+	for _, part := range []string{"trust.json", "ledger/head", "journal.db"} {
 		if _, err := os.Stat(data(part)); errors.Is(err, fs.ErrNotExist) {
 			made = append(made, part)
 		} else if err != nil {
@@ -131,6 +133,8 @@ func reinit(cmd *cobra.Command, cfg *config.Config) (made []string, err error) {
 			if r, err = openRoots(cfg.Trust.RootDir, data("root")); err == nil {
 				err = ledger.Reinit(replicaConfig(r.newest, data("ledger")))
 			}
+		case "journal.db":
+			err = state.Init(data(part))
 		}
 		if err != nil {
 			return nil, err

@@ -42,8 +42,8 @@ func jitter(d time.Duration) time.Duration {
 // look is one turn: sync, judge what is installed, poll, plan, submit what moves by itself. A part that fails leaves
 // what it knew before; the turn goes on.
 func (h *house) look(ctx context.Context, poll bool) error {
-	h.turn.Lock()
-	defer h.turn.Unlock()
+	h.turn <- struct{}{}
+	defer func() { <-h.turn }()
 	synced := h.sync(ctx)
 	withdrawn := h.withdrawn.Look(ctx)
 	var polled error

@@ -85,6 +85,9 @@ func Init(path string) error {
 // [ErrDamaged] or [ErrNewer] where that is the cause.
 func Open(path string) (j *Journal, err error) {
 	fi, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("cannot open the journal: %w; restore a backup, or run castellan trust reinit", err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("cannot open the journal: %w", err)
 	}

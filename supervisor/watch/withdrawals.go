@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -104,10 +105,11 @@ func (w *Withdrawals) look(ctx context.Context, s supervisor.Status) error {
 	return w.act(ctx, s, v)
 }
 
-// act does what the severity asks for. Forced images are left alone: their owner said yes knowing the reason.
+// act does what the severity asks for. An image that was forced although it was withdrawn is left alone: its owner said
+// yes to that very reason.
 func (w *Withdrawals) act(ctx context.Context, s supervisor.Status, v trust.Verdict) error {
 	name := s.Service.Name
-	if v.Severity != trust.SeverityUpdate && v.Severity != trust.SeverityStop || s.Current.Outcome == trust.AllowOverridden {
+	if v.Severity != trust.SeverityUpdate && v.Severity != trust.SeverityStop || slices.Contains(s.Current.Forced, trust.Revoked) {
 		return nil
 	}
 	if !w.may(name) {
