@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 )
@@ -77,6 +78,17 @@ func (h *house) container(service string) container {
 		h.t.Fatalf("%s has containers %+v, want one that runs", service, all)
 	}
 	return all[0]
+}
+
+// picture is which containers there are and which of them run, for comparing.
+func (h *house) picture() string {
+	h.t.Helper()
+	var lines []string
+	for _, c := range h.containers() {
+		lines = append(lines, c.service()+" "+c.ID[:12]+" "+c.State)
+	}
+	slices.Sort(lines)
+	return strings.Join(lines, "\n")
 }
 
 // restartPolicy is what the engine would do with the container after a reboot.

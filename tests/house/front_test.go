@@ -77,6 +77,13 @@ func (f *front) heals() {
 // shut makes connections be refused, until open.
 func (f *front) shut() { _ = f.srv.Close() } // twice is as good
 
+// mend ends whatever is wrong.
+func (f *front) mend() {
+	f.heals()
+	f.shut()
+	f.open()
+}
+
 func (f *front) open() {
 	f.t.Helper()
 	l, err := net.Listen("tcp", f.host)

@@ -31,6 +31,8 @@ type settings struct {
 	health string // of core
 	lights string // more lines of lights
 	addons bool   // whether lights exists
+	vouch  bool   // whether the publisher must vouch for lights
+	socket string // a path of its own
 }
 
 // newHouse prepares an appliance with core, which follows the channel, and, if wanted, the add-on lights, which is not
@@ -38,11 +40,12 @@ type settings struct {
 func newHouse(w *world, change ...func(*settings)) *house {
 	w.t.Helper()
 	id := strings.ToLower(rand.Text()[:6])
-	h := &house{world: w, id: "house-" + id, core: "core-" + id, lights: "lights-" + id, client: client.New(w.path("s"))}
-	h.settings = settings{mode: "ask", health: `{deadline: 1500ms, checks: [{name: frontend, http: {url: "http://:8080/health"}, period: 30ms, successes: 2}]}`}
+	h := &house{world: w, id: "house-" + id, core: "core-" + id, lights: "lights-" + id}
+	h.settings = settings{socket: w.path("s"), mode: "ask", health: `{deadline: 1500ms, checks: [{name: frontend, http: {url: "http://:8080/health"}, period: 30ms, successes: 2}]}`}
 	for _, f := range change {
 		f(&h.settings)
 	}
+	h.client = client.New(h.settings.socket)
 	h.configure(h.config())
 	w.t.Cleanup(func() {
 		if h.daemon != nil {
@@ -56,16 +59,24 @@ func newHouse(w *world, change ...func(*settings)) *house {
 	return h
 }
 
+// withLights adds an add-on nobody vouches for.
 func withLights(s *settings) { s.addons = true }
+
+// withVouchedLights adds an add-on that the publisher must vouch for.
+func withVouchedLights(s *settings) { s.addons, s.vouch = true, true }
 
 // config is the configuration file as it stands in the settings.
 func (h *house) config() string {
+	vouchers := ""
+	if h.settings.vouch {
+		vouchers = h.lights + ": " + h.publisher
+	}
 	text := fmt.Sprintf(`data_dir: %s
 socket: %s
 appliance: {id: %s}
 engine: {host: %q}
 registry: {listen: %q}
-trust: {root_dir: %s, poll: 1h}
+trust: {root_dir: %s, poll: 1h, map: {%s}}
 channel: {name: stable, urls: [%q], poll: 1h}
 services:
   - name: %s
@@ -73,7 +84,7 @@ services:
     target: core
     update: %s
     health: %s
-`, h.path("data"), h.path("s"), h.id, h.engine, h.loopback(), h.path("roots"), h.web.URL+"/stable.json", h.core, h.settings.mode, h.settings.health)
+`, h.path("data"), h.settings.socket, h.id, h.engine, h.loopback(), h.path("roots"), vouchers, h.web.URL+"/stable.json", h.core, h.settings.mode, h.settings.health)
 	if h.settings.addons {
 		text += fmt.Sprintf(`  - name: %s
     image: %s/house/lights
@@ -185,7 +196,7 @@ func (h *house) rests(st api.Status) bool {
 // castellan runs a command of the owner's program against the daemon.
 func (h *house) castellan(args ...string) answer {
 	h.t.Helper()
-	return run(h.t, []string{"CASTELLAN_SOCKET=" + h.path("s")}, bin(h.t, "castellan"), args...)
+	return run(h.t, []string{"CASTELLAN_SOCKET=" + h.settings.socket}, bin(h.t, "castellan"), args...)
 }
 
 // change runs a command that makes one change and returns the change as it ended.

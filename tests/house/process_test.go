@@ -150,9 +150,15 @@ func (a answer) decode(t testing.TB, into any) {
 // run executes a command to its end, which must come within two minutes.
 func run(t testing.TB, env []string, program string, args ...string) answer {
 	t.Helper()
+	return runWith(t, nil, env, program, args...)
+}
+
+func runWith(t testing.TB, attr *syscall.SysProcAttr, env []string, program string, args ...string) answer {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program, args...)
+	cmd.SysProcAttr = attr
 	cmd.Env = append(os.Environ(), env...)
 	var out, errOut bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errOut

@@ -25,11 +25,21 @@ type world struct {
 	web      *front
 
 	ledgerURL string // behind the front
+	backing   string // "host:port" of the registry behind the front
 	server    *process
 	publisher string
 }
 
-// newWorld starts it all. The publisher's word counts for core and as security.
+// bareWorld is a world with nothing in it, for what never gets so far.
+func bareWorld(t testing.TB) *world {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "h") // short, for the socket's sake
+	must(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(dir) }) // a folder for temporary files
+	return &world{t: t, dir: dir, engine: testenv.Engine(t), ledger: newFront(t), registry: newFront(t), web: newFront(t)}
+}
+
+// newWorld starts it all. The publisher's word counts for core.
 func newWorld(t testing.TB) *world {
 	t.Helper()
 	return newWorldOn(t, testenv.Engine(t))
@@ -37,11 +47,10 @@ func newWorld(t testing.TB) *world {
 
 func newWorldOn(t testing.TB, engine string) *world {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "h") // short, for the socket's sake
-	must(t, err)
-	t.Cleanup(func() { _ = os.RemoveAll(dir) }) // a folder for temporary files
-	w := &world{t: t, dir: dir, engine: engine, ledger: newFront(t), registry: newFront(t), web: newFront(t)}
-	w.registry.to("http://" + testenv.Registry(t))
+	w := bareWorld(t)
+	w.engine = engine
+	w.backing = testenv.Registry(t)
+	w.registry.to("http://" + w.backing)
 	w.web.serve(http.FileServer(http.Dir(w.path("web"))))
 	must(t, os.Mkdir(w.path("web"), 0o755))
 
@@ -107,7 +116,16 @@ func (w *world) cas(args ...string) answer {
 // image puts an image into the registry. An ill one never gets healthy.
 func (w *world) image(repository, version string, env ...string) testenv.Image {
 	w.t.Helper()
-	b := testenv.Build{Registry: w.registry.host, Repository: "house/" + repository, Tag: version, Env: map[string]string{}}
+	return w.push(w.registry.host, repository, version, env...)
+}
+
+// push puts an image into the registry at host: the front, or what is behind it.
+func (w *world) push(host, repository, version string, env ...string) testenv.Image {
+	w.t.Helper()
+	b := testenv.Build{Registry: host, Repository: "house/" + repository, Tag: version, Env: map[string]string{
+		"APP_NAME":  repository,
+		"APP_WORLD": w.dir, // the engine must not hold a layer from another test
+	}}
 	for _, e := range env {
 		k, v, _ := strings.Cut(e, "=")
 		b.Env[k] = v
@@ -128,7 +146,17 @@ func (w *world) core(version string, env ...string) testenv.Image {
 // release makes a version of core the channel's.
 func (w *world) release(version string) {
 	w.t.Helper()
-	b, err := json.MarshalIndent(w.channelFile(version), "", "  ")
+	w.releaseWith(version, nil)
+}
+
+// releaseWith is release with Castellan's own part of a channel file.
+func (w *world) releaseWith(version string, extension map[string]any) {
+	w.t.Helper()
+	file := w.channelFile(version)
+	if extension != nil {
+		file["castellan"] = extension
+	}
+	b, err := json.MarshalIndent(file, "", "  ")
 	must(w.t, err)
 	must(w.t, os.WriteFile(w.path("web", "stable.json"), b, 0o644))
 	w.cas("channel", "stable", w.path("web", "stable.json"))
