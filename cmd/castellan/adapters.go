@@ -69,7 +69,7 @@ func (c channelRecords) Fetch(ctx context.Context, d trust.Digest) ([]byte, erro
 	return c.replica.FetchFile(ctx, d, maxChannelFile)
 }
 
-// fileStore keeps one file durably, for the poller.
+// fileStore keeps one file durably.
 type fileStore string
 
 // Load is nil without an error when nothing was saved yet.
@@ -81,7 +81,7 @@ func (f fileStore) Load() ([]byte, error) {
 	return b, err
 }
 
-// Save implements the poller's store.
+// Save returns after the bytes survive a power cut.
 func (f fileStore) Save(b []byte) error { return durable.WriteFile(string(f), b, 0o600) }
 
 // clockSynced asks the kernel whether a time server has set the clock (adjtimex(2)).

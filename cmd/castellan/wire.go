@@ -163,12 +163,12 @@ func (h *house) openSupervisor(_ context.Context, data func(string) string, firs
 		Journal: journal, Images: h.engine, Containers: h.engine, Fetcher: fetcher{h.resolver}, Authority: h.gate,
 		Story: story{h.audit}, Snapshots: snapshots, Services: services(h.cfg), Parallel: h.cfg.Limits.Parallel,
 		Log: h.log.With("part", "supervisor"), Observe: h.observe,
-		Now: func() time.Time { now, _ := h.clock.Now(); return now },
+		Now: h.now,
 	})
 	if err != nil {
 		return err
 	}
-	h.withdrawn = watch.NewWithdrawals(h.gate, h.manager, story{h.audit}, h.log.With("part", "watch"))
+	h.withdrawn = watch.NewWithdrawals(h.gate, h.manager, fileStore(data("withdrawals.json")), h.now, h.log.With("part", "watch"))
 	h.withdrawn.Newer = h.newer
 	return nil
 }
@@ -193,6 +193,12 @@ func (h *house) openUpdater(_ context.Context, data func(string) string, _ bool)
 		h.release = h.poller.Last()
 	}
 	return err
+}
+
+// now is the trusted time, as good as it is known.
+func (h *house) now() time.Time {
+	now, _ := h.clock.Now()
+	return now
 }
 
 func (h *house) platform() trust.Platform {

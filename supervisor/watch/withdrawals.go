@@ -4,12 +4,13 @@
 // every installed image again whenever the ledger has news and does what the withdrawal's severity asks for, and no
 // more: notice always; a good version instead, if the severity is `update` or higher; and stop, only for an add-on, only
 // when the record is signed by the publisher's root key or a security publisher. Core is never stopped, data and
-// images are never deleted, and a component is acted on at most once a day, so that a stolen key cannot make a house
-// flap. A judgement that is deferred changes nothing.
+// images are never deleted, and a component is acted on at most once a day, across restarts, so that a stolen key
+// cannot make a house flap. A judgement that is deferred changes nothing.
 package watch
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -36,11 +37,18 @@ type House interface {
 	Stop(ctx context.Context, service, why string) error
 }
 
+// Store keeps when components were acted on. Save returns after the bytes survive a power cut; Load returns nothing and
+// no error when nothing was saved yet. Whoever can alter it can cause or spare one action, no more.
+type Store interface {
+	Load() ([]byte, error)
+	Save([]byte) error
+}
+
 // Withdrawals re-judges what is installed.
 type Withdrawals struct {
 	judge Judge
 	house House
-	story supervisor.Story
+	store Store
 	log   *slog.Logger
 	now   func() time.Time
 
@@ -52,10 +60,19 @@ type Withdrawals struct {
 	acted    map[string]time.Time
 }
 
-// NewWithdrawals makes a Withdrawals; it does nothing before [Withdrawals.Look].
-func NewWithdrawals(j Judge, h House, s supervisor.Story, log *slog.Logger) *Withdrawals {
-	return &Withdrawals{judge: j, house: h, story: s, log: log, now: time.Now,
-		verdicts: map[string]trust.Verdict{}, acted: map[string]time.Time{}}
+// NewWithdrawals makes a Withdrawals; it does nothing before [Withdrawals.Look]. now is the trusted time. What the store
+// holds and cannot be read is forgotten, with a line in the log: that costs one action sooner than it should be.
+func NewWithdrawals(j Judge, h House, s Store, now func() time.Time, log *slog.Logger) *Withdrawals {
+	w := &Withdrawals{judge: j, house: h, store: s, log: log, now: now, verdicts: map[string]trust.Verdict{}, acted: map[string]time.Time{}}
+	b, err := s.Load()
+	if err == nil && b != nil {
+		err = json.Unmarshal(b, &w.acted)
+	}
+	if err != nil || w.acted == nil {
+		log.Warn("cannot tell which withdrawals were acted on today", "error", err)
+		w.acted = map[string]time.Time{}
+	}
+	return w
 }
 
 // Verdict is the newest re-judgement of what a service runs; ok is false before the first.
@@ -116,28 +133,32 @@ func (w *Withdrawals) act(ctx context.Context, s supervisor.Status, v trust.Verd
 		return nil
 	}
 	did, err := w.replace(ctx, s)
-	if err != nil || did {
-		w.done(name, did)
+	if err != nil {
 		return err
 	}
+	if did {
+		return w.done(name)
+	}
 	if v.Severity == trust.SeverityStop && v.ByRoot && s.Service.Class != trust.ClassCore && s.Service.Class != trust.ClassSupervisor {
-		why := "withdrawn by its publisher, who asks to stop it"
-		if err := w.house.Stop(ctx, name, why); err != nil {
+		if err := w.house.Stop(ctx, name, "withdrawn by its publisher, who asks to stop it"); err != nil {
 			return err
 		}
-		w.done(name, true)
-		_, err := w.story.RecordAction(ctx, supervisor.Action{Service: name, What: "stopped", From: s.Version(), Why: why, Verdict: s.Current.Verdict})
-		return err
+		return w.done(name)
 	}
 	w.log.WarnContext(ctx, "a withdrawn version runs on: there is no good one to change to", "service", name, "version", s.Version())
 	return nil
 }
 
-// replace moves a service to a good newer version, else back to its previous one if that is good.
+// replace moves a service to a good newer version, else back to its previous one if that is good. A registry that
+// cannot be asked for a newer one does not keep the service from going back.
 func (w *Withdrawals) replace(ctx context.Context, s supervisor.Status) (bool, error) {
 	if w.Newer != nil {
-		if did, err := w.Newer(ctx, s.Service.Name); err != nil || did {
-			return did, err
+		did, err := w.Newer(ctx, s.Service.Name)
+		if did {
+			return true, nil
+		}
+		if err != nil {
+			w.log.WarnContext(ctx, "cannot look for a good newer version", "service", s.Service.Name, "error", err)
 		}
 	}
 	if s.Previous == nil {
@@ -151,20 +172,27 @@ func (w *Withdrawals) replace(ctx context.Context, s supervisor.Status) (bool, e
 	return err == nil, err
 }
 
+// may tells whether the last action is long enough ago. One that lies ahead was dated by a clock that was wrong.
 func (w *Withdrawals) may(service string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	last, ok := w.acted[service]
-	return !ok || w.now().Sub(last) >= ActAgain
+	since := w.now().Sub(last)
+	return !ok || since < 0 || since >= ActAgain
 }
 
-func (w *Withdrawals) done(service string, did bool) {
-	if !did {
-		return
-	}
+func (w *Withdrawals) done(service string) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.acted[service] = w.now()
+	b, err := json.Marshal(w.acted)
+	if err == nil {
+		err = w.store.Save(b)
+	}
+	if err != nil {
+		return fmt.Errorf("cannot note that a withdrawal was acted on: %w", err)
+	}
+	return nil
 }
 
 // request asks about a slot as it was let in.
