@@ -29,7 +29,8 @@ import (
 // api.Backend; what a part does is in its own package.
 type house struct {
 	log     *slog.Logger
-	path    string // configuration file
+	path    string         // configuration file
+	began   *config.Config // as it was at the start
 	closers []io.Closer
 
 	audit     *audit.Log
@@ -65,7 +66,7 @@ var _ api.Backend = (*house)(nil)
 // openHouse opens everything below the data folder. The first start of an appliance makes what is missing; after that
 // a missing file is an error of the part that kept it, never a fresh start.
 func openHouse(ctx context.Context, path string, cfg *config.Config, log *slog.Logger) (_ *house, err error) {
-	h := &house{log: log, path: path, cfg: cfg, loaded: time.Now(), kick: make(chan struct{}, 1), turn: make(chan struct{}, 1), state: "startup"}
+	h := &house{log: log, path: path, began: cfg, cfg: cfg, loaded: time.Now(), kick: make(chan struct{}, 1), turn: make(chan struct{}, 1), state: "startup"}
 	defer func() {
 		if err != nil {
 			h.close()

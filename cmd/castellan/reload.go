@@ -17,23 +17,22 @@ func (h *house) reload(next *config.Config, err error) {
 		h.log.Error("configuration not taken over, the old one stays in force", "error", err)
 		return
 	}
-	if fixed := needsRestart(h.cfg, next); fixed != "" {
-		h.cfgErr = fmt.Sprintf("%s takes effect after a restart: systemctl restart castellan", fixed)
-		h.log.Warn("configuration taken over in part", "restart", fixed)
-	} else {
-		h.cfgErr = ""
-	}
 	if err := errors.Join(h.manager.SetServices(services(next)), h.deny(next)); err != nil {
 		h.cfgErr = err.Error()
 		h.log.Error("configuration not taken over, the old one stays in force", "error", err)
 		return
 	}
-	h.cfg, h.loaded = next, time.Now()
+	h.cfg, h.loaded, h.cfgErr = next, time.Now(), ""
+	if fixed := needsRestart(h.began, next); fixed != "" {
+		h.cfgErr = fixed + " takes effect after a restart: systemctl restart castellan"
+		h.log.Warn("configuration taken over in part", "restart", fixed)
+	}
 	h.log.Info("configuration loaded", "path", h.path, "services", len(next.Services))
 	h.wake()
 }
 
-// needsRestart names the first setting that differs and that only a restart takes over, "" when there is none.
+// needsRestart names the first setting that differs from the one the daemon started with and that only a restart takes
+// over, "" when there is none.
 func needsRestart(old, next *config.Config) string {
 	for _, s := range []struct {
 		name string
