@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -64,18 +63,21 @@ type gate struct {
 	head    ledger.Point
 	keys    map[string]placed
 	docs    map[string][]trust.PlacedPublisher
-	files   map[trust.Digest]string // what a channel notarization names -> its publisher
-	used    map[string]int64        // bytes by publisher, on day
-	day     int64                   // unix day
-	ignored int                     // entries that appliances will ignore, too
-	busy    map[string]bool         // keys of records that are being appended
-	freed   *sync.Cond              // busy shrank
+	chains  map[string][]trust.PlacedPublisher // verified from docs under root version chained; missing ones are made anew
+	chained int
+	files   map[trust.Digest][]string // what channel notarizations name -> their publishers
+	used    map[string]int64          // bytes by publisher, on day
+	day     int64                     // unix day
+	ignored int                       // entries that appliances will ignore, too
+	busy    map[string]bool           // keys of records that are being appended
+	freed   *sync.Cond                // busy shrank
 }
 
 func newGate(origin string, p policy, root func() (trust.Root, bool)) *gate {
 	g := &gate{
 		origin: origin, policy: p, root: root, head: ledger.Genesis,
-		keys: map[string]placed{}, docs: map[string][]trust.PlacedPublisher{}, files: map[trust.Digest]string{},
+		keys: map[string]placed{}, docs: map[string][]trust.PlacedPublisher{},
+		chains: map[string][]trust.PlacedPublisher{}, files: map[trust.Digest][]string{},
 		used: map[string]int64{}, busy: map[string]bool{},
 	}
 	g.freed = sync.NewCond(&g.mu)
@@ -129,10 +131,14 @@ func (g *gate) take(e ledger.Entry, pos trust.Position, at time.Time) bool {
 	}
 	g.keys[key] = placed{trust.DigestOf(value), pos}
 	if p := rec.Publisher; p != nil {
-		g.docs[p.ID] = append(g.docs[p.ID], trust.PlacedPublisher{Pos: pos, Envelope: rec.Envelope, Publisher: *p})
+		doc := trust.PlacedPublisher{Pos: pos, Envelope: rec.Envelope, Publisher: *p}
+		g.docs[p.ID] = append(g.docs[p.ID], doc)
+		g.extendChain(p.ID, doc)
 	} else if n := rec.Notarization; n.Kind == trust.KindChannel && n.Status == trust.Trusted {
 		for _, s := range n.Subjects {
-			g.files[s.Digest] = n.Publisher
+			if !slices.Contains(g.files[s.Digest], n.Publisher) {
+				g.files[s.Digest] = append(g.files[s.Digest], n.Publisher)
+			}
 		}
 	}
 	g.spend(publisherOf(rec), int64(len(value)), at)
@@ -169,7 +175,7 @@ func (g *gate) admit(envelopes [][]byte) (*submission, error) {
 	for slices.ContainsFunc(sub.keys, func(k string) bool { return g.busy[k] }) {
 		g.freed.Wait() // the same record on another connection; when it is done, it is known
 	}
-	added := map[string][]trust.PlacedPublisher{} // documents earlier in this very list
+	added := map[string][]trust.PlacedPublisher{} // chains with documents earlier in this very list
 	size := 0
 	for i, c := range list {
 		at := fmt.Sprintf("records[%d]", i)
@@ -278,18 +284,55 @@ func (g *gate) check(at string, rec trust.Record, pos trust.Position, added map[
 		return refuse(http.StatusForbidden, at+".publisher", "ask the ledger's operator to run `cas serve --allow "+id+"`",
 			"cannot accept %s: publisher %s may not write here", at, id)
 	}
-	// A chain that breaks somewhere is used up to there, as appliances do.
-	chain, _ := trust.VerifyChain(slices.Concat(g.docs[id], added[id]), root.Transfers)
+	chain, ok := added[id]
+	if !ok {
+		chain = g.chain(id, root)
+	}
 	if p := rec.Publisher; p != nil {
 		doc := trust.PlacedPublisher{Pos: pos, Envelope: rec.Envelope, Publisher: *p}
 		if err := trust.NextPublisher(chain, doc, root.Transfers); err != nil {
 			return refuse(http.StatusUnprocessableEntity, at, "make the next version from the newest document in the ledger",
 				"cannot accept %s: %w", at, err)
 		}
-		added[id] = append(added[id], doc)
+		added[id] = follow(chain, doc, root)
 		return nil
 	}
 	return checkNotarization(at, *rec.Notarization, rec.Envelope, pos, chain, g.policy.now())
+}
+
+// chain is the verified chain of a publisher. One that breaks somewhere is used up to there, as appliances do. It is
+// kept, since verifying it costs a signature for each document, and anybody may ask for that with each record he sends.
+func (g *gate) chain(id string, root trust.Root) []trust.PlacedPublisher {
+	if g.chained != root.Version { // its transfers may change every chain
+		clear(g.chains)
+		g.chained = root.Version
+	}
+	chain, ok := g.chains[id]
+	if !ok {
+		chain, _ = trust.VerifyChain(g.docs[id], root.Transfers)
+		g.chains[id] = chain
+	}
+	return chain
+}
+
+// extendChain keeps the kept chain of a publisher up to date.
+func (g *gate) extendChain(id string, doc trust.PlacedPublisher) {
+	root, _ := g.root()
+	chain, ok := g.chains[id]
+	if !ok || g.chained != root.Version || trust.NextPublisher(chain, doc, root.Transfers) != nil {
+		delete(g.chains, id)
+		return
+	}
+	g.chains[id] = follow(chain, doc, root)
+}
+
+// follow is a chain with a document that continues it. A transfer may void some of it.
+func follow(chain []trust.PlacedPublisher, doc trust.PlacedPublisher, root trust.Root) []trust.PlacedPublisher {
+	next := append(slices.Clip(chain), doc)
+	if slices.ContainsFunc(root.Transfers, func(t trust.Transfer) bool { return t.Publisher == doc.Publisher.ID }) {
+		next, _ = trust.VerifyChain(next, root.Transfers)
+	}
+	return next
 }
 
 func checkNotarization(at string, n trust.Notarization, e trust.Envelope, pos trust.Position, chain []trust.PlacedPublisher, now time.Time) error {
@@ -331,66 +374,4 @@ func signedByRevoked(e trust.Envelope, doc trust.Publisher) bool {
 func (g *gate) allowed(id string, root trust.Root) bool {
 	return slices.Contains(g.policy.allow, id) || slices.Contains(root.Core, id) || slices.Contains(root.Security, id) ||
 		slices.ContainsFunc(root.Preload, func(p trust.Preload) bool { return p.Publisher == id })
-}
-
-// fileAllowed tells whether some publisher has notarized a channel file with digest d.
-func (g *gate) fileAllowed(d trust.Digest) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	_, ok := g.files[d]
-	return ok
-}
-
-// strangers is the account of all publishers that nobody allowed, together: new ones cost nothing to make.
-const (
-	strangers       = "*"
-	strangersFactor = 16
-)
-
-// quota bounds what strangers may write to an open ledger in a day, each and together.
-func (g *gate) quota(sub *submission) error {
-	if !g.policy.open || len(sub.fresh) == 0 {
-		return nil
-	}
-	today := g.policy.now().Unix() / 86400
-	root, _ := g.root()
-	bytes := map[string]int64{}
-	for i, e := range sub.entries {
-		id := strings.Split(sub.fresh[i], "/")[1]
-		if !g.allowed(id, root) {
-			bytes[id] += int64(len(e.Value))
-			bytes[strangers] += int64(len(e.Value))
-		}
-	}
-	for id, n := range bytes {
-		limit := g.policy.dailyBytes
-		if id == strangers {
-			limit *= strangersFactor
-		}
-		if g.day == today {
-			n += g.used[id]
-		}
-		if n > limit {
-			return refuse(http.StatusTooManyRequests, "publisher", "try again tomorrow (UTC), or ask the operator for `--allow`",
-				"cannot accept %d records: publisher %s would have written %d bytes today, the limit is %d", len(sub.fresh), id, n, limit)
-		}
-	}
-	return nil
-}
-
-// spend books bytes that are in the ledger; only the current day is kept.
-func (g *gate) spend(id string, n int64, at time.Time) {
-	day := at.Unix() / 86400
-	if day > g.day {
-		g.day = day
-		clear(g.used)
-	}
-	if day < g.day {
-		return
-	}
-	g.used[id] += n
-	root, _ := g.root()
-	if !g.allowed(id, root) {
-		g.used[strangers] += n
-	}
 }

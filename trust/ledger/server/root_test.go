@@ -68,6 +68,38 @@ func TestServerFollowsTheRoot(t *testing.T) {
 	}
 }
 
+func TestTransferOfTheRootCountsAtTheGateAtOnce(t *testing.T) {
+	roots, key, p := t.TempDir(), newKey(t), newPublisher(t)
+	writeRoot(t, roots, key, 1, func(r *trust.Root) { r.Core = []string{p.doc.ID} })
+	l := startLedger(t, func(c *Config) { c.RootDir, c.Open = roots, false })
+	owner := *p
+	l.mustPost(t, owner.document(nil))
+	thief := owner // has the root key, and makes himself at home
+	thief.key = newKey(t)
+	l.mustPost(t, thief.document(func(d *trust.Publisher) { d.Keys = []trust.PublisherKey{workingKey(thief.key)} }))
+	l.mustPost(t, thief.notarization(nil))
+
+	owner.root = newKey(t)
+	pub := owner.root.Public().(ed25519.PublicKey)
+	writeRoot(t, roots, key, 2, func(r *trust.Root) {
+		r.Core = []string{p.doc.ID}
+		r.Transfers = []trust.Transfer{{Publisher: p.doc.ID, Root: pub, Version: 3}}
+	})
+	if err := l.upkeep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	owner.doc.Version = 2
+	l.mustPost(t, owner.document(func(d *trust.Publisher) { d.Root = pub }))
+	thief.uid, owner.uid = thief.uid+100, thief.uid+200
+	if status, _ := l.post(t, "/v1/records", thief.notarization(nil)); status != http.StatusUnprocessableEntity {
+		t.Errorf("the thief's record: %d, want 422", status)
+	}
+	l.mustPost(t, owner.notarization(nil))
+	l.start2(t)
+	owner.uid += 100
+	l.mustPost(t, owner.notarization(nil))
+}
+
 func TestServerDoesNotSignWithAKeyTheRootDoesNotList(t *testing.T) {
 	roots, key := t.TempDir(), newKey(t)
 	writeRoot(t, roots, key, 1, func(r *trust.Root) { r.Ledgers[0].Origin = testOrigin })

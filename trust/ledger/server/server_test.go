@@ -252,6 +252,40 @@ func TestChannelFilesNeedANotarization(t *testing.T) {
 	}
 }
 
+func TestStrangersFillNoDiskWithChannelFiles(t *testing.T) {
+	friend, spammer := newPublisher(t), newPublisher(t)
+	now := time.Now() // transactions carry immudb's own clock
+	l := startLedger(t, func(c *Config) {
+		c.Allow, c.Now = []string{friend.doc.ID}, func() time.Time { return now }
+	})
+	upload := func(p *publisher, fill byte) int {
+		file := bytes.Repeat([]byte{fill}, maxFile/2)
+		l.mustPost(t, p.notarization(func(n *trust.Notarization) {
+			n.Kind, n.Name, n.Version = trust.KindChannel, "stable", ""
+			n.Subjects = []trust.RecordSubject{{Name: "stable", Digest: trust.DigestOf(file)}}
+		}))
+		for range 2 { // a repeat costs nothing
+			if status, _ := l.post(t, "/v1/files", file); status != http.StatusOK {
+				return status
+			}
+		}
+		return http.StatusOK
+	}
+	l.mustPost(t, friend.document(nil))
+	l.mustPost(t, spammer.document(nil))
+	if got := upload(spammer, 0); got != http.StatusOK {
+		t.Errorf("the first: %d, want 200", got)
+	}
+	if got := upload(spammer, 1); got != http.StatusTooManyRequests {
+		t.Errorf("over the bytes of a day: %d, want 429", got)
+	}
+	for fill := byte(1); fill < 5; fill++ { // one of them the spammer has notarized, too
+		if got := upload(friend, fill); got != http.StatusOK {
+			t.Errorf("friend: %d, want 200", got)
+		}
+	}
+}
+
 func TestCheckpointIsSignedAgainInTime(t *testing.T) {
 	now := testNow
 	l := startLedger(t, func(c *Config) { c.Now = func() time.Time { return now } })
