@@ -28,12 +28,8 @@ const (
 // followed, so a file that is written in place, renamed over, deleted and made again, or swapped through a link to a
 // folder, is seen. The error says that the system cannot watch at all.
 func Watch(ctx context.Context, path string, f func(*Config, error)) error {
-	fsw, err := fsnotify.NewWatcher()
-	if err != nil {
-		return fmt.Errorf("cannot watch %s: %w", path, err)
-	}
-	defer fsw.Close()
-	w := watch{path: path, fsw: fsw, f: f, folders: map[string]bool{}}
+	w := watch{path: path, f: f}
+	defer w.close()
 	if err := w.follow(); err != nil {
 		return fmt.Errorf("cannot watch %s: %w", path, err)
 	}
@@ -46,7 +42,7 @@ func Watch(ctx context.Context, path string, f func(*Config, error)) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case _, ok := <-fsw.Events:
+		case _, ok := <-w.events():
 			if !ok {
 				return fmt.Errorf("cannot watch %s: the watcher has stopped", path)
 			}
@@ -56,7 +52,7 @@ func Watch(ctx context.Context, path string, f func(*Config, error)) error {
 			}
 			due = time.After(min(quiet, latest.Sub(now)))
 			continue
-		case <-fsw.Errors: // an overflow, as a rule: something changed
+		case <-w.errors(): // an overflow, as a rule: something changed
 		case <-due:
 		case <-fallback.C:
 		}
@@ -70,15 +66,37 @@ func Watch(ctx context.Context, path string, f func(*Config, error)) error {
 // watch is the state of one [Watch].
 type watch struct {
 	path    string
-	fsw     *fsnotify.Watcher
+	fsw     *fsnotify.Watcher // nil until a folder could be watched
 	f       func(*Config, error)
 	folders map[string]bool
 	begun   bool
 	last    [sha256.Size]byte // of the content last told, or of the error
 }
 
-// follow watches the folder of the file and, if links lead elsewhere, every folder on the way. Folders that were left
-// are dropped. Adding a folder that is watched already is nothing, and renews the watch when it was replaced.
+func (w *watch) events() <-chan fsnotify.Event {
+	if w.fsw == nil {
+		return nil
+	}
+	return w.fsw.Events
+}
+
+func (w *watch) errors() <-chan error {
+	if w.fsw == nil {
+		return nil
+	}
+	return w.fsw.Errors
+}
+
+func (w *watch) close() {
+	if w.fsw != nil {
+		_ = w.fsw.Close() // it holds nothing but inotify's file descriptor
+		w.fsw = nil
+	}
+}
+
+// follow watches the folder of the file and, if links lead elsewhere, every folder on the way. Adding a folder that is
+// watched already is nothing, and renews the watch when it was replaced. When a folder was left, the watcher is made
+// anew: fsnotify 1.10.1's Remove panics on a folder whose deletion it has just noticed itself.
 func (w *watch) follow() error {
 	folders := map[string]bool{}
 	path, err := filepath.Abs(w.path)
@@ -103,7 +121,13 @@ func (w *watch) follow() error {
 	}
 	for folder := range w.folders {
 		if !folders[folder] {
-			_ = w.fsw.Remove(folder) // gone already is as good
+			w.close()
+		}
+	}
+	if w.fsw == nil {
+		if w.fsw, err = fsnotify.NewWatcher(); err != nil {
+			w.fsw = nil
+			return err
 		}
 	}
 	w.folders = folders
