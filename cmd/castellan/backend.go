@@ -38,8 +38,17 @@ func (h *house) Check(ctx context.Context) (api.Plan, error) {
 // Update implements api.Backend. The ledger and the channel are looked at first, so that an owner who asks gets the
 // newest; when neither can be had, what is known counts.
 func (h *house) Update(ctx context.Context, r api.UpdateRequest) (api.Accepted, error) {
-	if r.Service != "" && !h.known(r.Service) {
-		return api.Accepted{}, h.unknown(r.Service)
+	if r.Service != "" {
+		st, err := h.find(r.Service)
+		switch {
+		case err != nil:
+			return api.Accepted{}, err
+		case !st.Configured:
+			return api.Accepted{}, &api.Error{Status: http.StatusConflict, Key: "service_not_configured",
+				Message: fmt.Sprintf("%s is not in the configuration any more; it runs on as it is", r.Service), Next: "add it to " + h.path}
+		case st.Stuck:
+			return api.Accepted{}, h.stuck(st)
+		}
 	}
 	ctx = context.WithoutCancel(ctx) // the caller may leave
 	if err := h.glance(ctx); err != nil {
@@ -73,26 +82,45 @@ func (h *house) glance(ctx context.Context) error {
 	return errors.Join(h.sync(ctx), h.poll(ctx))
 }
 
-// Rollback implements api.Backend.
+// Rollback implements api.Backend. A change that is stuck on its way back is sent on that way again.
 func (h *house) Rollback(ctx context.Context, service string) (api.Accepted, error) {
-	if !h.known(service) {
-		return api.Accepted{}, h.unknown(service)
+	st, err := h.find(service)
+	if err != nil {
+		return api.Accepted{}, err
 	}
-	c, err := h.manager.Rollback(context.WithoutCancel(ctx), service)
+	ctx = context.WithoutCancel(ctx) // the caller may leave
+	if st.Stuck {
+		return api.Accepted{Changes: []string{st.Open}, Skips: []api.PlanSkip{}}, h.manager.Retry(ctx, st.Open)
+	}
+	c, err := h.manager.Rollback(ctx, service)
 	if err != nil {
 		return api.Accepted{}, err
 	}
 	return accepted([]supervisor.Change{c}, nil), nil
 }
 
-func (h *house) known(service string) bool {
+// find is a service that is configured or runs.
+func (h *house) find(service string) (supervisor.Status, error) {
 	list, err := h.manager.Services()
-	return err != nil || slices.ContainsFunc(list, func(s supervisor.Status) bool { return s.Service.Name == service })
+	if err != nil {
+		return supervisor.Status{}, err
+	}
+	i := slices.IndexFunc(list, func(s supervisor.Status) bool { return s.Service.Name == service })
+	if i < 0 {
+		return supervisor.Status{}, &api.Error{Status: http.StatusNotFound, Key: "service_not_found",
+			Message: fmt.Sprintf("no service %.60q is configured", service), Next: "castellan status"}
+	}
+	return list[i], nil
 }
 
-func (h *house) unknown(service string) error {
-	return &api.Error{Status: http.StatusNotFound, Key: "service_not_found",
-		Message: fmt.Sprintf("no service %.60q is configured", service), Next: "castellan status"}
+// stuck says why a service takes no update and what its owner can do.
+func (h *house) stuck(s supervisor.Status) error {
+	why := "its last change could not be undone"
+	if c, err := h.manager.Change(s.Open); err == nil {
+		why = c.Why + "; then " + c.Trouble
+	}
+	return &api.Error{Status: http.StatusConflict, Key: "stuck", Message: fmt.Sprintf("%s is stuck: %s", s.Service.Name, why),
+		Next: "remove the cause, then: castellan rollback " + s.Service.Name}
 }
 
 func accepted(taken []supervisor.Change, skips []updater.Skip) api.Accepted {
@@ -137,6 +165,9 @@ func (h *house) change(c supervisor.Change) api.Change {
 		out.Reason = string(c.Verdict.Reason())
 		out.Next = c.Verdict.Reason().Meaning().Next
 	}
+	if c.State == supervisor.StateStuck {
+		out.Why, out.Next = c.Why+"; then "+c.Trouble, "remove the cause, then: castellan rollback "+c.Service.Name
+	}
 	out.Bytes, out.Total = h.progress.get(c.ID)
 	return out
 }
@@ -154,7 +185,7 @@ func (p *progress) get(id string) (done, total int64) {
 	return b[0], b[1]
 }
 
-// observe is told of every move of every change.
+// observe is told of every move of every change; the supervisor logs it.
 func (h *house) observe(c supervisor.Change, p supervisor.Progress) {
 	h.progress.mu.Lock()
 	defer h.progress.mu.Unlock()
@@ -165,9 +196,6 @@ func (h *house) observe(c supervisor.Change, p supervisor.Progress) {
 		delete(h.progress.bytes, c.ID)
 	} else if p.Total > 0 && p.Check == "" {
 		h.progress.bytes[c.ID] = [2]int64{p.Done, p.Total}
-	}
-	if p == (supervisor.Progress{}) {
-		h.log.Info("change", "service", c.Service.Name, "change", c.ID, "state", c.State, "to", c.Version, "why", c.Why)
 	}
 }
 

@@ -56,9 +56,10 @@ type house struct {
 	cfgErr  string
 	syncErr string
 	pollErr string
-	release *updater.Release
 	plan    updater.Plan
 	state   string
+
+	turnBegan time.Time // of the turn under way, zero = none
 }
 
 var _ api.Backend = (*house)(nil)

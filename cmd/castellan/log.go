@@ -14,7 +14,7 @@ func logCommand(o *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "log",
 		Short: "Show the verification log: every verdict, action and override",
-		Args:  argsRange(0, 0),
+		Args:  onlyCommands,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			list, err := o.client().Log(cmd.Context(), q)
 			if err != nil {

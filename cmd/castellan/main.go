@@ -110,13 +110,8 @@ func newRoot() *cobra.Command {
 		Long:          "Castellan keeps the containers of an appliance up to date and lets in only what the ledger vouches for.",
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return usage(fmt.Errorf("unknown command %q", args[0]), "castellan help")
-			}
-			return nil
-		},
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Args:          onlyCommands,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	socket := os.Getenv("CASTELLAN_SOCKET")
 	if socket == "" {
@@ -133,6 +128,18 @@ func newRoot() *cobra.Command {
 }
 
 func usage(err error, next string) error { return &exitError{exitUsage, err, next} }
+
+// onlyCommands is for a command whose words are other commands.
+func onlyCommands(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	next := "castellan help"
+	if cmd.HasParent() {
+		next = cmd.CommandPath() + " --help"
+	}
+	return usage(fmt.Errorf("unknown command %q", strings.TrimPrefix(cmd.CommandPath()+" "+args[0], "castellan ")), next)
+}
 
 // argsRange is cobra's, with our exit code.
 func argsRange(least, most int) cobra.PositionalArgs {

@@ -20,8 +20,9 @@ func (h *house) Status(ctx context.Context) (api.Status, error) {
 	}
 	out := api.Status{Version: version, Ledger: h.ledgerStatus(), LogSeq: h.audit.Last()}
 	running := h.askEngine(ctx, &out.Engine)
+	release := h.release()
 	h.mu.Lock()
-	cfg, release, plan := h.cfg, h.release, h.plan
+	cfg, plan := h.cfg, h.plan
 	out.State, out.Appliance = h.state, cfg.Appliance.ID
 	out.Config = api.ConfigStatus{Path: h.path, Loaded: h.loaded, Error: h.cfgErr}
 	out.Ledger.Error = h.syncErr
@@ -102,7 +103,7 @@ func (h *house) serviceStatus(s supervisor.Status, running map[string]bool, blin
 	}
 	switch {
 	case s.Stuck:
-		out.State = "stuck"
+		out.State, out.Error = "stuck", h.stuck(s).Error()+"; remove the cause, then: castellan rollback "+s.Service.Name
 	case s.Open != "":
 		out.State = "changing"
 	case s.Current == nil:

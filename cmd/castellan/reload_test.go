@@ -24,7 +24,10 @@ type deaf struct {
 }
 
 // reloadable is a house with just the parts that take a new configuration.
-func reloadable(t *testing.T, text string) *house {
+func reloadable(t *testing.T, text string) (h struct {
+	*house
+	journal *state.Journal
+}) {
 	t.Helper()
 	dir := t.TempDir()
 	if err := state.Init(filepath.Join(dir, "journal.db")); err != nil {
@@ -45,7 +48,9 @@ func reloadable(t *testing.T, text string) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &house{log: slog.New(slog.DiscardHandler), manager: m, memory: memory, began: c, cfg: c, kick: make(chan struct{}, 1)}
+	h.journal = journal
+	h.house = &house{log: slog.New(slog.DiscardHandler), manager: m, memory: memory, began: c, cfg: c, kick: make(chan struct{}, 1)}
+	return h
 }
 
 func parse(t *testing.T, text string) *config.Config {

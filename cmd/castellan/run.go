@@ -75,10 +75,7 @@ func runDaemon(ctx context.Context, path string, cmd *cobra.Command) error {
 		return nil
 	})
 	g.Go(func() error {
-		watchdog(ctx, log, func(ctx context.Context) error {
-			_, err := h.Status(ctx)
-			return err
-		})
+		watchdog(ctx, log, h.alive)
 		return nil
 	})
 	g.Go(func() error {

@@ -13,7 +13,7 @@ func trustCommand(o *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "trust",
 		Short: "Decide where the ledger cannot",
-		Args:  argsRange(0, 0),
+		Args:  onlyCommands,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(forceCommand(o), pinsCommand(o), forgetCommand(o), reinitCommand())

@@ -44,7 +44,9 @@ func jitter(d time.Duration) time.Duration {
 func (h *house) look(ctx context.Context, poll bool) error {
 	h.turn <- struct{}{}
 	defer func() { <-h.turn }()
-	synced := h.sync(ctx)
+	h.setTurn(time.Now())
+	defer h.setTurn(time.Time{})
+	synced := h.syncWithin(ctx, syncLimit)
 	withdrawn := h.withdrawn.Look(ctx)
 	var polled error
 	if poll {
@@ -58,9 +60,40 @@ func (h *house) look(ctx context.Context, poll bool) error {
 	return errors.Join(append(errs, synced, withdrawn, polled)...)
 }
 
+// syncLimit bounds the sync of one turn, so that a mirror that sends its bytes one by one keeps nothing else from
+// happening; the next turn goes on where this one ended. turnLimit is far beyond what a turn can take.
+const (
+	syncLimit = 10 * time.Minute
+	turnLimit = time.Hour
+)
+
+func (h *house) syncWithin(ctx context.Context, limit time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	return h.sync(ctx)
+}
+
+// alive tells the watchdog whether the daemon answers and the update loop moves.
+func (h *house) alive(ctx context.Context) error {
+	h.mu.Lock()
+	began := h.turnBegan
+	h.mu.Unlock()
+	if !began.IsZero() && time.Since(began) > turnLimit {
+		return fmt.Errorf("the update loop hangs since %s", began.Format(time.DateTime))
+	}
+	_, err := h.Status(ctx)
+	return err
+}
+
+func (h *house) setTurn(began time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.turnBegan = began
+}
+
 // sync brings the replica up to date and, with it, roots and clock.
 func (h *house) sync(ctx context.Context) error {
-	report, err := h.replica.Sync(ctx)
+	report, err, rootErr := h.syncLedger(ctx)
 	text := ""
 	if err != nil {
 		text = err.Error()
@@ -73,18 +106,12 @@ func (h *house) sync(ctx context.Context) error {
 		if before != text {
 			h.note(ctx, audit.KindMirror, map[string]any{"error": text})
 		}
-		return err
+		return errors.Join(rootErr, err)
 	}
 	if before != "" {
 		h.note(ctx, audit.KindMirror, map[string]any{"recovered": true, "count": report.Count})
 	}
-	moved, rootErr := h.roots.walk(ctx, h.replica, report.Root, h.log)
 	root, _ := h.roots.current()
-	if moved {
-		if err := errors.Join(h.replica.Follow(ctx, root.Ledgers[0], root.Transfers), h.clock.Root(root)); err != nil {
-			return err
-		}
-	}
 	head, err := h.replica.Head()
 	if err != nil {
 		return errors.Join(rootErr, err)
@@ -97,7 +124,7 @@ func (h *house) sync(ctx context.Context) error {
 
 // note writes a record that nothing waits for; a log that fails stops the next verdict anyway.
 func (h *house) note(ctx context.Context, kind audit.Kind, payload any) {
-	if _, err := h.audit.Append(ctx, kind, payload); err != nil {
+	if _, err := h.audit.Append(context.WithoutCancel(ctx), kind, payload); err != nil { // an end of patience is news too
 		h.log.Error("cannot write to the verification log", "error", err)
 	}
 }
@@ -107,17 +134,23 @@ func (h *house) poll(ctx context.Context) error {
 	if h.poller == nil {
 		return nil
 	}
-	rel, err := h.poller.Poll(ctx)
+	_, err := h.poller.Poll(ctx)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.pollErr = ""
 	if err != nil {
 		h.pollErr = err.Error()
 	}
-	if rel != nil {
-		h.release = rel
-	}
 	return err
+}
+
+// release is the newest one known, held against the channel record of now: a record may come long before or after the
+// file.
+func (h *house) release() *updater.Release {
+	if h.poller == nil {
+		return nil
+	}
+	return h.poller.Last()
 }
 
 // makePlan plans with what is known now; the plan of a turn without an owner's request is kept for status.
@@ -126,10 +159,9 @@ func (h *house) makePlan(owner updater.OwnerRequest) (updater.Plan, error) {
 	if err != nil {
 		return updater.Plan{}, err
 	}
-	now, _ := h.clock.Now()
+	plan := updater.NewPlan(installed, h.release(), h.now(), owner)
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	plan := updater.NewPlan(installed, h.release, now, owner)
 	if owner == (updater.OwnerRequest{}) {
 		h.plan = plan
 	}

@@ -189,9 +189,6 @@ func (h *house) openUpdater(_ context.Context, data func(string) string, _ bool)
 		Seed:    h.cfg.Appliance.ID,
 		Log:     h.log.With("part", "channel"),
 	})
-	if err == nil {
-		h.release = h.poller.Last()
-	}
 	return err
 }
 
