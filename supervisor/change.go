@@ -2,7 +2,7 @@ package supervisor
 
 import (
 	"crypto/rand"
-	"encoding/hex"
+	"fmt"
 	"time"
 
 	"github.com/castellan/castellan/trust"
@@ -59,11 +59,12 @@ func (c Change) Open() bool { return !c.State.Terminal() }
 // Resting tells whether nothing moves the change any more by itself: it has ended, or it is stuck and said so.
 func (c Change) Resting() bool { return c.State.Terminal() || c.State == StateStuck && c.Record != 0 }
 
-// newID makes a change's ID: sorts by time, fits into container names and host names.
+// newID makes a change's ID: sorts by time to the nanosecond, for the journal's order is the order of IDs; fits into
+// container names and host names.
 func newID(now time.Time) string {
 	var b [4]byte
 	_, _ = rand.Read(b[:]) // it never fails
-	return now.UTC().Format("20060102t150405") + "-" + hex.EncodeToString(b[:])
+	return fmt.Sprintf("%s%09d-%x", now.UTC().Format("20060102t150405"), now.Nanosecond(), b)
 }
 
 // containerName is the new container's name until it is committed.
