@@ -49,10 +49,13 @@ func TestThirtyKills(t *testing.T) {
 	h.runs(h.core, "1.0.0", "verified")
 
 	most := h.watchGenerations(h.core)
+	began := time.Now()
+	h.change(0, "update", h.core, "--to", "1.1.0")
+	whole := time.Since(began) // how long a change takes on this machine
 	ended, hit := map[string]int{}, map[string]int{}
 	for i := range kills - firstStarts {
 		what := h.disturb(dice)
-		pause := time.Duration(dice.IntN(1100)) * time.Millisecond
+		pause := time.Duration(dice.Int64N(int64(whole)))
 		<-time.After(pause) // the moment of the power cut
 		hit[h.lastChange().State]++
 		h.daemon.kill()
@@ -63,12 +66,12 @@ func TestThirtyKills(t *testing.T) {
 		}
 		end := h.lastChange().State
 		ended[end]++
-		t.Logf("kill %d: %s, %s after it began: core %s, last change %s", i+1+firstStarts, what, pause, h.service(h.core).Version, end)
+		t.Logf("kill %d: %s, %s after it began: core %s, last change %s", i+1+firstStarts, what, pause.Round(time.Millisecond), h.service(h.core).Version, end)
 		if t.Failed() {
 			return
 		}
 	}
-	t.Logf("the kills came when the change was: %v; the changes ended: %v", hit, ended)
+	t.Logf("a change takes %s; the kills came when the change was: %v; the changes ended: %v", whole, hit, ended)
 	if cut := kills - firstStarts - hit["committed"] - hit["rolled-back"]; cut < (kills-firstStarts)/3 {
 		t.Errorf("only %d kills came in the middle of a change", cut)
 	}

@@ -40,7 +40,7 @@ func TestCleanShutdown(t *testing.T) {
 	w.core("1.1.0", "APP_ILL=1")
 	w.release("1.0.0")
 	h := newHouse(w, func(s *settings) {
-		s.health = `{deadline: 20s, checks: [{name: frontend, http: {url: "http://:8080/health"}, period: 30ms, successes: 2}]}`
+		s.health = `{deadline: 8s, checks: [{name: frontend, http: {url: "http://:8080/health"}, period: 30ms, successes: 2}]}`
 	})
 	h.begin()
 	h.castellan("update", h.core, "--to", "1.1.0", "--detach").says(t, 0, "accepted")
