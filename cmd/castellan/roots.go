@@ -9,8 +9,11 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
+
+	"golang.org/x/mod/sumdb/note"
 
 	"github.com/castellan/castellan/config/durable"
 	"github.com/castellan/castellan/trust"
@@ -80,15 +83,18 @@ func (r *roots) current() (trust.Root, trust.Reason) {
 	return r.newest, ""
 }
 
-// walk fetches the versions after ours that a checkpoint names, one by one. What cannot be had leaves the chain as it
-// is and is asked for again at the next sync.
-func (r *roots) walk(ctx context.Context, replica *ledger.Replica, named int, log *slog.Logger) (moved bool, err error) {
+// walk fetches the versions after ours that a checkpoint names, one by one; with probe, also those that none names.
+// What cannot be had leaves the chain as it is and is asked for again at the next sync.
+func (r *roots) walk(ctx context.Context, replica *ledger.Replica, named int, probe bool, log *slog.Logger) (moved bool, err error) {
 	r.mu.Lock()
 	prev := r.newest
 	r.named = max(r.named, named)
 	r.mu.Unlock()
-	for prev.Version < named {
+	for prev.Version < named || probe {
 		next, raw, err := replica.FetchNextRoot(ctx, prev)
+		if err != nil && prev.Version >= named {
+			return moved, nil // a version nobody has spoken of need not be there
+		}
 		if err != nil {
 			return moved, err
 		}
@@ -102,4 +108,28 @@ func (r *roots) walk(ctx context.Context, replica *ledger.Replica, named int, lo
 		prev, moved = next, true
 	}
 	return moved, nil
+}
+
+// syncLedger syncs the replica and follows the root documents, also when the sync failed: a newer root is the way out
+// of a quarantine, of mirrors that are gone and of a note key that was replaced. Where checkpoints came and none was
+// signed by a key we know, the next root is looked for unasked. A root that was new is followed by another sync.
+func (h *house) syncLedger(ctx context.Context) (report ledger.Report, synced, followed error) {
+	report, synced = h.replica.Sync(ctx)
+	moved, followed := h.roots.walk(ctx, h.replica, report.Root, synced != nil && strangeKey(report), h.log)
+	if !moved {
+		return report, synced, followed
+	}
+	root, _ := h.roots.current()
+	if err := errors.Join(h.replica.Follow(ctx, root.Ledgers[0], root.Transfers), h.clock.Root(root)); err != nil {
+		return report, synced, errors.Join(followed, err)
+	}
+	report, synced = h.replica.Sync(ctx)
+	return report, synced, followed
+}
+
+// strangeKey tells whether a mirror's checkpoint was signed by nobody we know.
+func strangeKey(report ledger.Report) bool {
+	return slices.ContainsFunc(report.Mirrors, func(m ledger.MirrorReport) bool {
+		return errors.As(m.Err, new(*note.UnverifiedNoteError))
+	})
 }
