@@ -62,6 +62,9 @@ const defaultTimeout = 2 * time.Minute
 //	sha256:HEX           a digest alone
 //	PATH                 a file, when it exists or starts with / ./ or ../
 //	REF                  otherwise an image in a registry, as "ghcr.io/owner/core:1.2"
+//
+// A file that lies where a full image reference leads is refused: whoever fills the folder a build runs in could
+// otherwise have a trusted file answer for the image that was meant.
 func Resolve(ctx context.Context, arg string, o Options) (Artifact, error) {
 	timeout := o.Timeout
 	if timeout == 0 {
@@ -85,6 +88,9 @@ func Resolve(ctx context.Context, arg string, o Options) (Artifact, error) {
 		return FromDigest(arg)
 	}
 	if looksLikePath(arg) {
+		if namesRegistry(arg) {
+			return Artifact{}, fmt.Errorf("cannot read artifact %q: it is a file here and the name of an image; write file://%s or oci://%s", arg, arg, arg)
+		}
 		return readFile(ctx, arg)
 	}
 	return registryImage(ctx, arg, o)
@@ -98,6 +104,12 @@ func looksLikePath(arg string) bool {
 		return true
 	}
 	return !strings.ContainsAny(arg, "/:@") // a bare word would be an image of Docker Hub's library; nobody means that
+}
+
+// namesRegistry tells whether arg begins with a registry's host, as a full image reference does.
+func namesRegistry(arg string) bool {
+	host, _, ok := strings.Cut(arg, "/")
+	return ok && host != "." && host != ".." && (strings.ContainsAny(host, ".:") || host == "localhost")
 }
 
 // FromDigest is the artifact of a digest alone, with or without the prefix "sha256:". It has no name and no version.

@@ -82,6 +82,25 @@ func TestArtifactsThatAreNoneAreRefused(t *testing.T) {
 	}
 }
 
+func TestFileNeverAnswersForAnImage(t *testing.T) {
+	t.Chdir(t.TempDir())
+	ref := "ghcr.io/owner/core:1.2"
+	if err := os.MkdirAll(filepath.Dir(ref), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(ref, []byte("a trusted file"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if a, err := Resolve(t.Context(), ref, Options{}); err == nil || !strings.Contains(err.Error(), "oci://"+ref) {
+		t.Errorf("got %+v, %v; want to be asked which one", a, err)
+	}
+	for _, arg := range []string{"file://" + ref, "./" + ref} {
+		if a, err := Resolve(t.Context(), arg, Options{}); err != nil || a.Kind != trust.KindFile {
+			t.Errorf("%s: %+v, %v", arg, a, err)
+		}
+	}
+}
+
 // image makes an image for one platform.
 func image(t *testing.T, os, arch, variant string, labels map[string]string) v1.Image {
 	t.Helper()
