@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"syscall"
 
 	"github.com/castellan/castellan/tests/testenv"
 )
@@ -92,19 +91,6 @@ func (h *house) stopRaw(id string) { h.Helper(); h.engine("POST", "/containers/"
 func (h *house) removeRaw(id string) {
 	h.Helper()
 	h.engine("DELETE", "/containers/"+id+"?force=1", nil, nil)
-}
-
-// newNetwork makes a bridge network that ends with the benchmark, and with it all containers.
-func (h *house) newNetwork(name string) string {
-	h.Helper()
-	h.engine("POST", "/networks/create", map[string]any{"Name": name, "CheckDuplicate": true}, nil)
-	h.Cleanup(func() {
-		_ = h.daemon.Process.Signal(syscall.SIGTERM) // or it would bring its containers back; gone already is as good
-		_ = h.daemon.Wait()                          // its exit code is of no interest
-		removeContainers(h)
-		h.engine("DELETE", "/networks/"+name, nil, nil)
-	})
-	return name
 }
 
 func removeContainers(h *house) {

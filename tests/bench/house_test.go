@@ -158,7 +158,7 @@ func (h *house) do(program string, args ...string) string {
 // start starts a program that ends with the benchmark.
 func (h *house) start(program string, args ...string) *exec.Cmd {
 	h.Helper()
-	log, err := os.Create(h.path(program + ".log"))
+	log, err := os.OpenFile(h.path(program+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	h.must(err)
 	defer log.Close()
 	cmd := h.command(program, args...)
@@ -166,11 +166,16 @@ func (h *house) start(program string, args ...string) *exec.Cmd {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	h.must(cmd.Start())
 	h.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM) // gone already is as good
-		_ = cmd.Wait()                          // its exit code is of no interest
+		h.stop(cmd)
 		removeContainers(h)
 	})
 	return cmd
+}
+
+// stop ends a program in good order; one that has ended already is as good.
+func (h *house) stop(cmd *exec.Cmd) {
+	_ = cmd.Process.Signal(syscall.SIGTERM)
+	_ = cmd.Wait() // its exit code is of no interest
 }
 
 func (h *house) read(text string, into any) {

@@ -26,8 +26,8 @@ import (
 //
 // On a bridge that holds nothing else, the bridge loses its carrier with the old container, and the neighbour table
 // what it knew: with engines before 29 the first connection to the new one then waits a second for ARP. With other
-// containers beside it, as in "shared", it does not, if the new one gets the old one's address. Castellan and the
-// others have a network of the same kind each, so that none profits from what another has done to the table.
+// containers beside it, as in "shared", it does not, if the new one gets the old one's address. While the others have
+// their turns, Castellan and its service are stopped, so that each way is alone on the engine's own bridge.
 func BenchmarkSwitch(b *testing.B) {
 	b.Run("bridge", func(b *testing.B) { benchSwitch(b, "bridge") })
 	b.Run("shared", func(b *testing.B) { benchSwitch(b, "shared") })
@@ -42,7 +42,9 @@ const (
 // contest is the ways to switch on one network.
 type contest struct {
 	*house
-	network string    // of the ways that are not Castellan's
+	network string // bridge or host
+	app     [2]service
+	current int       // index of the version that Castellan runs
 	images  [2]string // IDs
 	compose []string  // the command
 }
@@ -51,28 +53,26 @@ func benchSwitch(b *testing.B, where string) {
 	h := newHouse(b, itself)
 	h.image("1.0")
 	h.image("2.0")
-	c := &contest{house: h, network: "host", compose: findCompose()}
-	app := service{"app", "1.0", fmt.Sprintf("network: host, env: {APP_ADDR: \":%s\"}", ownPort)}
-	if where != "host" {
-		c.network = h.newNetwork("raw-" + where)
-		own := h.newNetwork("own-" + where)
-		app.container = fmt.Sprintf("network: %s, ports: [{host: %s, container: 8080}]", own, ownPort)
+	c := &contest{house: h, network: "bridge", compose: findCompose()}
+	container := fmt.Sprintf("network: bridge, ports: [{host: %s, container: 8080}]", ownPort)
+	if where == "host" {
+		c.network = "host"
+		container = fmt.Sprintf("network: host, env: {APP_ADDR: \":%s\"}", ownPort)
 	}
-	h.configure("", app)
-	h.run(app)
+	c.app = [2]service{{"app", "1.0", container}, {"app", "2.0", container}}
+	h.configure("", c.app[0])
+	h.run(c.app[0])
 	c.images[0] = h.imageOf("app")
-	app.version = "2.0"
-	h.configure("", app)
+	h.configure("", c.app[1])
 	testenv.Eventually(b, 30*time.Second, "the second version is there to be taken", func() bool {
 		return h.command("castellan", "update", "app").Run() == nil
 	})
-	c.images[1] = h.imageOf("app")
+	c.images[1], c.current = h.imageOf("app"), 1
 	if where == "shared" {
 		h.startRaw(h.raw(c.images[0], c.network, "18082"))
-		h.startRaw(h.raw(c.images[0], "own-"+where, "18083"))
 	}
 
-	ways := map[string]func() time.Duration{"castellan": c.castellanWay, "naive": c.naive, "floor": c.floor}
+	ways := map[string]func() time.Duration{"naive": c.naive, "floor": c.floor}
 	if c.compose != nil {
 		for i, id := range c.images {
 			h.engine("POST", fmt.Sprintf("/images/%s/tag?repo=castellan.test/bench&tag=%d", url.PathEscape(id), i), nil, nil)
@@ -81,9 +81,12 @@ func benchSwitch(b *testing.B, where string) {
 	}
 	away := map[string][]time.Duration{}
 	for b.Loop() {
+		away["castellan"] = append(away["castellan"], c.castellanWay())
+		c.park()
 		for name, way := range ways {
 			away[name] = append(away[name], way())
 		}
+		h.run(c.app[c.current])
 	}
 	b.ReportMetric(0, "ns/op") // says nothing here
 	own := slices.Sorted(slices.Values(away["castellan"]))
@@ -112,7 +115,16 @@ func (c *contest) outage(port string, change func()) time.Duration {
 }
 
 func (c *contest) castellanWay() time.Duration {
+	c.current = 1 - c.current
 	return c.outage(ownPort, func() { c.castellan("rollback", "app") })
+}
+
+// park stops the daemon and its service; [house.run] brings both back.
+func (c *contest) park() {
+	c.stop(c.daemon)
+	for _, k := range c.containers("io.castellan.service=app") {
+		c.stopRaw(k.ID)
+	}
 }
 
 func (c *contest) naive() time.Duration {
