@@ -43,7 +43,7 @@ run: check-go ## the demo: a real engine, ledger, registry, daemon; CHECK=1 runs
 
 .PHONY: stop
 stop: ## end the demo and all it started
-	@[ ! -x bin/demo ] || bin/demo -dir .run -stop
+	@[ ! -e .run ] || $(GO) run ./cmd/demo -dir .run -stop
 
 .PHONY: clean-run
 clean-run: ## end the demo and remove every trace of it

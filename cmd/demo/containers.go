@@ -2,44 +2,96 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
-	"os"
-	"os/exec"
-	"path/filepath"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
 	"strings"
+	"time"
 )
 
-// removeContainersOn deletes the demo's containers from an engine and nothing else: they carry its appliance's label.
-func removeContainersOn(ctx context.Context, host string) error {
-	docker := func(args ...string) (string, error) {
-		r, err := run(ctx, []string{"DOCKER_HOST=" + host}, "docker", args...)
-		if err == nil && r.exit != 0 {
-			err = errors.New(strings.TrimSpace(r.stderr))
-		}
-		return strings.TrimSpace(r.stdout), err
-	}
-	ids, err := docker("ps", "-aq", "--filter", "label=io.castellan.appliance=castellan-demo")
-	if err != nil || ids == "" {
-		return err
-	}
-	_, err = docker(append([]string{"rm", "-f"}, strings.Fields(ids)...)...)
-	return err
+// What the demo leaves on an engine carries one of these labels; nothing else is ever removed from it.
+const (
+	containerLabel = "io.castellan.appliance=castellan-demo" // Castellan's own, with the demo's appliance ID
+	imageLabel     = "castellan-demo"                        // in the sample images
+)
+
+// removeContainers deletes the demo's containers from an engine.
+func removeContainers(ctx context.Context, host string) error {
+	return removeLabelled(ctx, host, "containers", containerLabel, "&all=1")
 }
 
-// removeContainers cleans up on the engine that the demo would use; an engine of its own lies in dir and goes with it.
-func removeContainers(ctx context.Context, dir string) error {
-	if _, err := os.Stat(filepath.Join(dir, "docker")); err == nil {
+// removeTraces deletes the demo's containers and images.
+func removeTraces(ctx context.Context, host string) error {
+	return errors.Join(removeContainers(ctx, host), removeLabelled(ctx, host, "images", imageLabel, ""))
+}
+
+func removeLabelled(ctx context.Context, host, kind, label, more string) error {
+	filters, err := json.Marshal(map[string][]string{"label": {label}})
+	if err != nil {
+		return err
+	}
+	var list []struct{ ID string }
+	if err := askEngine(ctx, host, "GET", "/"+kind+"/json?filters="+url.QueryEscape(string(filters))+more, &list); err != nil {
+		return fmt.Errorf("cannot list the demo's %s: %w", kind, err)
+	}
+	var errs []error
+	for _, x := range list {
+		if err := askEngine(ctx, host, "DELETE", "/"+kind+"/"+x.ID+"?force=1", nil); err != nil {
+			errs = append(errs, fmt.Errorf("cannot remove one of the demo's %s: %w", kind, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// engineVersion asks an engine for its version.
+func engineVersion(ctx context.Context, host string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	var v struct{ Version string }
+	if err := askEngine(ctx, host, "GET", "/version", &v); err != nil {
+		return "", err
+	}
+	if v.Version == "" {
+		return "", fmt.Errorf("no Docker engine answers on %s", host)
+	}
+	return v.Version, nil
+}
+
+// askEngine makes one call of the engine's API, without any docker program, which newer Debians install apart.
+func askEngine(ctx context.Context, host, method, path string, into any) error {
+	socket, ok := strings.CutPrefix(host, "unix://")
+	if !ok {
+		return fmt.Errorf("the demo needs an engine on a unix socket, not %s", host)
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	tr := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, "unix", socket)
+	}}
+	req, err := http.NewRequestWithContext(ctx, method, "http://docker"+path, nil)
+	if err != nil {
+		return err
+	}
+	resp, err := (&http.Client{Transport: tr}).Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, 16<<20))
+	switch {
+	case err != nil:
+		return err
+	case method == "DELETE" && resp.StatusCode == http.StatusNotFound: // gone already
+		return nil
+	case resp.StatusCode >= 300:
+		return fmt.Errorf("the engine answers %s: %.300s", resp.Status, body)
+	case into == nil:
 		return nil
 	}
-	if _, err := exec.LookPath("docker"); err != nil {
-		return nil // no client, so the demo never got anywhere
-	}
-	host := os.Getenv("DOCKER_HOST")
-	if host == "" {
-		host = "unix:///var/run/docker.sock"
-	}
-	if _, err := engineVersion(ctx, host); err != nil {
-		return nil // no engine, no containers
-	}
-	return removeContainersOn(ctx, host)
+	return json.Unmarshal(body, into)
 }

@@ -2,10 +2,7 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,6 +17,8 @@ type engine struct {
 	version string
 	own     *exec.Cmd // nil when it was there before
 	started string    // what had to be done, for the terminal
+	dir     string    // of the demo
+	traces  traces
 }
 
 // findEngine uses DOCKER_HOST or the standard socket when an engine answers there. Otherwise it installs Debian's
@@ -29,29 +28,33 @@ func findEngine(ctx context.Context, dir string) (*engine, error) {
 	if host == "" {
 		host = "unix:///var/run/docker.sock"
 	}
+	use := func(v, how string, installed bool) (*engine, error) {
+		e := &engine{host: host, version: v, started: how + ": " + host, dir: dir, traces: traces{Host: host, Installed: installed}}
+		return e, e.traces.begin(dir)
+	}
 	if v, err := engineVersion(ctx, host); err == nil {
-		return &engine{host: host, version: v, started: "in use: " + host}, nil
+		return use(v, "in use", false)
 	}
 	if os.Geteuid() != 0 {
 		return nil, fmt.Errorf("no Docker engine answers on %s and only root can start one; run: sudo make run", host)
 	}
-	what := "started its own"
+	what, installed := "started its own", false
 	if _, err := exec.LookPath("dockerd"); err != nil {
 		if err := installDocker(ctx); err != nil {
 			return nil, err
 		}
-		what = "installed docker.io, started its own"
+		what, installed = "installed docker.io, started its own", true
 		// Where systemd runs, the package has started the engine.
 		for range 40 {
 			if v, err := engineVersion(ctx, host); err == nil {
-				return &engine{host: host, version: v, started: "installed docker.io: " + host}, nil
+				return use(v, "installed docker.io", true)
 			}
 			if _, err := os.Stat("/run/systemd/system"); err != nil || !pause(ctx, 250*time.Millisecond) {
 				break
 			}
 		}
 	}
-	return startEngine(ctx, filepath.Join(dir, "docker"), what)
+	return startEngine(ctx, dir, what, installed)
 }
 
 func installDocker(ctx context.Context) error {
@@ -69,7 +72,10 @@ func installDocker(ctx context.Context) error {
 	return nil
 }
 
-func startEngine(ctx context.Context, dir, what string) (*engine, error) {
+// startEngine starts an engine that leaves the host's packet filter and forwarding alone: the demo needs published
+// ports on loopback, which the engine's proxy serves, and no way out of its containers.
+func startEngine(ctx context.Context, home, what string, installed bool) (*engine, error) {
+	dir := filepath.Join(home, "docker")
 	if err := os.MkdirAll(dir, 0o711); err != nil {
 		return nil, err
 	}
@@ -84,10 +90,14 @@ func startEngine(ctx context.Context, dir, what string) (*engine, error) {
 		return nil, err
 	}
 	defer logFile.Close()
-	e := &engine{host: "unix://" + filepath.Join(dir, "docker.sock")}
-	// exec-root holds sockets, whose names are limited to 108 bytes.
-	e.own = exec.Command("dockerd", "--data-root", filepath.Join(dir, "data"), "--exec-root", "/run/castellan-demo-docker",
-		"-p", filepath.Join(dir, "dockerd.pid"), "-H", e.host, "--config-file", config, "--log-level", "warn")
+	e := &engine{host: "unix://" + filepath.Join(dir, "docker.sock"), dir: home}
+	e.traces = traces{Host: e.host, Own: true, Installed: installed}
+	if err := e.traces.begin(home); err != nil {
+		return nil, err
+	}
+	e.own = exec.Command("dockerd", "--data-root", filepath.Join(dir, "data"), "--exec-root", execRoot,
+		"-p", filepath.Join(dir, "dockerd.pid"), "-H", e.host, "--config-file", config, "--log-level", "warn",
+		"--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false")
 	e.own.Stdout, e.own.Stderr = logFile, logFile
 	e.own.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 	if err := e.own.Start(); err != nil {
@@ -122,34 +132,9 @@ func (e *engine) stop() {
 		<-done
 	}
 	e.own = nil
-}
-
-// engineVersion asks an engine for its version.
-func engineVersion(ctx context.Context, host string) (string, error) {
-	socket, ok := strings.CutPrefix(host, "unix://")
-	if !ok {
-		return "", fmt.Errorf("the demo needs an engine on a unix socket, not %s", host)
+	if err := e.traces.remove(context.Background(), e.dir); err != nil {
+		fmt.Fprintln(os.Stderr, "demo:", err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	tr := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		var d net.Dialer
-		return d.DialContext(ctx, "unix", socket)
-	}}
-	req, err := http.NewRequestWithContext(ctx, "GET", "http://docker/version", nil)
-	if err != nil {
-		return "", err
-	}
-	resp, err := (&http.Client{Transport: tr}).Do(req)
-	if err != nil {
-		return "", err
-	}
-	defer resp.Body.Close()
-	var v struct{ Version string }
-	if err := json.NewDecoder(resp.Body).Decode(&v); err != nil || v.Version == "" {
-		return "", fmt.Errorf("no Docker engine answers on %s", host)
-	}
-	return v.Version, nil
 }
 
 // pause waits, and tells whether to go on.

@@ -116,5 +116,6 @@ func scratchImage(binary string) (v1.Image, error) {
 	cfg = cfg.DeepCopy()
 	cfg.OS, cfg.Architecture = "linux", runtime.GOARCH
 	cfg.Config.Entrypoint = []string{"/sample"}
+	cfg.Config.Labels = map[string]string{imageLabel: "yes"}
 	return mutate.ConfigFile(img, cfg)
 }

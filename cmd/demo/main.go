@@ -48,7 +48,7 @@ func main() {
 
 // tell runs the whole story, and, unless unattended, keeps the parts running afterwards.
 func tell(dir string, check bool) error {
-	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer cancel()
 	if err := requirements(dir); err != nil {
 		return err
@@ -107,8 +107,17 @@ func end(dir string, clean bool) error {
 	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	if err := removeContainers(context.Background(), dir); err != nil {
+	t, err := readTraces(dir)
+	if err != nil {
 		return err
+	}
+	if t != nil {
+		if err := t.remove(context.Background(), dir); err != nil {
+			return err
+		}
+		if t.Installed {
+			fmt.Println("The demo has installed docker.io, which stays; to remove it: apt-get purge docker.io")
+		}
 	}
 	return os.RemoveAll(dir)
 }

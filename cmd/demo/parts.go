@@ -41,7 +41,7 @@ func (d *demo) path(parts ...string) string {
 func (d *demo) stop() {
 	d.appliance.stop()
 	if d.engine != nil {
-		if err := removeContainersOn(context.Background(), d.engine.host); err != nil {
+		if err := removeContainers(context.Background(), d.engine.host); err != nil {
 			fmt.Fprintln(os.Stderr, "demo:", err)
 		}
 	}
@@ -70,7 +70,7 @@ func (d *demo) startParts(ctx context.Context) (err error) {
 	if d.engine, err = findEngine(ctx, d.dir); err != nil {
 		return err
 	}
-	if err := removeContainersOn(ctx, d.engine.host); err != nil {
+	if err := removeTraces(ctx, d.engine.host); err != nil {
 		return err
 	}
 	if d.images, err = startImages(d.root, d.path("registry")); err != nil {
