@@ -3,7 +3,6 @@ package house
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -29,7 +28,6 @@ type house struct {
 type settings struct {
 	mode   string // of core: ask
 	health string // of core
-	lights string // more lines of lights
 	addons bool   // whether lights exists
 	vouch  bool   // whether the publisher must vouch for lights
 	socket string // a path of its own
@@ -90,7 +88,7 @@ services:
     image: %s/house/lights
     version: 1.0.0
     health: {settle: 300ms}
-%s`, h.lights, h.registry.host, h.settings.lights)
+`, h.lights, h.registry.host)
 	}
 	return text
 }
@@ -139,8 +137,11 @@ func (h *house) begin() {
 	h.rest()
 }
 
-// restart starts a daemon that was killed or stopped.
-func (h *house) restart() { h.t.Helper(); h.begin() }
+// restart is begin, for a daemon that was killed or stopped.
+func (h *house) restart() {
+	h.t.Helper()
+	h.begin()
+}
 
 // status is what the daemon says of itself.
 func (h *house) status() api.Status {
@@ -218,10 +219,4 @@ func (h *house) runs(service, version, badge string) {
 	if s := h.service(service); s.Version != version || s.Badge != badge || s.State != "running" || s.Change != "" {
 		h.t.Errorf("%s: version %q, badge %q, state %q, change %q; want %q, %q, running", service, s.Version, s.Badge, s.State, s.Change, version, badge)
 	}
-}
-
-// isAPIError unwraps the daemon's own answer.
-func isAPIError(err error) (*api.Error, bool) {
-	var known *api.Error
-	return known, errors.As(err, &known)
 }
