@@ -15,7 +15,6 @@
 //   - signed.json: the last (count, alh) ever signed, written before the checkpoint is shown. Whoever can alter it can
 //     make this server sign a second history; appliances then hold both notes, which is the proof against it. When it
 //     is missing beside a ledger that is not empty, the server stops.
-//   - checkpoint: the last note, shown again after a restart.
 //   - segments/: exported transactions, derived from immudb and made again when in doubt.
 //   - files/: channel files under their sha256, checked when read.
 //   - the note key: whoever has it can sign checkpoints; it is replaced by a root document only.

@@ -320,9 +320,6 @@ func (s *Server) publishAtLeast(tx uint64) error {
 	if err != nil {
 		return err
 	}
-	if err := durable.WriteFile(filepath.Join(s.cfg.Dir, "checkpoint"), p.note, 0o644); err != nil {
-		return err
-	}
 	s.current.Store(p)
 	return nil
 }
