@@ -108,3 +108,23 @@ func TestEnsureLeavesAConfiguredServiceTheJournalHasNeverHeardOf(t *testing.T) {
 		}
 	})
 }
+
+func TestAnEngineThatIsAwayDuringProbationIsNoFaultOfTheImage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var away time.Time // since when
+		w, c := update(t, func(w *world) {
+			w.tap.deny = func(call string) error {
+				if call == "exec" && away.IsZero() {
+					away = time.Now()
+				}
+				if !away.IsZero() && time.Since(away) < time.Minute && slices.Contains([]string{"exec", "list", "start", "stop"}, call) {
+					return ErrEngineAway
+				}
+				return nil
+			}
+		})
+		if c.State != StateCommitted || w.status("radio").Version() != "2" {
+			t.Errorf("%s: %s", c.State, c.Why)
+		}
+	})
+}

@@ -308,6 +308,9 @@ func (r *runner) prove(ctx context.Context, c Change) (Change, error) {
 		return c, fmt.Errorf("cannot start the new container: %w", err)
 	}
 	if err := r.probation(ctx, c); err != nil {
+		if errors.Is(err, ErrEngineAway) { // a check that needs the engine says nothing without it
+			return c, err
+		}
 		if dead, sick := (*health.DeadError)(nil), (*health.CheckError)(nil); errors.As(err, &dead) || errors.As(err, &sick) {
 			return c.turn(StateAbandoned, err), nil
 		}
