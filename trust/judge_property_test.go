@@ -17,7 +17,6 @@ type history struct {
 	*world
 	images []image
 	stolen []ed25519.PrivateKey
-	pinned bool
 }
 
 func newHistory(t *rapid.T) *history {

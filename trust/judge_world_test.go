@@ -26,7 +26,6 @@ const worldOrigin = "ledger.example.org/main"
 // world is a ledger with really signed records, in memory, as a verified replica shows it.
 type world struct {
 	t    tb
-	mu   sync.Mutex
 	head Head
 	recs []PlacedNotarization
 	docs map[string][]PlacedPublisher

@@ -99,7 +99,7 @@ func TestNoServerErrorExitsZero(t *testing.T) {
 		"404":              func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(404) },
 		"nothing":          func(http.ResponseWriter, *http.Request) {},
 		"captive portal":   func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>please log in</html>") },
-		"redirect":         func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/x"+r.URL.Path, 302) },
+		"redirect":         func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/x"+r.URL.Path, http.StatusFound) },
 		"garbage":          func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte{0, 1, 2, 0xff}) },
 		"trusted, it says": func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"status":"TRUSTED"}`) },
 		"unsigned": func(w http.ResponseWriter, _ *http.Request) {

@@ -29,7 +29,7 @@ type rootFlags struct {
 	keys, pubs, ledgerURLs, core, security, preload []string
 	threshold                                       int
 	expires, warn, max                              time.Duration
-	ledgerKey, minimum, resume                      string
+	minimum, resume                                 string
 	next                                            bool
 }
 

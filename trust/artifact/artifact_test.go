@@ -220,7 +220,7 @@ func TestHostileRegistriesCostOneBoundedError(t *testing.T) {
 			}
 		},
 		"never answers":      func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
-		"redirects for ever": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path+"x", 302) },
+		"redirects for ever": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path+"x", http.StatusFound) },
 	} {
 		t.Run(what, func(t *testing.T) {
 			host := startRegistry(t, func(http.Handler) http.Handler { return h })
@@ -279,7 +279,7 @@ func TestEnginesThatFailAreErrors(t *testing.T) {
 		"answers 500":      {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) }, "500"},
 		"answers garbage":  {func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "garbage") }, "not readable"},
 		"gives no digest":  {func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, `{"Id":"x"}`) }, "its ID"},
-		"redirects":        {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://example.invalid", 302) }, "302"},
+		"redirects":        {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://example.invalid", http.StatusFound) }, "302"},
 		"sends too much":   {func(w http.ResponseWriter, _ *http.Request) { w.Write(make([]byte, maxInspectBytes+10)) }, "longer than"},
 	} {
 		t.Run(what, func(t *testing.T) {
