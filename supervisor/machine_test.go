@@ -255,6 +255,32 @@ func TestLostContainerIsMadeAnew(t *testing.T) {
 	})
 }
 
+func TestLostContainerOfAForcedImageIsMadeAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, "radio")
+		defer w.close()
+		w.at("1", "radio")
+		odd := image("radio", "4") // nobody vouches for it
+		w.engine.registry[odd.Subject.Repository+":4"] = odd
+		w.engine.registry[byDigest(odd.Subject)] = odd
+		_, err := w.memory.AddOverride(trust.Override{Component: "radio", Digest: odd.Subject.Manifest, Why: "a test", By: "root",
+			Reasons: []trust.Reason{trust.EvidenceUnavailable}}, "", time.Now(), func(trust.Override) error { return nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.at("4", "radio")
+		clear(w.engine.containers)
+		if err := w.m.Ensure(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		w.run()
+		s := w.status("radio")
+		if have := w.engine.list(); len(have) != 1 || !have[0].Running || s.Version() != "4" || s.Current.Outcome != trust.AllowOverridden {
+			t.Errorf("have %+v, status %+v", have, s.Current)
+		}
+	})
+}
+
 func TestEnsureStartsWhatMustRunAndRemovesWhatNobodyKnows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, "radio")

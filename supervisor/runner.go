@@ -125,17 +125,21 @@ func sleep(ctx context.Context, d time.Duration) bool {
 
 // admit asks for a permit and notes the verdict in c.
 func (r *runner) admit(ctx context.Context, c Change, action trust.Action) (Change, trust.Permit, error) {
+	by := c.ID
+	if c.Kind == KindRecreate && c.To.Change != "" {
+		by = c.To.Change // making what was let in anew needs no second override
+	}
 	p, v, err := r.cfg.Authority.Admit(ctx, trust.Request{
-		Subject: c.To.Subject, Action: action, Raw: c.Raw, Held: c.To.Image, Change: c.ID, FirstResolved: c.To.Resolved,
+		Subject: c.To.Subject, Action: action, Raw: c.Raw, Held: c.To.Image, Change: by, FirstResolved: c.To.Resolved,
 		Installed: c.From != nil, InstalledUnsigned: c.From.unsigned(), Channel: c.Channel, Requires: c.Requires,
 	})
 	if err != nil {
 		return c, p, err
 	}
 	to := *c.To
-	to.Verdict, to.Outcome, to.Forced = p.Seq(), p.Outcome(), v.Forced()
+	to.Verdict, to.Outcome, to.Forced, to.Change = p.Seq(), p.Outcome(), v.Forced(), by
 	// A later verdict looks at fewer things. What came in by force stays forced until the next change.
-	if was := c.To.Forced; len(was) > 0 && (c.Kind == KindInstall || c.Kind == KindUpdate) {
+	if was := c.To.Forced; len(was) > 0 && c.Kind != KindRollback {
 		v.Outcome, to.Outcome = trust.AllowOverridden, trust.AllowOverridden
 		to.Forced = append(slices.Clone(was), slices.DeleteFunc(to.Forced, func(r trust.Reason) bool { return slices.Contains(was, r) })...)
 	}

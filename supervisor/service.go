@@ -39,6 +39,7 @@ type Slot struct {
 	Outcome   trust.Outcome       `json:"outcome,omitempty"`   // of the newest verdict
 	Verdict   uint64              `json:"verdict,omitempty"`   // log record of that verdict
 	Forced    []trust.Reason      `json:"forced,omitempty"`    // what an override passed over to let it in
+	Change    string              `json:"change,omitempty"`    // the change that let it in; an override it used is bound to that
 	Resolved  time.Time           `json:"resolved,omitzero"`   // when its reference was first resolved
 	At        time.Time           `json:"at,omitzero"`         // when it was committed
 }

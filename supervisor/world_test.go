@@ -126,6 +126,7 @@ type world struct {
 	journal  *state.Journal
 	log      *audit.Log
 	gate     *trust.Gate
+	memory   *trust.Memory
 	tap      *tap
 	services []Service
 	m        *Manager
@@ -177,6 +178,7 @@ func (w *world) boot() {
 	w.journal = must(state.Open(filepath.Join(w.dir, "journal")))
 	w.log = must(audit.Open(filepath.Join(w.dir, "log"), audit.Options{}))
 	memory := must(trust.OpenMemory(filepath.Join(w.dir, "trust.json")))
+	w.memory = memory
 	root := trust.Root{
 		Version: 1, Expires: time.Now().AddDate(1, 0, 0), Threshold: 1, Ledgers: []trust.RootLedger{{Origin: origin}},
 		Preload: []trust.Preload{{Name: "example.org/addons/*", Publisher: w.ledger.id}},
