@@ -279,8 +279,10 @@ func TestEnginesThatFailAreErrors(t *testing.T) {
 		"answers 500":      {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) }, "500"},
 		"answers garbage":  {func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "garbage") }, "not readable"},
 		"gives no digest":  {func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, `{"Id":"x"}`) }, "its ID"},
-		"redirects":        {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://example.invalid", http.StatusFound) }, "302"},
-		"sends too much":   {func(w http.ResponseWriter, _ *http.Request) { w.Write(make([]byte, maxInspectBytes+10)) }, "longer than"},
+		"redirects": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://example.invalid", http.StatusFound)
+		}, "302"},
+		"sends too much": {func(w http.ResponseWriter, _ *http.Request) { w.Write(make([]byte, maxInspectBytes+10)) }, "longer than"},
 	} {
 		t.Run(what, func(t *testing.T) {
 			_, err := Resolve(t.Context(), "docker://x/y:1", Options{DockerHost: startEngine(t, tt.h)})
