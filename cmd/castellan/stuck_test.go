@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/castellan/castellan/supervisor"
 	"github.com/castellan/castellan/supervisor/api"
@@ -43,5 +44,13 @@ func TestAStuckServiceSaysWhyAndRollbackTriesAgain(t *testing.T) {
 	}
 	if c, err := h.manager.Change("c7"); err != nil || c.State != supervisor.StateRollingBack {
 		t.Errorf("the change is %s, %v", c.State, err)
+	}
+}
+
+func TestTheWatchdogIsNotFedWhileTheUpdateLoopHangs(t *testing.T) {
+	h := reloadable(t, oneService)
+	h.setTurn(time.Now().Add(-turnLimit - time.Second))
+	if err := h.alive(t.Context()); err == nil || !strings.Contains(err.Error(), "the update loop hangs") {
+		t.Errorf("alive: %v", err)
 	}
 }
