@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
@@ -64,7 +65,7 @@ func reinitCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "reinit --yes",
 		Short: "Begin anew where the trust state of a stopped appliance was lost",
-		Long: "Makes the files that are missing: the replica's head, the trust memory, the journal. What they held is gone: " +
+		Long: "Makes the files that are missing: the replica's head, the trust memory, the journal, and the log's device key, for which a new log is begun beside the old one. What they held is gone: " +
 			"pins, floors, withdrawals that the ledger does not repeat, previous versions. The ledger is read again from the " +
 			"root document's anchor on; services are judged and installed again while their containers run on. Files that are " +
 			"there stay. The daemon must be stopped.",
@@ -106,7 +107,7 @@ func reinit(cmd *cobra.Command, cfg *config.Config) (made []string, err error) {
 		return nil, err
 	}
 	defer lock.Close()
-	for _, part := range []string{"trust.json", "ledger/head", "journal.db"} {
+	for _, part := range []string{"log/device.key", "trust.json", "ledger/head", "journal.db"} {
 		if _, err := os.Stat(data(part)); errors.Is(err, fs.ErrNotExist) {
 			made = append(made, part)
 		} else if err != nil {
@@ -116,12 +117,20 @@ func reinit(cmd *cobra.Command, cfg *config.Config) (made []string, err error) {
 	if len(made) == 0 {
 		return nil, nil
 	}
+	note := map[string]any{"reinit": made}
+	if made[0] == "log/device.key" { // first, so that the log can take the rest down
+		old := fmt.Sprintf("log.until-%d", time.Now().Unix())
+		if err := errors.Join(durable.Rename(data("log"), data(old)), audit.Init(data("log"))); err != nil {
+			return nil, err
+		}
+		note["before"] = old
+	}
 	log, err := audit.Open(data("log"), audit.Options{})
 	if err != nil {
 		return nil, err
 	}
 	defer log.Close()
-	if _, err := log.Append(cmd.Context(), audit.KindRecovered, map[string]any{"reinit": made}); err != nil {
+	if _, err := log.Append(cmd.Context(), audit.KindRecovered, note); err != nil {
 		return nil, err
 	}
 	for _, part := range made {

@@ -139,6 +139,17 @@ func TestReinitIsSaidAloud(t *testing.T) {
 	w.core("1.1.0")
 	h.change(0, "update", h.core, "--to", "1.1.0")
 	h.runs(h.core, "1.1.0", "verified")
+
+	// A log that nobody can sign any more is kept as it is, beside a new one.
+	h.daemon.kill()
+	must(t, os.Remove(h.path("data", "log", "device.key")))
+	h.castellan(append([]string{"trust", "reinit", "--yes"}, config...)...).says(t, 0, "log/device.key")
+	h.restart()
+	h.castellan("log", "verify").says(t, 0, "chain good")
+	kept, err := filepath.Glob(h.path("data", "log.until-*"))
+	must(t, err)
+	h.castellan(append([]string{"log", "verify"}, kept...)...).says(t, 0, "chain good")
+	h.runs(h.core, "1.1.0", "verified")
 }
 
 // TestEngineRestart kills the engine in the middle of an update, and stops it in good order in the middle of another.

@@ -58,7 +58,7 @@ func Open(dir string, o Options) (_ *Log, err error) {
 	l.idle.L = &l.mu
 	if l.device, err = loadDevice(dir); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
-			err = fmt.Errorf("%w in %s: %w; restore the folder from a backup, or begin a new log", ErrMissing, dir, err)
+			err = fmt.Errorf("%w in %s: %w; restore the folder from a backup, or run castellan trust reinit", ErrMissing, dir, err)
 		}
 		return nil, err
 	}
