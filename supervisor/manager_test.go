@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -111,9 +112,12 @@ func TestEnsureLeavesAConfiguredServiceTheJournalHasNeverHeardOf(t *testing.T) {
 
 func TestAnEngineThatIsAwayDuringProbationIsNoFaultOfTheImage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
 		var away time.Time // since when
 		w, c := update(t, func(w *world) {
 			w.tap.deny = func(call string) error {
+				mu.Lock()
+				defer mu.Unlock()
 				if call == "exec" && away.IsZero() {
 					away = time.Now()
 				}
