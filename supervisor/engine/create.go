@@ -70,6 +70,9 @@ func (e *Engine) create(ctx context.Context, seq uint64, img trust.Digest, n sup
 				string(host.NetworkMode): {Aliases: []string{n.Service}},
 			}}
 		}
+		if host.LogConfig, err = boundedLog(ctx, cli); err != nil {
+			return err
+		}
 		created, err := cli.ContainerCreate(ctx, cfg, host, endpoints, nil, n.Name)
 		if cerrdefs.IsConflict(err) {
 			return e.explainConflict(ctx, cli, n.Name, err)
@@ -94,6 +97,16 @@ func (e *Engine) create(ctx context.Context, seq uint64, img trust.Digest, n sup
 		return nil
 	})
 	return out, err
+}
+
+// boundedLog keeps a talkative service from filling the SD card: Docker's default driver, json-file, has no limit of its
+// own. Every other driver is the owner's choice and left as he set it.
+func boundedLog(ctx context.Context, cli *client.Client) (container.LogConfig, error) {
+	info, err := cli.Info(ctx)
+	if err != nil || info.LoggingDriver != "json-file" {
+		return container.LogConfig{}, err
+	}
+	return container.LogConfig{Type: "json-file", Config: map[string]string{"max-size": "10m", "max-file": "3"}}, nil
 }
 
 // adopt finds the container that an earlier run of the same change made.

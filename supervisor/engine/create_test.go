@@ -36,6 +36,9 @@ func TestContainerIsMadeAsSpecified(t *testing.T) {
 	t.Cleanup(func() { _ = h.docker().VolumeRemove(t.Context(), "engine-test", true) })
 	r, err := h.docker().ContainerInspect(t.Context(), c.ID)
 	h.must(err)
+	if l := r.HostConfig.LogConfig; l.Type != "json-file" || l.Config["max-size"] != "10m" || l.Config["max-file"] != "3" {
+		t.Errorf("its log has no bounds: %+v", l)
+	}
 	type seen struct {
 		Env, CapAdd                             []string
 		Ports                                   map[string]string
