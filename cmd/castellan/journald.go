@@ -47,6 +47,12 @@ func (h *journalHandler) WithGroup(name string) slog.Handler {
 }
 
 func (h *journalHandler) Handle(_ context.Context, r slog.Record) error {
+	text, vars := h.entry(r)
+	return journal.Send(text, priority(r.Level), vars)
+}
+
+// entry is a record as journald takes it: a line for people, and the fields behind it.
+func (h *journalHandler) entry(r slog.Record) (string, map[string]string) {
 	fields := slices.Clone(h.fields)
 	r.Attrs(func(a slog.Attr) bool {
 		fields = appendField(fields, h.prefix, a)
@@ -58,7 +64,7 @@ func (h *journalHandler) Handle(_ context.Context, r slog.Record) error {
 		fmt.Fprintf(&text, " %s=%q", f.key, f.value)
 		vars["CASTELLAN_"+journalKey(f.key)] = f.value
 	}
-	return journal.Send(text.String(), priority(r.Level), vars)
+	return text.String(), vars
 }
 
 func appendField(to []field, prefix string, a slog.Attr) []field {

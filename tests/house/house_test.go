@@ -17,6 +17,7 @@ import (
 // house is an appliance: a configuration, a data folder, and the daemon when it runs. Service names carry its ID,
 // because they are the names of containers on an engine that tests share.
 type house struct {
+	env []string // of the daemon, beside our own
 	*world
 	id, core, lights string
 	settings         settings
@@ -113,7 +114,7 @@ func (h *house) configure(text string) {
 // launch starts the daemon and does not wait for it.
 func (h *house) launch() *process {
 	h.t.Helper()
-	h.daemon = start(h.t, h.path("castellan.log"), nil, bin(h.t, "castellan"), "run", "--config", h.path("castellan.yaml"))
+	h.daemon = start(h.t, h.path("castellan.log"), h.env, bin(h.t, "castellan"), "run", "--config", h.path("castellan.yaml"))
 	return h.daemon
 }
 
