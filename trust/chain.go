@@ -43,10 +43,19 @@ func VerifyChain(docs []PlacedPublisher, transfers []Transfer) ([]PlacedPublishe
 // NextPublisher tells whether next continues a verified chain, which may be empty: nil, or the rule of [VerifyChain]
 // that it breaks.
 func NextPublisher(chain []PlacedPublisher, next PlacedPublisher, transfers []Transfer) error {
-	if _, err := extendChain(chain, next, transfers); err != nil {
-		return fmt.Errorf("cannot follow publisher %s to version %d: %w", next.Publisher.ID, next.Publisher.Version, err)
+	_, err := ExtendChain(chain, next, transfers)
+	return err
+}
+
+// ExtendChain is a verified chain, which may be empty, with next at its end, or the rule of [VerifyChain] that next
+// breaks. A transfer voids what it replaces. Documents given one by one in the order of their ledger lead to the chain
+// VerifyChain finds: a version stands behind the one it continues.
+func ExtendChain(chain []PlacedPublisher, next PlacedPublisher, transfers []Transfer) ([]PlacedPublisher, error) {
+	longer, err := extendChain(chain, next, transfers)
+	if err != nil {
+		return nil, fmt.Errorf("cannot follow publisher %s to version %d: %w", next.Publisher.ID, next.Publisher.Version, err)
 	}
-	return nil
+	return longer, nil
 }
 
 // extendChain returns the chain with next at its end; at a transfer, without the versions that it voids.

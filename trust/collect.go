@@ -32,7 +32,7 @@ func Collect(ev Evidence, s Subject, channel *ChannelClaim, root Root, also ...s
 	}
 	var records []PlacedNotarization
 	for _, d := range s.Digests() {
-		found, err := ev.ByDigest(d)
+		found, err := c.ev.ByDigest(d)
 		if err != nil {
 			return Facts{}, fmt.Errorf("cannot look up digest %s: %w", d.Short(), err)
 		}
@@ -78,6 +78,9 @@ type collector struct {
 
 func newCollector(ev Evidence, root Root, also ...[]string) *collector {
 	c := &collector{ev: ev, known: distinct(append([][]string{root.Core, root.Security}, also...)...), strangers: maxStrangerBytes}
+	if f, ok := ev.(Focused); ok {
+		c.ev = f.For(c.known)
+	}
 	c.words = newWords(&c.facts, &root, nil)
 	return c
 }

@@ -49,6 +49,13 @@ type Evidence interface {
 	PublisherChain(id string) ([]PlacedPublisher, error)             // verified chain, version 1 first
 }
 
+// Focused is an [Evidence] that may hold a great many records by people nobody asked about, and can leave most of them
+// out while it looks. The records of publishers that are asked for are complete, but for such as they did not sign.
+type Focused interface {
+	Evidence
+	For(publishers []string) Evidence
+}
+
 // Facts is everything the Judge may know about a subject, copied out of the replica. It is plain data: it can be
 // kept beside a verdict and judged again years later.
 type Facts struct {

@@ -22,10 +22,7 @@ const indexLag = 4096
 func (r *Replica) commit(w word) error {
 	h := r.head
 	h.Point, h.Note, h.Inconsistent = w.Point, string(w.note), time.Time{}
-	h.Root = max(h.Root, w.Root)
-	if w.Time.After(h.Time) {
-		h.Time = w.Time
-	}
+	h.Time, h.Root = w.Time, w.Root // what was said over a shorter history does not count for this one
 	from := r.view
 	if from == nil {
 		from = emptyIndex
@@ -83,6 +80,20 @@ func (r *Replica) setDamaged(err error) error {
 	r.mu.Unlock()
 	r.saved = 0
 	return reason(trust.EvidenceUnreadable, "cannot read the replica of %s: %w; the next sync fetches it again", r.cfg.Origin, err)
+}
+
+// forgetDropped takes back what a note key that the root document has dropped said of time and of newer roots: whoever
+// stole it may have dated the ledger years ahead. The history stays ours, and the next sync hears the time anew.
+func (r *Replica) forgetDropped() error {
+	if r.head.Note == "" {
+		return nil
+	}
+	if _, err := OpenCheckpoint([]byte(r.head.Note), r.verifiers); err == nil {
+		return nil
+	}
+	h := r.head
+	h.Note, h.Time, h.Root = "", time.Time{}, 0
+	return r.setHead(h)
 }
 
 // anchors are the points a history must contain to be ours.

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -31,80 +32,115 @@ func (r *Replica) Stats() Stats {
 	return r.view.stats
 }
 
-// ByDigest lists every notarization with a subject of digest d, oldest first. Callers must not alter what the
-// answer points to; that holds for all look-ups.
+// ByDigest lists every notarization with a subject of digest d, oldest first; of those under one key, no more after the
+// first that its publisher signed. Callers must not alter what the answer points to. Both hold for all look-ups.
 func (r *Replica) ByDigest(d trust.Digest) ([]trust.PlacedNotarization, error) {
-	return r.notarizations(digestWord(d), func(n *trust.Notarization) bool {
-		return slices.ContainsFunc(n.Subjects, func(s trust.RecordSubject) bool { return s.Digest == d })
-	})
+	return r.byDigest(nil, d)
 }
 
 // ByName lists every notarization of a kind and name, oldest first; version "" means every version.
 func (r *Replica) ByName(kind, name, version string) ([]trust.PlacedNotarization, error) {
+	return r.byName(nil, kind, name, version)
+}
+
+// For is the replica for those who ask on behalf of some publishers' words: of records by all others, look-ups then
+// hold a few only. An open ledger takes anybody's records about anything, and no flood of them may keep those that
+// count from being heard.
+func (r *Replica) For(publishers []string) trust.Evidence {
+	return heard{r, append([]string{}, publishers...)} // never nil
+}
+
+// heard is a Replica asked for the words of some publishers.
+type heard struct {
+	*Replica
+	known []string
+}
+
+// ByDigest is [Replica.ByDigest].
+func (h heard) ByDigest(d trust.Digest) ([]trust.PlacedNotarization, error) {
+	return h.byDigest(h.known, d)
+}
+
+// ByName is [Replica.ByName].
+func (h heard) ByName(kind, name, version string) ([]trust.PlacedNotarization, error) {
+	return h.byName(h.known, kind, name, version)
+}
+
+func (r *Replica) byDigest(known []string, d trust.Digest) ([]trust.PlacedNotarization, error) {
+	return r.notarizations(known, digestWord(d), string(d), func(n *trust.Notarization) bool {
+		return slices.ContainsFunc(n.Subjects, func(s trust.RecordSubject) bool { return s.Digest == d })
+	})
+}
+
+func (r *Replica) byName(known []string, kind, name, version string) ([]trust.PlacedNotarization, error) {
 	word := nameWord(kind, name)
 	if version != "" {
 		word = versionWord(kind, name, version)
 	}
-	return r.notarizations(word, func(n *trust.Notarization) bool {
+	return r.notarizations(known, word, name, func(n *trust.Notarization) bool {
 		return n.Kind == kind && n.Name == name && (version == "" || n.Version == version)
 	})
 }
 
-func (r *Replica) notarizations(word uint64, match func(*trust.Notarization) bool) ([]trust.PlacedNotarization, error) {
+func (r *Replica) notarizations(known []string, word uint64, what string, match func(*trust.Notarization) bool) ([]trust.PlacedNotarization, error) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	recs, places, err := r.records(word)
-	if err != nil {
-		return nil, err
-	}
-	var out []trust.PlacedNotarization
-	for i, rec := range recs {
-		if rec.Notarization != nil && match(rec.Notarization) {
-			out = append(out, trust.PlacedNotarization{
-				Pos: places[i].position(), Envelope: rec.Envelope, Notarization: *rec.Notarization,
-			})
+	l := &lookup{r: r, known: known, what: what, first: map[string]place{}}
+	err := r.records(word, func(p place, rec trust.Record) error {
+		if n := rec.Notarization; n != nil && match(n) {
+			return l.take(trust.PlacedNotarization{Pos: p.position(), Envelope: rec.Envelope, Notarization: *n})
 		}
-	}
-	return out, nil
+		return nil
+	})
+	return l.out, err
 }
 
 // PublisherChain is the valid chain of a publisher's documents, version 1 first; nil for a publisher the ledger does
-// not know. Documents after the first that is not in order are left out, and so are all when the first is not.
+// not know. Documents that do not continue it are left out, and so are all when the first is not in order.
 func (r *Replica) PublisherChain(id string) ([]trust.PlacedPublisher, error) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
+	chain, err := r.chain(id)
+	return slices.Clone(chain), err
+}
+
+// chain is PublisherChain with r.mu held. A version stands behind the one it continues, so the chain grows document
+// by document, and only what belongs to it is held.
+func (r *Replica) chain(id string) ([]trust.PlacedPublisher, error) {
 	if chain, ok := r.cache.chain(id); ok {
-		return slices.Clone(chain), nil
+		return chain, nil
 	}
-	recs, places, err := r.records(publisherWord(id))
+	var chain []trust.PlacedPublisher
+	var ignored error
+	err := r.records(publisherWord(id), func(p place, rec trust.Record) error {
+		if rec.Publisher == nil || rec.Publisher.ID != id {
+			return nil
+		}
+		next, err := trust.ExtendChain(chain, trust.PlacedPublisher{Pos: p.position(), Envelope: rec.Envelope, Publisher: *rec.Publisher}, r.transfers)
+		if err != nil {
+			ignored = cmp.Or(ignored, err)
+			return nil
+		}
+		chain = next
+		return nil
+	})
 	if err != nil {
 		return nil, err
 	}
-	var docs []trust.PlacedPublisher
-	for i, rec := range recs {
-		if rec.Publisher != nil && rec.Publisher.ID == id {
-			docs = append(docs, trust.PlacedPublisher{
-				Pos: places[i].position(), Envelope: rec.Envelope, Publisher: *rec.Publisher,
-			})
-		}
-	}
-	chain, err := trust.VerifyChain(docs, r.transfers)
-	if err != nil {
+	if ignored != nil {
 		// A ledger may hold anything; what is not a valid continuation is as if it were not there.
-		r.cfg.Log.Warn("publisher documents are ignored", "origin", r.cfg.Origin, "publisher", id, "error", err)
+		r.cfg.Log.Warn("publisher documents are ignored", "origin", r.cfg.Origin, "publisher", id, "error", ignored)
 	}
 	r.cache.addChain(id, chain)
-	return slices.Clone(chain), nil
+	return chain, nil
 }
 
-// records reads what the index has under word. r.mu is held.
-func (r *Replica) records(word uint64) ([]trust.Record, []place, error) {
+// records reads what the index has under word, oldest first. r.mu is held.
+func (r *Replica) records(word uint64, take func(place, trust.Record) error) error {
 	if r.view == nil {
-		return nil, nil, reason(trust.EvidenceUnreadable, "cannot read the replica of %s: %w; it is fetched again with the next sync", r.cfg.Origin, r.damage)
+		return reason(trust.EvidenceUnreadable, "cannot read the replica of %s: %w; it is fetched again with the next sync", r.cfg.Origin, r.damage)
 	}
-	places := r.view.find(word)
-	recs := make([]trust.Record, 0, len(places))
-	for _, p := range places {
+	for _, p := range r.view.find(word) {
 		rec, ok := r.cache.record(p)
 		if !ok {
 			e, err := r.tree.entryAt(r.view, r.view.Count, p)
@@ -113,11 +149,13 @@ func (r *Replica) records(word uint64) ([]trust.Record, []place, error) {
 			}
 			if err != nil {
 				r.suspect.Store(true)
-				return nil, nil, reason(trust.EvidenceUnreadable, "cannot read the replica of %s: %w; the next sync checks it and fetches what decayed", r.cfg.Origin, err)
+				return reason(trust.EvidenceUnreadable, "cannot read the replica of %s: %w; the next sync checks it and fetches what decayed", r.cfg.Origin, err)
 			}
 			r.cache.addRecord(p, rec)
 		}
-		recs = append(recs, rec)
+		if err := take(p, rec); err != nil {
+			return err
+		}
 	}
-	return recs, places, nil
+	return nil
 }

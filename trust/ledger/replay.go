@@ -63,6 +63,14 @@ func (s *Stats) count(err error) {
 	}
 }
 
+func (s *Stats) record(rec trust.Record) {
+	if rec.Publisher != nil {
+		s.Publishers++
+	} else {
+		s.Notarizations++
+	}
+}
+
 // indexer makes an index longer, one checked transaction after the other.
 type indexer struct {
 	origin string
@@ -98,8 +106,11 @@ func (ix *indexer) add(tx Transaction, offset int64) error {
 			return err
 		}
 		if again {
+			// Anybody's next key can be foretold, and a forgery put there before he writes. All are indexed, and look-ups
+			// take the first that its publisher signed.
 			ix.stats.Repeated++
-			continue
+		} else {
+			ix.stats.record(rec)
 		}
 		ix.fresh[key] = true
 		ix.addRecord(rec, key, placeOf(trust.Position{Tx: tx.ID, Entry: uint32(i)}))
@@ -113,11 +124,9 @@ func (ix *indexer) add(tx Transaction, offset int64) error {
 func (ix *indexer) addRecord(rec trust.Record, key string, at place) {
 	words := []uint64{keyWord(key)}
 	if p := rec.Publisher; p != nil {
-		ix.stats.Publishers++
 		words = append(words, publisherWord(p.ID))
 	}
 	if n := rec.Notarization; n != nil {
-		ix.stats.Notarizations++
 		words = append(words, nameWord(n.Kind, n.Name), versionWord(n.Kind, n.Name, n.Version))
 		for _, s := range n.Subjects {
 			words = append(words, digestWord(s.Digest))

@@ -68,7 +68,7 @@ type Replica struct {
 	cache     *cache
 }
 
-var _ trust.Evidence = (*Replica)(nil)
+var _ trust.Focused = (*Replica)(nil)
 
 // Init makes an empty replica in cfg.Dir. It is for the first use and for nothing else: where a head file stands it
 // does nothing, and where only the head file is missing it returns STATE_MISSING.
@@ -255,6 +255,9 @@ func (r *Replica) follow(l trust.RootLedger, transfers []trust.Transfer) error {
 	r.transfers = transfers
 	r.cache.clear()
 	r.mu.Unlock()
+	if err := r.forgetDropped(); err != nil {
+		return err
+	}
 	if err := r.resume(l.Resume); err != nil {
 		return err
 	}

@@ -325,12 +325,12 @@ func (j *job) markStale() {
 // refresh remembers the newest time and root version said over exactly our history.
 func (j *job) refresh() error {
 	h := j.r.head
-	h.Root = max(h.Root, j.report.Root)
 	for _, w := range j.words {
 		if w.Point == h.Point && w.Time.After(h.Time) {
-			h.Time, h.Note = w.Time, string(w.note)
+			h.Time, h.Root, h.Note = w.Time, w.Root, string(w.note)
 		}
 	}
+	h.Root = max(h.Root, j.report.Root)
 	if h.Count < j.r.minimum.Count {
 		return errors.Join(j.rememberRoot(), reason(trust.EvidenceUnavailable, "cannot use the ledger %s: it ends at %s, the root document knows %s",
 			j.r.cfg.Origin, h.Point, j.r.minimum))
