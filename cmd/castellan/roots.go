@@ -83,13 +83,23 @@ func (r *roots) current() (trust.Root, trust.Reason) {
 	return r.newest, ""
 }
 
+// hear takes over the newest version a sync heard of; 0 says that it heard of none. The replica forgets no version that
+// a valid checkpoint over its history names, so what is less than before was named by a note key that the root dropped.
+func (r *roots) hear(named int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if named > 0 {
+		r.named = named
+	}
+}
+
 // walk fetches the versions after ours that a checkpoint names, one by one; with probe, also those that none names.
 // What cannot be had leaves the chain as it is and is asked for again at the next sync.
 func (r *roots) walk(ctx context.Context, replica *ledger.Replica, named int, probe bool, log *slog.Logger) (moved bool, err error) {
 	r.mu.Lock()
 	prev := r.newest
-	r.named = max(r.named, named)
 	r.mu.Unlock()
+	r.hear(named)
 	for prev.Version < named || probe {
 		next, raw, err := replica.FetchNextRoot(ctx, prev)
 		if err != nil && prev.Version >= named {
@@ -124,6 +134,7 @@ func (h *house) syncLedger(ctx context.Context) (report ledger.Report, synced, f
 		return report, synced, errors.Join(followed, err)
 	}
 	report, synced = h.replica.Sync(ctx)
+	h.roots.hear(report.Root) // what a note key that was dropped has named does not count any more
 	return report, synced, followed
 }
 

@@ -61,6 +61,43 @@ func TestANewRootIsFollowedWhenTheSyncFails(t *testing.T) {
 	}
 }
 
+// A stolen note key may name any root version; that must end with the root document that drops the key.
+func TestARootNamedByAStolenKeyIsNotWaitedForEver(t *testing.T) {
+	l := trusttest.NewLedger(t, "ledger.example.org/main")
+	grow(l, "tx", 4)
+	m := trusttest.NewMirror(t, l.Tree(4))
+	rootKey := trusttest.Key("root")
+	h := ledgerHouse(t, rootDocument(t, rootKey, 1, l, m.URL, nil))
+	if err := h.sync(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+
+	dir := l.Tree(4)
+	trusttest.Write(t, filepath.Join(dir, "checkpoint"), l.Say(ledger.Checkpoint{
+		Origin: l.Origin, Point: l.At(4), Time: time.Now().AddDate(0, 0, 1), Root: 1000,
+	}))
+	m.Serve(dir)
+	if err := h.sync(t.Context()); err == nil {
+		t.Fatal("root 1000 was not missed")
+	}
+	if _, state := h.roots.current(); state != trust.RootMissing {
+		t.Fatalf("state %q, want ROOT_MISSING", state)
+	}
+
+	other := trusttest.NewLedger(t, l.Origin)
+	l.Signer, l.NoteKey, l.Root = other.Signer, other.NoteKey, 2
+	dir = l.Tree(4)
+	trusttest.Write(t, filepath.Join(dir, "root", "2.json"), rootDocument(t, rootKey, 2, l, m.URL, nil))
+	m.Serve(dir)
+	_ = h.sync(t.Context()) // it still looked for what the thief had named
+	if root, state := h.roots.current(); root.Version != 2 || state != "" {
+		t.Errorf("root %d, state %q; want 2 and nothing against it", root.Version, state)
+	}
+	if err := h.sync(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
 func grow(l *trusttest.Ledger, what string, to uint64) {
 	for l.Count() < to {
 		l.Append(trusttest.Entry{Key: fmt.Appendf(nil, "%s %d", what, l.Count()), Value: []byte("x")})
