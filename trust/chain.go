@@ -40,13 +40,6 @@ func VerifyChain(docs []PlacedPublisher, transfers []Transfer) ([]PlacedPublishe
 	return chain, ignored
 }
 
-// NextPublisher tells whether next continues a verified chain, which may be empty: nil, or the rule of [VerifyChain]
-// that it breaks.
-func NextPublisher(chain []PlacedPublisher, next PlacedPublisher, transfers []Transfer) error {
-	_, err := ExtendChain(chain, next, transfers)
-	return err
-}
-
 // ExtendChain is a verified chain, which may be empty, with next at its end, or the rule of [VerifyChain] that next
 // breaks. A transfer voids what it replaces. Documents given one by one in the order of their ledger lead to the chain
 // VerifyChain finds: a version stands behind the one it continues.

@@ -105,7 +105,7 @@ func TestRevocationsOnlyGrow(t *testing.T) {
 		"key named again": {func(p *Publisher) { p.Keys = sampleWorking(9) }, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			err := NextPublisher([]PlacedPublisher{v1}, altered(t, v1, 20, c.alter, 1, 4), nil)
+			_, err := ExtendChain([]PlacedPublisher{v1}, altered(t, v1, 20, c.alter, 1, 4), nil)
 			if c.err == "" {
 				wantError(t, err)
 				return
@@ -141,7 +141,7 @@ func TestTransferUndoesWhatAThiefPublished(t *testing.T) {
 		t.Error("the thief's key counts")
 	}
 	v5 := altered(t, v4, 50, func(*Publisher) {}, 4)
-	if err := NextPublisher(chain, v5, transfer); err != nil {
+	if _, err := ExtendChain(chain, v5, transfer); err != nil {
 		t.Error(err)
 	}
 	for name, c := range map[string]struct {
@@ -160,7 +160,8 @@ func TestTransferUndoesWhatAThiefPublished(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			stem, _ := VerifyChain(all[:3], transfer)
-			wantError(t, NextPublisher(stem, c.next, transfer), c.err)
+			_, err := ExtendChain(stem, c.next, transfer)
+			wantError(t, err, c.err)
 		})
 	}
 	t.Run("another publisher's transfer", func(t *testing.T) {

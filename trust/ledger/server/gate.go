@@ -61,7 +61,7 @@ type gate struct {
 
 	mu      sync.Mutex
 	head    ledger.Point
-	keys    map[string]placed
+	keys    map[string]placed // of notarizations: the first under each key that its publisher signed
 	docs    map[string][]trust.PlacedPublisher
 	chains  map[string][]trust.PlacedPublisher // verified from docs under root version chained; missing ones are made anew
 	chained int
@@ -84,67 +84,6 @@ func newGate(origin string, p policy, root func() (trust.Root, bool)) *gate {
 	return g
 }
 
-// catchUp replays what the store has beyond the gate's head. It is the only way anything enters the gate's memory:
-// at the start and after each append alike.
-func (g *gate) catchUp(store Store) error {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	head, err := store.Head()
-	if err != nil {
-		return err
-	}
-	for g.head.Count < head.Count {
-		exported, err := store.Export(g.head.Count + 1)
-		if err != nil {
-			return err
-		}
-		tx, err := ledger.CheckTransaction(g.head, exported)
-		if err != nil {
-			return fmt.Errorf("the ledger store is damaged: %w", err)
-		}
-		for i, e := range tx.Entries {
-			if !g.take(e, trust.Position{Tx: tx.ID, Entry: uint32(i)}, tx.Time) {
-				g.ignored++
-			}
-		}
-		g.head = ledger.Point{Count: tx.ID, Alh: tx.Alh}
-	}
-	return nil
-}
-
-// take remembers one entry of the ledger; false = appliances ignore it.
-func (g *gate) take(e ledger.Entry, pos trust.Position, at time.Time) bool {
-	if e.Metadata || len(e.Key) < 2 || e.Key[0] != keyPrefix || len(e.Value) < 2 || e.Value[0] != valuePrefix {
-		return false
-	}
-	value := slices.Clone(e.Value[1:])
-	rec, err := trust.ParseRecord(value)
-	if err != nil || rec.Ledger() != g.origin {
-		return false
-	}
-	key, err := rec.Key()
-	if err != nil || key != string(e.Key[1:]) {
-		return false
-	}
-	if _, known := g.keys[key]; known {
-		return false
-	}
-	g.keys[key] = placed{trust.DigestOf(value), pos}
-	if p := rec.Publisher; p != nil {
-		doc := trust.PlacedPublisher{Pos: pos, Envelope: rec.Envelope, Publisher: *p}
-		g.docs[p.ID] = append(g.docs[p.ID], doc)
-		g.extendChain(p.ID, doc)
-	} else if n := rec.Notarization; n.Kind == trust.KindChannel && n.Status == trust.Trusted {
-		for _, s := range n.Subjects {
-			if !slices.Contains(g.files[s.Digest], n.Publisher) {
-				g.files[s.Digest] = append(g.files[s.Digest], n.Publisher)
-			}
-		}
-	}
-	g.spend(publisherOf(rec), int64(len(value)), at)
-	return true
-}
-
 func publisherOf(r trust.Record) string {
 	if r.Publisher != nil {
 		return r.Publisher.ID
@@ -154,7 +93,7 @@ func publisherOf(r trust.Record) string {
 
 // submission is a list of records on its way in.
 type submission struct {
-	keys    []string // of all records, in order
+	list    []candidate
 	fresh   []string // keys to append
 	entries []Entry  // for fresh
 }
@@ -166,20 +105,17 @@ func (g *gate) admit(envelopes [][]byte) (*submission, error) {
 	if err != nil {
 		return nil, err
 	}
-	sub := &submission{}
-	for _, c := range list {
-		sub.keys = append(sub.keys, c.key)
-	}
+	sub := &submission{list: list}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for slices.ContainsFunc(sub.keys, func(k string) bool { return g.busy[k] }) {
+	for slices.ContainsFunc(list, func(c candidate) bool { return g.busy[c.key] }) {
 		g.freed.Wait() // the same record on another connection; when it is done, it is known
 	}
 	added := map[string][]trust.PlacedPublisher{} // chains with documents earlier in this very list
 	size := 0
 	for i, c := range list {
 		at := fmt.Sprintf("records[%d]", i)
-		if was, known := g.keys[c.key]; known {
+		if was, known := g.place(c); known {
 			if was.digest != trust.DigestOf(c.value) {
 				return nil, refuse(http.StatusConflict, at, "choose a new uid, or the next version for a publisher document",
 					"cannot accept %s: the ledger has another record %s at %d/%d", at, c.key, was.pos.Tx, was.pos.Entry)
@@ -217,13 +153,14 @@ func (g *gate) release(sub *submission) {
 	g.freed.Broadcast()
 }
 
-// positions are the places of a submission's records; ok is false when one is not in the ledger.
+// positions are the places of a submission's records; ok is false when one is not in the ledger, or another one stands
+// there: several servers may write to one database.
 func (g *gate) positions(sub *submission) (list []trust.Position, ok bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for _, key := range sub.keys {
-		p, known := g.keys[key]
-		if !known {
+	for _, c := range sub.list {
+		p, known := g.place(c)
+		if !known || p.digest != trust.DigestOf(c.value) {
 			return nil, false
 		}
 		list = append(list, p.pos)
@@ -290,49 +227,15 @@ func (g *gate) check(at string, rec trust.Record, pos trust.Position, added map[
 	}
 	if p := rec.Publisher; p != nil {
 		doc := trust.PlacedPublisher{Pos: pos, Envelope: rec.Envelope, Publisher: *p}
-		if err := trust.NextPublisher(chain, doc, root.Transfers); err != nil {
+		longer, err := trust.ExtendChain(chain, doc, root.Transfers)
+		if err != nil {
 			return refuse(http.StatusUnprocessableEntity, at, "make the next version from the newest document in the ledger",
 				"cannot accept %s: %w", at, err)
 		}
-		added[id] = follow(chain, doc, root)
+		added[id] = longer
 		return nil
 	}
 	return checkNotarization(at, *rec.Notarization, rec.Envelope, pos, chain, g.policy.now())
-}
-
-// chain is the verified chain of a publisher. One that breaks somewhere is used up to there, as appliances do. It is
-// kept, since verifying it costs a signature for each document, and anybody may ask for that with each record he sends.
-func (g *gate) chain(id string, root trust.Root) []trust.PlacedPublisher {
-	if g.chained != root.Version { // its transfers may change every chain
-		clear(g.chains)
-		g.chained = root.Version
-	}
-	chain, ok := g.chains[id]
-	if !ok {
-		chain, _ = trust.VerifyChain(g.docs[id], root.Transfers)
-		g.chains[id] = chain
-	}
-	return chain
-}
-
-// extendChain keeps the kept chain of a publisher up to date.
-func (g *gate) extendChain(id string, doc trust.PlacedPublisher) {
-	root, _ := g.root()
-	chain, ok := g.chains[id]
-	if !ok || g.chained != root.Version || trust.NextPublisher(chain, doc, root.Transfers) != nil {
-		delete(g.chains, id)
-		return
-	}
-	g.chains[id] = follow(chain, doc, root)
-}
-
-// follow is a chain with a document that continues it. A transfer may void some of it.
-func follow(chain []trust.PlacedPublisher, doc trust.PlacedPublisher, root trust.Root) []trust.PlacedPublisher {
-	next := append(slices.Clip(chain), doc)
-	if slices.ContainsFunc(root.Transfers, func(t trust.Transfer) bool { return t.Publisher == doc.Publisher.ID }) {
-		next, _ = trust.VerifyChain(next, root.Transfers)
-	}
-	return next
 }
 
 func checkNotarization(at string, n trust.Notarization, e trust.Envelope, pos trust.Position, chain []trust.PlacedPublisher, now time.Time) error {

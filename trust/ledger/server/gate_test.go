@@ -113,6 +113,47 @@ func TestRotationAndRevocationHoldAtTheGate(t *testing.T) {
 	}
 }
 
+// Whoever can write to the database can put a forgery where a publisher's next document or record will stand.
+func TestForgeriesUnderAForetoldKeyBlockNobody(t *testing.T) {
+	for name, restart := range map[string]bool{"while the server runs": false, "and it starts again": true} {
+		t.Run(name, func(t *testing.T) {
+			l := startLedger(t, nil)
+			p := newPublisher(t)
+			l.mustPost(t, p.document(nil), p.notarization(nil))
+			thief := *p
+			thief.root, thief.key = newKey(t), newKey(t)
+			var forged []Entry
+			for _, raw := range [][]byte{thief.document(func(d *trust.Publisher) { d.Label = "squatted" }), thief.notarization(nil)} {
+				c, err := parse(raw)
+				if err != nil {
+					t.Fatal(err)
+				}
+				key, value := ledger.RecordEntry(c.key, c.value)
+				forged = append(forged, Entry{Key: key, Value: value})
+			}
+			if _, err := l.store.Append(t.Context(), forged); err != nil {
+				t.Fatal(err)
+			}
+			if restart {
+				l.start2(t)
+			}
+			real := [][]byte{p.document(nil), p.notarization(nil)}
+			first := l.mustPost(t, real...)
+			if first[0].Tx != 3 || first[1].Tx != 3 {
+				t.Errorf("real records stand at %v, want transaction 3", first)
+			}
+			l.mustPost(t, p.notarization(func(n *trust.Notarization) { n.Doc = 2 }))
+			if again := l.mustPost(t, real...); again[0] != first[0] || again[1] != first[1] {
+				t.Errorf("sent again: %v, want %v", again, first)
+			}
+			l.start2(t)
+			if again := l.mustPost(t, real...); again[0] != first[0] || again[1] != first[1] {
+				t.Errorf("sent again after a restart: %v, want %v", again, first)
+			}
+		})
+	}
+}
+
 func TestOpenLedgerBoundsStrangers(t *testing.T) {
 	now := testNow
 	friend, spammer := newPublisher(t), newPublisher(t)
