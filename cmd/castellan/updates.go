@@ -9,6 +9,7 @@ import (
 
 	"github.com/castellan/castellan/trust"
 	"github.com/castellan/castellan/trust/audit"
+	"github.com/castellan/castellan/trust/ledger"
 	"github.com/castellan/castellan/updater"
 )
 
@@ -104,7 +105,12 @@ func (h *house) sync(ctx context.Context) error {
 	h.mu.Unlock()
 	if err != nil {
 		if before != text {
-			h.note(ctx, audit.KindMirror, map[string]any{"error": text})
+			kind := audit.KindMirror
+			if ledger.ReasonOf(err) == trust.LedgerQuarantined {
+				kind = audit.KindEquivocation
+				h.log.Error("the ledger told two different stories; what runs is not touched", "error", err)
+			}
+			h.note(ctx, kind, map[string]any{"error": text})
 		}
 		return errors.Join(rootErr, err)
 	}
