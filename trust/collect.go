@@ -39,6 +39,7 @@ func Collect(ev Evidence, s Subject, channel *ChannelClaim, root Root, also ...s
 		records = append(records, found...)
 	}
 	c.facts.Records = c.keep(records, func(n *Notarization) bool { return slices.ContainsFunc(s.Digests(), n.about) })
+	c.facts.LeftOut = c.leftOut
 	var err error
 	if c.facts.Named, err = c.images(s.Repository, s.Version); err != nil {
 		return Facts{}, err
@@ -74,6 +75,7 @@ type collector struct {
 	facts     Facts
 	words     *words // over facts
 	strangers int    // bytes that may still be copied of them
+	leftOut   int    // by the last keep
 }
 
 func newCollector(ev Evidence, root Root, also ...[]string) *collector {
@@ -145,8 +147,8 @@ func (c *collector) keep(list []PlacedNotarization, match func(*Notarization) bo
 	}
 	slices.SortStableFunc(out, func(a, b PlacedNotarization) int { return a.Pos.compare(b.Pos) })
 	out = slices.CompactFunc(out, func(a, b PlacedNotarization) bool { return a.Pos == b.Pos })
-	unchecked, strangers := 0, 0
-	return slices.DeleteFunc(out, func(n PlacedNotarization) bool {
+	unchecked, strangers, all := 0, 0, len(out)
+	out = slices.DeleteFunc(out, func(n PlacedNotarization) bool {
 		if slices.Contains(c.known, n.Notarization.Publisher) {
 			unchecked++
 			return unchecked > maxUnchecked && c.words.standing(&n) == worthless
@@ -154,6 +156,8 @@ func (c *collector) keep(list []PlacedNotarization, match func(*Notarization) bo
 		strangers++
 		return strangers > maxStrangers || !c.afford(n.Envelope)
 	})
+	c.leftOut = all - len(out)
+	return out
 }
 
 // afford tells whether e still fits into what is copied of strangers.

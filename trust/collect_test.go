@@ -156,7 +156,11 @@ func TestFactsHoldNoFloodOfForgeriesAndStrangers(t *testing.T) {
 	}
 	w.stranger.say(i, Trusted)
 	in := w.input(i, OwnerUpdate)
-	want(t, Judge(in), Allow, "")
+	v := Judge(in)
+	want(t, v, Allow, "")
+	if want := 3*maxUnchecked + 1; v.Ignored != want {
+		t.Errorf("%d ignored records were counted, want %d", v.Ignored, want)
+	}
 	b, err := EncodeInput(in)
 	w.must(err)
 	if len(in.Facts.Records) > maxUnchecked+maxStrangers+1 || len(b) > 1<<20 {

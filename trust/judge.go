@@ -29,7 +29,22 @@ func Judge(in Input) Verdict {
 	if !j.steps() {
 		j.allow(Allow)
 	}
+	j.v.Ignored = j.ignored()
 	return j.v
+}
+
+// ignored counts the records about the subject's digests that anybody could have made: they change nothing, but that
+// they are there is worth knowing. Those that were too many to copy were counted by the collector.
+func (j *judgement) ignored() int {
+	n := j.in.Facts.LeftOut
+	for i := range j.in.Facts.Records {
+		rec := &j.in.Facts.Records[i]
+		by := rec.Notarization.Publisher
+		if !slices.Contains(j.accepted, by) && !slices.Contains(j.in.Root.Security, by) || j.words.standing(rec) == worthless {
+			n++
+		}
+	}
+	return n
 }
 
 // Against lists everything that stands against the subject and can be forced, in order, and the first thing that

@@ -146,10 +146,19 @@ func TestUntrustedOfAStrangerChangesNothing(t *testing.T) {
 	i := addonImage("1.0")
 	w.addon.say(i, Trusted)
 	w.stranger.say(i, Untrusted, func(n *Notarization) { n.Severity = SeverityStop })
-	want(t, Judge(w.input(i, AutoUpdate)), Allow, "")
+	v := Judge(w.input(i, AutoUpdate))
+	want(t, v, Allow, "")
+	if v.Ignored != 1 {
+		t.Errorf("%d ignored records were counted, want 1", v.Ignored)
+	}
 	o := otherImage("1.0")
 	w.stranger.say(o, Untrusted)
-	want(t, Judge(w.input(o, Install)), AllowUnsigned, "")
+	w.addon.sign(o, Untrusted, []ed25519.PrivateKey{w.stranger.work}) // in another's name
+	v = Judge(w.input(o, Install))
+	want(t, v, AllowUnsigned, "")
+	if v.Ignored != 2 {
+		t.Errorf("%d ignored records were counted, want 2", v.Ignored)
+	}
 }
 
 func TestWithdrawalsCount(t *testing.T) {

@@ -78,6 +78,7 @@ type Verdict struct {
 	ByRoot    bool      `json:"byRoot,omitempty"`    // the UNTRUSTED record is signed by the publisher's root key or by security
 	Floor     Position  `json:"floor,omitzero"`      // position of this digest's first TRUSTED record, what the pin's floor rises to
 	Override  string    `json:"override,omitempty"`  // ID of the override used
+	Ignored   int       `json:"ignored,omitempty"`   // records about the subject's digests by others than those whose word counts, or forged
 	Head      Head      `json:"head"`                // replica the verdict rests on
 	Now       time.Time `json:"now"`                 // trusted time it was made
 }

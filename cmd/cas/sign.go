@@ -196,15 +196,23 @@ func (s *speaker) repeat(art *artifact.Artifact) error {
 	return nil
 }
 
-// own are the publisher's own records about a digest.
+// own are the publisher's own records about a digest. Anybody could have put others under his name, with a uid that no
+// later word could exceed.
 func (s *speaker) own(d trust.Digest) ([]trust.Notarization, error) {
 	found, err := s.ev.ByDigest(d)
+	if err != nil {
+		return nil, err
+	}
+	chain, err := s.ev.PublisherChain(s.doc.ID)
 	if err != nil {
 		return nil, err
 	}
 	var own []trust.Notarization
 	for _, p := range found {
 		n := p.Notarization
+		if _, err := trust.VerifyNotarization(chain, p); err != nil {
+			continue
+		}
 		if n.Publisher == s.doc.ID && n.Ledger == s.doc.Ledger && slices.ContainsFunc(n.Subjects, func(r trust.RecordSubject) bool { return r.Digest == d }) {
 			own = append(own, n)
 		}

@@ -72,7 +72,7 @@ func (h *house) ledgerStatus() api.LedgerStatus {
 		out.State = "unreadable"
 		return out
 	}
-	out.Count, out.Time = head.Count, head.Time
+	out.Count, out.Time, out.Ignored = head.Count, head.Time, h.replica.Stats().Ignored()
 	now, _ := h.clock.Now()
 	policy := h.policy()
 	warn, most := cmp.Or(policy.Warn, root.Warn, trust.DefaultWarn), cmp.Or(policy.Max, root.Max, trust.DefaultMax)

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/castellan/castellan/config"
 	"github.com/castellan/castellan/trust"
 	"github.com/castellan/castellan/trust/audit"
 	"github.com/castellan/castellan/trust/ledger"
@@ -101,6 +102,20 @@ func TestARootNamedByAStolenKeyIsNotWaitedForEver(t *testing.T) {
 func grow(l *trusttest.Ledger, what string, to uint64) {
 	for l.Count() < to {
 		l.Append(trusttest.Entry{Key: fmt.Appendf(nil, "%s %d", what, l.Count()), Value: []byte("x")})
+	}
+}
+
+func TestStatusCountsWhatTheLedgerHoldsInVain(t *testing.T) {
+	l := trusttest.NewLedger(t, "ledger.example.org/main")
+	grow(l, "tx", 4)
+	m := trusttest.NewMirror(t, l.Tree(4))
+	h := ledgerHouse(t, rootDocument(t, trusttest.Key("root"), 1, l, m.URL, nil))
+	h.cfg = &config.Config{}
+	if err := h.sync(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if st := h.ledgerStatus(); st.Count != 4 || st.Ignored["foreign"] != 4 {
+		t.Errorf("status %+v, want 4 foreign entries", st)
 	}
 }
 

@@ -40,6 +40,10 @@ type LedgerStatus struct {
 	Time   time.Time `json:"time"`            // newest valid checkpoint
 	Root   int       `json:"root"`            // root version in force
 	Error  string    `json:"error,omitempty"` // why the last sync brought nothing
+
+	// Ignored counts what the ledger holds and no verdict heeds, by kind: repeated, malformed, otherLedger, metadata,
+	// foreign. Kinds that were not met are left out.
+	Ignored map[string]uint64 `json:"ignored,omitempty"`
 }
 
 // ChannelStatus tells what the channel offers.

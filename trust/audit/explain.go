@@ -92,6 +92,11 @@ func rests(v trust.Verdict) []string {
 		out = append(out, fmt.Sprintf("ledger %s up to transaction %d (%s), last heard of at %s",
 			v.Head.Origin, v.Head.Count, v.Head.Alh, v.Head.Time.UTC().Format(time.RFC3339)))
 	}
+	if v.Ignored == 1 {
+		out = append(out, "1 record by others was ignored")
+	} else if v.Ignored > 1 {
+		out = append(out, fmt.Sprintf("%d records by others were ignored", v.Ignored))
+	}
 	if !v.Now.IsZero() {
 		out = append(out, "trusted time "+v.Now.UTC().Format(time.RFC3339))
 	}

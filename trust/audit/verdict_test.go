@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -181,6 +182,17 @@ func TestEveryVerdictIsExplainedAndReplaysToTheSame(t *testing.T) {
 	}
 	if _, err := h.log.Explain(99); err == nil || !strings.Contains(err.Error(), "the newest is") {
 		t.Errorf("explaining what is not there: %v", err)
+	}
+}
+
+func TestExplanationCountsWhatStrangersSaid(t *testing.T) {
+	h := newHouse(t, Options{})
+	stranger := trusttest.NewPublisher(t, testOrigin, "stranger")
+	h.replica.put(t, stranger.Notarize(h.good.Subject, trusttest.Withdraw))
+	_, v, _ := h.gate.Admit(t.Context(), h.good)
+	e, err := h.log.Explain(h.lastVerdict(t))
+	if err != nil || v.Outcome != trust.Allow || !slices.Contains(e.Rests, "1 record by others was ignored") {
+		t.Errorf("%s, explained by %q, %v", v.Outcome, e.Rests, err)
 	}
 }
 

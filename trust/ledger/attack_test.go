@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -224,6 +225,9 @@ func TestForeignEntriesAreHashedIgnoredAndCounted(t *testing.T) {
 		}
 	}
 	check()
+	if got := r.Stats().Ignored(); !maps.Equal(got, map[string]uint64{"repeated": 1, "malformed": 3, "otherLedger": 2, "metadata": 1, "foreign": 5}) {
+		t.Errorf("ignored %v", got)
+	}
 	if !strings.Contains(w.log.String(), "repeats keys") {
 		t.Error("the repeated key raised no alarm")
 	}

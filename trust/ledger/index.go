@@ -59,6 +59,19 @@ type Stats struct {
 	Foreign       uint64 `json:"foreign"`  // keys and values that are not ours: references, SQL, others' data
 }
 
+// Ignored is what changes nothing, by the names of the JSON fields; kinds that were not met are left out.
+func (s Stats) Ignored() map[string]uint64 {
+	met := map[string]uint64{}
+	for name, n := range map[string]uint64{
+		"repeated": s.Repeated, "malformed": s.Malformed, "otherLedger": s.OtherLedger, "metadata": s.Metadata, "foreign": s.Foreign,
+	} {
+		if n > 0 {
+			met[name] = n
+		}
+	}
+	return met
+}
+
 // index finds records by words. It is immutable; a longer history makes a new one. Point says how far it reaches.
 type index struct {
 	Point
