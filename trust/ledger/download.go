@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -115,10 +116,15 @@ func scanFile(name string, n uint64, width int, want Hash) (segment, error) {
 // disk is asked first, as if it were a mirror: what an interrupted sync left behind is used, what decayed is replaced.
 func (j *job) obtain(ctx context.Context, n uint64, width int, want Hash) (segment, error) {
 	name := j.r.tree.segment(n, width)
-	for _, have := range []string{name, name + unverified} {
-		if s, err := scanFile(have, n, width, want); err == nil {
-			return s, nil
+	if s, err := scanFile(name, n, width, want); err == nil {
+		// What a sync left here that was cut off may be of another history, and must not take the good file's place.
+		if err := os.Remove(name + unverified); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return segment{}, onDisk(err)
 		}
+		return s, nil
+	}
+	if s, err := scanFile(name+unverified, n, width, want); err == nil {
+		return s, nil
 	}
 	if err := durable.MkdirAll(filepath.Dir(name), 0o750); err != nil {
 		return segment{}, onDisk(err)

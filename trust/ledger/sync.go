@@ -206,6 +206,7 @@ func (j *job) advance(ctx context.Context) error {
 	})
 	ahead = slices.CompactFunc(ahead, func(a, b word) bool { return a.Point == b.Point })
 	var errs []error
+	var tooBig error
 	for _, w := range ahead {
 		if w.Count < j.r.minimum.Count {
 			errs = append(errs, fmt.Errorf("checkpoint %s is older than the root document's minimum %s", w.Point, j.r.minimum))
@@ -216,10 +217,17 @@ func (j *job) advance(ctx context.Context) error {
 			return nil
 		}
 		var fork *forkError
-		if isDisk(err) || errors.As(err, &fork) || ctx.Err() != nil || ReasonOf(err) != "" {
+		switch r := ReasonOf(err); {
+		case isDisk(err) || errors.As(err, &fork) || ctx.Err() != nil || r != "" && r != trust.LedgerTooBig:
 			return err
+		case r == trust.LedgerTooBig:
+			tooBig = cmp.Or(tooBig, err) // one key's owner may claim any number; a shorter history may be the true one
+		default:
+			errs = append(errs, err)
 		}
-		errs = append(errs, err)
+	}
+	if tooBig != nil {
+		return tooBig
 	}
 	if len(errs) == 0 {
 		return nil

@@ -429,3 +429,41 @@ func TestAnswersAreCompleteUpToTheHeadWhileSyncing(t *testing.T) {
 	close(done)
 	asking.Wait()
 }
+
+func TestClaimOfTooMuchHidesNoHistoryThatFits(t *testing.T) {
+	w := newWorld(t, 9)
+	boast := w.mirror(10)
+	w.mirror(10)
+	dir := w.l.Tree(10)
+	p := w.l.At(10)
+	p.Count = 1 << 40
+	trusttest.Write(t, filepath.Join(dir, "checkpoint"), w.l.Say(ledger.Checkpoint{Origin: origin, Point: p, Time: time.Now(), Root: 1}))
+	boast.Serve(dir)
+	r := w.open()
+	w.sync(r)
+	w.wantHead(r, w.l.At(10))
+	w.wantAnswers(r, 10)
+	_, err := r.Sync(w.ctx()) // nothing is left to follow but the claim
+	w.wantReason(err, trust.LedgerTooBig)
+}
+
+func TestLeftoverDownloadReplacesNoGoodSegment(t *testing.T) {
+	w := newWorld(t, 299)
+	m := w.mirror(300)
+	r := w.open()
+	w.sync(r)
+	closeOnce(r)
+	full := trusttest.SegmentFile(w.cfg.Dir, 0, ledger.SegmentTxs)
+	trusttest.Write(t, full+".unverified", []byte("of another history"))
+	trusttest.Write(t, trusttest.SegmentFile(w.cfg.Dir, 1, 44), []byte("decayed"))
+	if err := os.Remove(filepath.Join(w.cfg.Dir, "index")); err != nil {
+		t.Fatal(err)
+	}
+	r = w.open()
+	w.sync(r)
+	w.wantHead(r, w.l.At(300))
+	w.wantAnswers(r, 300)
+	if got := m.Requests(); len(got) == 0 {
+		t.Error("the decayed segment was not fetched")
+	}
+}
