@@ -34,16 +34,25 @@ func (s *Server) Export(ctx context.Context, dir string) error {
 }
 
 func (s *Server) exportTree(ctx context.Context, dir string, p *published) error {
+	ours, err := s.holdsOurLine(dir)
+	if err != nil {
+		return err
+	}
 	for n := uint64(0); ledger.SegmentWidth(n, p.point.Count) > 0; n++ {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		width := ledger.SegmentWidth(n, p.point.Count)
 		name := filepath.Join(dir, "tx", filepath.FromSlash(ledger.SegmentPath(n, width)))
-		if _, err := os.Stat(name); err == nil {
-			continue // what is there under this name never changes
+		if _, err := os.Stat(name); err == nil && ours {
+			continue // within one line, what is there under this name never changes
 		}
 		if err := s.exportSegment(n, width, name); err != nil {
+			return err
+		}
+	}
+	if !ours {
+		if err := dropOtherLines(dir, p.point.Count); err != nil {
 			return err
 		}
 	}
@@ -68,6 +77,52 @@ func (s *Server) exportTree(ctx context.Context, dir string, p *published) error
 		return err
 	}
 	return s.dropOldPartials(dir, p)
+}
+
+// holdsOurLine tells whether the tree in dir ends in a point of our history. After a resume it does not, and segments of
+// the line that ended would lie under the names of ours; nor does a tree without a checkpoint, whose first copy was
+// never finished. Nothing is believed because of it, so its signature, perhaps by a key of before, does not matter.
+func (s *Server) holdsOurLine(dir string) (bool, error) {
+	b, err := os.ReadFile(filepath.Join(dir, "checkpoint"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	} else if err != nil {
+		return false, err
+	}
+	text, _, _ := strings.Cut(string(b), "\n\n")
+	c, err := ledger.ParseCheckpoint(text + "\n")
+	if err != nil {
+		return false, nil // a tree like this is of no use to anybody and is written anew
+	}
+	head, err := s.store.Head()
+	if err != nil || c.Count > head.Count || c.Origin != s.origin {
+		return false, err
+	}
+	alh, err := s.store.Alh(c.Count)
+	return alh == c.Alh.Digest(), err
+}
+
+// dropOtherLines removes all segments that a history of count transactions does not have: under their names the line
+// that goes on would find what another has left.
+func dropOtherLines(dir string, count uint64) error {
+	top := filepath.Join(dir, "tx")
+	return filepath.WalkDir(top, func(name string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // an empty ledger has no segments
+		}
+		if err != nil || d.IsDir() {
+			return err
+		}
+		path, err := filepath.Rel(top, name)
+		if err != nil {
+			return err
+		}
+		n, width, err := ledger.ParseSegmentPath(filepath.ToSlash(path))
+		if err != nil || width == ledger.SegmentWidth(n, count) {
+			return nil // not a segment, or just written
+		}
+		return durable.Remove(name)
+	})
 }
 
 func (s *Server) exportSegment(n uint64, width int, name string) error {

@@ -19,6 +19,7 @@ import (
 
 	"github.com/castellan/castellan/trust"
 	"github.com/castellan/castellan/trust/ledger"
+	"github.com/castellan/castellan/trust/trusttest"
 )
 
 // replay reads the whole served tree as an appliance would, and returns the keys of its records.
@@ -380,6 +381,38 @@ func TestExportedTreeIsTheServedTree(t *testing.T) {
 	for f, want := range map[string]bool{"tx/000": true, "tx/001.p/1": false, "tx/001.p/2": true} {
 		if _, err := os.Stat(filepath.Join(dir, f)); (err == nil) != want {
 			t.Errorf("%s is there: %v, want %v", f, err == nil, want)
+		}
+	}
+}
+
+// After a resume the line goes on from an older point, and other bytes stand under the names of the segments.
+func TestExportReplacesTheSegmentsOfAnotherLine(t *testing.T) {
+	dir := t.TempDir()
+	void, l := startLedger(t, nil), startLedger(t, nil)
+	for ledger, records := range map[*testLedger]int{void: 5, l: 3} {
+		p := newPublisher(t)
+		ledger.mustPost(t, p.document(nil))
+		for range records {
+			ledger.mustPost(t, p.notarization(nil))
+		}
+	}
+	if err := void.Export(t.Context(), dir); err != nil {
+		t.Fatal(err)
+	}
+	trusttest.Write(t, filepath.Join(dir, "tx", "000.p", "4"), []byte("a partial segment of the line that ended"))
+	for range 2 {
+		if err := l.Export(t.Context(), dir); err != nil {
+			t.Fatal(err)
+		}
+		list, err := os.ReadDir(filepath.Join(dir, "tx", "000.p"))
+		if err != nil || len(list) != 1 || list[0].Name() != "4" {
+			t.Fatalf("segments %v, %v; want the one of the new line", list, err)
+		}
+		for _, name := range []string{"tx/000.p/4", "checkpoint"} {
+			got, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(name)))
+			if _, want := l.get(t, "/"+name); err != nil || !bytes.Equal(got, want) {
+				t.Errorf("%s is not what is served: %v", name, err)
+			}
 		}
 	}
 }
