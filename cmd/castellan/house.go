@@ -84,6 +84,9 @@ func openHouse(ctx context.Context, path string, cfg *config.Config, log *slog.L
 		return nil, err
 	}
 	h.opened(lock)
+	if err := durable.Sweep(cfg.DataDir); err != nil {
+		h.log.Warn("cannot remove files that a power cut has left", "error", err) // they cost space only
+	}
 	first, err := firstStart(data("initialised"))
 	if err != nil {
 		return nil, err

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -70,8 +71,10 @@ func view(r audit.Record) api.LogRecord {
 			out.Service = o.Component
 			out.Summary = fmt.Sprintf("%s: %v may be passed over once", o.Component, o.Reasons)
 		}
+	case audit.KindHead:
+		out.Summary = "head signed by the device key"
 	default:
-		out.Summary = shortPayload(r.Payload)
+		out.Summary = fields(r.Payload)
 	}
 	return out
 }
@@ -87,12 +90,21 @@ func actionLine(a supervisor.Action) string {
 	return s
 }
 
-func shortPayload(p []byte) string {
-	const most = 120
-	if len(p) > most {
-		return string(p[:most]) + "…"
+// fields is a small payload as a line: its keys in order, with their values.
+func fields(payload []byte) string {
+	var m map[string]any
+	if json.Unmarshal(payload, &m) != nil {
+		return string(payload)
 	}
-	return string(p)
+	var parts []string
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		parts = append(parts, fmt.Sprintf("%s: %v", k, m[k]))
+	}
+	line := strings.Join(parts, ", ")
+	if r := []rune(line); len(r) > 300 {
+		line = string(r[:300]) + "…"
+	}
+	return line
 }
 
 // Verify implements api.Log.

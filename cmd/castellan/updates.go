@@ -211,7 +211,10 @@ func (h *house) newer(ctx context.Context, service string) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("cannot look up a newer %q: %w", service, err)
 	}
-	now, _ := h.clock.Now()
+	now, ok := h.clock.Now()
+	if !ok {
+		now = time.Time{} // unknown
+	}
 	v, err := h.gate.Decide(ctx, trust.Request{Subject: res.Subject, Action: trust.AutoUpdate, Raw: &res.Raw,
 		Installed: true, Channel: s.Channel, Requires: s.Requires, FirstResolved: now})
 	if err != nil || !v.Outcome.Allowed() {

@@ -163,7 +163,7 @@ func (h *house) openSupervisor(_ context.Context, data func(string) string, firs
 		Journal: journal, Images: h.engine, Containers: h.engine, Fetcher: fetcher{h.resolver}, Authority: h.gate,
 		Story: story{h.audit}, Snapshots: snapshots, Services: services(h.cfg), Parallel: h.cfg.Limits.Parallel,
 		Log: h.log.With("part", "supervisor"), Observe: h.observe,
-		Now: h.now,
+		Now: h.now, Clock: func() bool { _, ok := h.clock.Now(); return ok },
 	})
 	if err != nil {
 		return err

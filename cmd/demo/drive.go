@@ -12,18 +12,61 @@ import (
 	"time"
 
 	"github.com/castellan/castellan/supervisor/api"
+	"github.com/castellan/castellan/supervisor/api/client"
 )
 
 // change runs a command that makes one change and returns it as it ended.
 func (d *demo) change(ctx context.Context, exit int, args ...string) (api.Change, error) {
 	var list api.ChangeList
-	if err := d.castellan(ctx, exit, &list, append(args, "--json")...); err != nil {
+	done := d.showStages(ctx)
+	err := d.castellan(ctx, exit, &list, append(args, "--json")...)
+	done()
+	if err != nil {
 		return api.Change{}, err
 	}
 	if len(list.Changes) != 1 {
 		return api.Change{}, fmt.Errorf("castellan %s: %d changes, want 1", strings.Join(args, " "), len(list.Changes))
 	}
 	return list.Changes[0], nil
+}
+
+// showStages shows the newest change's way on the terminal, a word a stage as it is reached, until done is called.
+func (d *demo) showStages(ctx context.Context) (done func()) {
+	if d.check {
+		return func() {}
+	}
+	c := client.New(d.socket())
+	last := func() (newest api.Change) {
+		if list, err := c.Changes(context.WithoutCancel(ctx)); err == nil && len(list.Changes) > 0 { // a daemon that is away shows nothing
+			newest = list.Changes[0]
+		}
+		return newest
+	}
+	before := last().ID
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		shown := ""
+		for {
+			over := ctx.Err() != nil
+			if ch := last(); ch.ID != before && ch.State != shown {
+				if shown == "" {
+					fmt.Printf("     %s %s:", ch.Service, ch.To)
+				}
+				fmt.Print(" ", ch.State)
+				shown = ch.State
+			}
+			if over {
+				if shown != "" {
+					fmt.Println()
+				}
+				return
+			}
+			pause(ctx, 15*time.Millisecond)
+		}
+	}()
+	return func() { cancel(); <-ended }
 }
 
 func (d *demo) service(ctx context.Context, name string) (api.ServiceStatus, error) {
