@@ -19,7 +19,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"syscall"
+	"time"
 )
 
 // WriteFile puts data at name: readers see the old content or data. The folder must exist.
@@ -53,6 +55,34 @@ func WriteFile(name string, data []byte, perm fs.FileMode) (err error) {
 		return err
 	}
 	return SyncDir(dir)
+}
+
+// leftover is how old a temporary file must be before it is surely nobody's: writing one takes moments.
+const leftover = time.Hour
+
+var temporary = regexp.MustCompile(`^\..+\.tmp-[0-9]+$`)
+
+// Sweep removes what calls of [WriteFile] that were cut off by a power cut have left in a folder, not in those below it.
+// A missing folder is a success. It goes on after a file it can't remove: none does harm but to the space on disk.
+func Sweep(dir string) error {
+	list, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	errs := []error{err}
+	for _, d := range list {
+		fi, err := d.Info()
+		if err != nil || !fi.Mode().IsRegular() || !temporary.MatchString(d.Name()) || time.Since(fi.ModTime()) < leftover {
+			continue // none of ours, or perhaps of another process at work
+		}
+		if err := os.Remove(filepath.Join(dir, d.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("cannot sweep %s: %w", dir, err)
+	}
+	return nil
 }
 
 // Append writes data at the end of f and syncs it. After an error the tail of f is unknown.

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 )
 
 func TestWriteFileReplacesWholeAndLeavesNothingBehind(t *testing.T) {
@@ -76,5 +77,32 @@ func TestRemoveAndRename(t *testing.T) {
 		if err := Remove(b); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+func TestSweepRemovesOnlyWhatPowerCutsLeft(t *testing.T) {
+	dir := t.TempDir()
+	old := time.Now().Add(-2 * leftover)
+	for name, stays := range map[string]bool{
+		".head.tmp-123": false, ".trust.json.tmp-9": false, ".head.tmp-new": true, "head": true, "x.tmp-1": true, ".fresh.tmp-7": true,
+	} {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if name != ".fresh.tmp-7" {
+			if err := os.Chtimes(path, old, old); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := Sweep(dir); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := os.Stat(path); (err == nil) != stays {
+			t.Errorf("%s is there: %v, want %v", name, err == nil, stays)
+		}
+	}
+	if err := Sweep(filepath.Join(dir, "missing")); err != nil {
+		t.Error(err)
 	}
 }
