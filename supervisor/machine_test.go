@@ -395,6 +395,35 @@ func TestStoppedStaysStopped(t *testing.T) {
 	})
 }
 
+func TestFirstSightIsUnknownWithoutABelievableClock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, "radio")
+		defer w.close()
+		w.at("1", "radio")
+		four := image("radio", "4") // not notarized yet
+		w.engine.registry[four.Subject.Repository+":4"] = four
+		believed := false
+		w.m.cfg.Clock = func() bool { return believed }
+		w.m.cfg.Now = func() time.Time {
+			if believed {
+				return time.Now()
+			}
+			return time.Unix(60, 0)
+		}
+		early := w.submit(step("radio", "4"))[0]
+		w.run()
+		if got := must(w.m.Change(early.ID)); got.State != StateDeferred || !got.To.Resolved.IsZero() {
+			t.Errorf("%s, first seen %v: %s; want a deferral and no time", got.State, got.To.Resolved, got.Why)
+		}
+		believed = true
+		late := w.submit(step("radio", "4"))[0]
+		w.run()
+		if got := must(w.m.Change(late.ID)); got.State != StateDeferred || !got.To.Resolved.Equal(time.Now()) {
+			t.Errorf("%s, first seen %v, want now: %s", got.State, got.To.Resolved, got.Why)
+		}
+	})
+}
+
 func TestFirstSightOfAReferenceOutlivesDeferrals(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, "radio")

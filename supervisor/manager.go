@@ -26,7 +26,8 @@ type Config struct {
 
 	Services []Service
 	Log      *slog.Logger           // nil = silent
-	Now      func() time.Time       // nil = time.Now; only for what people read
+	Now      func() time.Time       // nil = time.Now; only for what people read, and for when an image was first seen
+	Clock    func() bool            // whether Now is believable at this moment; nil = always
 	Parallel int                    // steps under way at the same time, 0 = 2
 	Every    time.Duration          // between looks at whether everything runs that must, 0 = 30 s
 	Observe  func(Change, Progress) // is told of each new state and of progress within one; must return at once
@@ -171,7 +172,8 @@ func (m *Manager) row(service string) (w row, err error) {
 	return w, err
 }
 
-// firstResolved is when manifest was first found for a service: now, unless the journal knows better.
+// firstResolved is when manifest was first found for a service: now, unless the journal knows better. It is the zero
+// time, unknown, while no clock is believable: an image seen in 1970 would be out of patience with a ledger that lags.
 func (m *Manager) firstResolved(service string, manifest trust.Digest) time.Time {
 	if w, err := m.row(service); err == nil { // not knowing only lengthens the patience with a ledger that lags
 		for _, s := range w.Seen {
@@ -179,6 +181,9 @@ func (m *Manager) firstResolved(service string, manifest trust.Digest) time.Time
 				return s.At
 			}
 		}
+	}
+	if m.cfg.Clock != nil && !m.cfg.Clock() {
+		return time.Time{}
 	}
 	return m.now()
 }

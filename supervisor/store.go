@@ -128,7 +128,7 @@ func applyTo(tx *state.Tx, c Change) error {
 	w.Format = rowFormat
 	switch c.State {
 	case StateResolved:
-		if c.Raw == nil || slices.ContainsFunc(w.Seen, func(s seen) bool { return s.Manifest == c.To.Subject.Manifest }) {
+		if c.Raw == nil || c.To.Resolved.IsZero() || slices.ContainsFunc(w.Seen, func(s seen) bool { return s.Manifest == c.To.Subject.Manifest }) {
 			return nil
 		}
 		w.Seen = append(w.Seen, seen{c.To.Subject.Manifest, c.To.Resolved})

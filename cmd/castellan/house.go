@@ -84,8 +84,10 @@ func openHouse(ctx context.Context, path string, cfg *config.Config, log *slog.L
 		return nil, err
 	}
 	h.opened(lock)
-	if err := durable.Sweep(cfg.DataDir); err != nil {
-		h.log.Warn("cannot remove files that a power cut has left", "error", err) // they cost space only
+	for _, dir := range []string{"", "log", "root", "ledger"} { // not the snapshots: what is in there is the services'
+		if err := durable.Sweep(data(dir)); err != nil {
+			h.log.Warn("cannot remove files that a power cut has left", "error", err) // they cost space only
+		}
 	}
 	first, err := firstStart(data("initialised"))
 	if err != nil {
