@@ -117,6 +117,7 @@ type authority struct {
 	ledger trust.RootLedger
 	root   trust.Root
 	rooted bool
+	mirror string // asked for in place of the root's, "" = none
 }
 
 // authority finds the ledger from flags, environment, root document and login, in this order.
@@ -135,7 +136,7 @@ func (a *app) authority() (authority, error) {
 			return au, err
 		}
 		if a.ledgerURL != "" {
-			au.ledger.URLs = []string{a.ledgerURL}
+			au.ledger.URLs, au.mirror = []string{a.ledgerURL}, a.ledgerURL
 		}
 		return au, nil
 	}

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/mod/sumdb/note"
+
 	"github.com/castellan/castellan/config/durable"
 	"github.com/castellan/castellan/trust"
 	"github.com/castellan/castellan/trust/artifact"
@@ -78,20 +80,50 @@ func openReplica(ctx context.Context, cfg ledger.Config) (*ledger.Replica, error
 func (e *evidence) sync(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, syncTimeout)
 	defer cancel()
-	report, err := e.Sync(ctx)
-	if err != nil {
-		e.syncErr = err
+	var report ledger.Report
+	report, e.syncErr = e.Sync(ctx)
+	if !e.rooted || !e.followRoot(ctx, report) {
 		return
 	}
-	// Follow the root documents to the one the ledger names; they are checked one by one.
-	for e.rooted && e.root.Version < report.Root {
-		next, _, err := e.FetchNextRoot(ctx, e.root)
-		if err != nil {
-			e.rootState = trust.RootMissing
-			return
-		}
-		e.root = next
+	if e.syncErr = e.followLedger(ctx); e.syncErr == nil {
+		report, e.syncErr = e.Sync(ctx)
 	}
+	if e.syncErr == nil && report.Root <= e.root.Version {
+		e.rootState = "" // what a note key that was dropped has named does not count any more
+	}
+}
+
+// followRoot walks the root documents to the one the ledger names, each checked by the one before it. Where a checkpoint
+// was signed by no key we know, the next document is looked for unasked: it may name that key.
+func (e *evidence) followRoot(ctx context.Context, report ledger.Report) (moved bool) {
+	strange := e.syncErr != nil && slices.ContainsFunc(report.Mirrors, func(m ledger.MirrorReport) bool {
+		return errors.As(m.Err, new(*note.UnverifiedNoteError))
+	})
+	for e.root.Version < report.Root || strange {
+		next, _, err := e.FetchNextRoot(ctx, e.root)
+		if err != nil && e.root.Version < report.Root {
+			e.rootState = trust.RootMissing
+		}
+		if err != nil {
+			return moved // a version nobody has spoken of need not be there
+		}
+		e.root, moved = next, true
+	}
+	return moved
+}
+
+// followLedger makes the replica believe the note keys, mirrors and minimum of the newest root document.
+func (e *evidence) followLedger(ctx context.Context) error {
+	i := slices.IndexFunc(e.root.Ledgers, func(l trust.RootLedger) bool { return l.Origin == e.ledger.Origin })
+	if i < 0 {
+		return fmt.Errorf("root version %d does not name ledger %s any more; get the newest root document and give it with --root", e.root.Version, e.ledger.Origin)
+	}
+	l := e.root.Ledgers[i]
+	if e.mirror != "" {
+		l.URLs = []string{e.mirror}
+	}
+	e.ledger = l
+	return e.Follow(ctx, l, e.root.Transfers)
 }
 
 // accepted are the publishers whose word counts for name: those asked for and those of the root.
