@@ -156,7 +156,7 @@ func (r *Replica) open() error {
 		return err
 	}
 	if h.Origin != r.cfg.Origin {
-		return fmt.Errorf("cannot open the replica %s: it follows %q, not %q", r.cfg.Dir, h.Origin, r.cfg.Origin)
+		return fmt.Errorf("cannot open the replica: %s %w", r.cfg.Dir, r.moved(h.Origin, r.cfg.Origin))
 	}
 	r.head = h
 	r.load()
@@ -224,9 +224,16 @@ func (r *Replica) Follow(ctx context.Context, l trust.RootLedger, transfers []tr
 	}
 	defer r.release()
 	if l.Origin != r.cfg.Origin {
-		return fmt.Errorf("cannot follow %q: this replica is of %q", l.Origin, r.cfg.Origin)
+		return fmt.Errorf("cannot follow a newer root document: the replica %s %w", r.cfg.Dir, r.moved(r.cfg.Origin, l.Origin))
 	}
 	return r.follow(l, transfers)
+}
+
+// moved says what to do where the root document names another ledger than before. What was said in the old one does not
+// pass over, so this is the owner's step.
+func (r *Replica) moved(from, to string) error {
+	return fmt.Errorf("is of ledger %q, not %q; if the root document has moved to that ledger, stop castellan, remove %s and run castellan trust reinit --yes",
+		from, to, filepath.Join(r.cfg.Dir, headName))
 }
 
 func (r *Replica) follow(l trust.RootLedger, transfers []trust.Transfer) error {
