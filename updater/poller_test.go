@@ -422,12 +422,18 @@ func TestScheduleSpreadsPollsAndBacksOff(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		var calls atomic.Int64
 		done := make(chan error)
-		go func() { done <- p.Run(ctx, 24*time.Hour, func(Release) { calls.Add(1) }) }()
+		go func() {
+			done <- p.Run(ctx, 24*time.Hour, func(err error) {
+				if err == nil {
+					calls.Add(1)
+				}
+			})
+		}()
 
 		time.Sleep(24 * time.Hour)
 		synctest.Wait()
 		mu.Lock()
-		if at[0] > time.Minute || calls.Load() != 0 {
+		if at[0] != 0 || calls.Load() != 0 { // it knows no release yet
 			t.Errorf("first poll after %s, %d calls", at[0], calls.Load())
 		}
 		if n := len(at); n < 8 || n > 16 {
@@ -452,6 +458,28 @@ func TestScheduleSpreadsPollsAndBacksOff(t *testing.T) {
 		if err := <-done; !errors.Is(err, context.Canceled) {
 			t.Error(err)
 		}
+
+		// After a restart the release is known, and the appliance waits for its place.
+		mu.Lock()
+		before := len(at)
+		mu.Unlock()
+		ctx, cancel = context.WithCancel(t.Context())
+		go func() { done <- p.Run(ctx, 24*time.Hour, func(error) {}) }()
+		synctest.Wait()
+		mu.Lock()
+		if len(at) != before {
+			t.Error("it polled at once after a restart")
+		}
+		mu.Unlock()
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		mu.Lock()
+		if len(at) != before+1 {
+			t.Errorf("%d polls in the first minute after a restart, want 1", len(at)-before)
+		}
+		mu.Unlock()
+		cancel()
+		<-done
 	})
 }
 

@@ -11,27 +11,28 @@ import (
 // Back-off after a failed poll: doubling from the first to the schedule's own period.
 const firstRetry = 30 * time.Second
 
-// Run polls until ctx ends: soon after the start, then about once in every. on is called after each poll that knows a
-// release, new or not, so that time-bound decisions are taken again; it must not block for long. Run returns
-// ctx.Err().
+// Run polls until ctx ends: soon after the start, then about once in every. on is called after each poll with its error,
+// nil or not, so that time-bound decisions are taken again; it must not block for long. Run returns ctx.Err().
 //
 // A fleet that gets its power back at once does not poll at once: each appliance has its own place in the period,
-// always the same, and every wait is a little random besides.
-func (p *Poller) Run(ctx context.Context, every time.Duration, on func(Release)) error {
+// always the same, and every wait is a little random besides. Only an appliance that knows no release yet begins at
+// once: somebody waits for it.
+func (p *Poller) Run(ctx context.Context, every time.Duration, on func(error)) error {
 	place := phase(p.cfg.Seed)
-	wait := time.Duration(place * float64(min(every/10, time.Minute)))
+	var wait time.Duration
+	if p.Last() != nil {
+		wait = time.Duration(place * float64(min(every/10, time.Minute)))
+	}
 	failures, first := 0, true
 	for {
 		if err := sleep(ctx, wait); err != nil {
 			return err
 		}
-		rel, err := p.Poll(ctx)
+		_, err := p.Poll(ctx)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if rel != nil {
-			on(*rel)
-		}
+		on(err)
 		switch {
 		case err != nil:
 			p.cfg.Log.Warn("poll failed", "error", err, "failures", failures+1)

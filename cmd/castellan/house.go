@@ -129,7 +129,7 @@ func (h *house) run(ctx context.Context) error {
 	g.Go(h.loopback.Serve)
 	g.Go(func() error { <-ctx.Done(); return h.loopback.Close() })
 	g.Go(func() error { h.verifyReplica(ctx); return nil })
-	g.Go(func() error { h.updates(ctx); return nil })
+	g.Go(func() error { return h.updates(ctx) })
 	g.Go(func() error { h.daily(ctx); return nil })
 	return g.Wait()
 }

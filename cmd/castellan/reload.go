@@ -49,6 +49,7 @@ func needsRestart(old, next *config.Config) string {
 		{"trust.root_dir", old.Trust.RootDir == next.Trust.RootDir},
 		{"channel.name", old.Channel.Name == next.Channel.Name},
 		{"channel.urls", fmt.Sprint(old.Channel.URLs) == fmt.Sprint(next.Channel.URLs)},
+		{"channel.poll", old.Channel.Poll == next.Channel.Poll},
 		{"limits", old.Limits == next.Limits},
 	} {
 		if !s.same {

@@ -11,28 +11,40 @@ import (
 	"github.com/castellan/castellan/trust/audit"
 	"github.com/castellan/castellan/trust/ledger"
 	"github.com/castellan/castellan/updater"
+	"golang.org/x/sync/errgroup"
 )
 
-// updates looks for news: the ledger at its pace, the channel at its own, and both when somebody asks. Both paces are
-// jittered by a tenth, so that homes that lost power together do not come back together.
-func (h *house) updates(ctx context.Context) {
-	var channelNext time.Time
-	for {
-		now := time.Now()
-		poll := !now.Before(channelNext)
-		if poll {
-			channelNext = now.Add(jitter(h.config().Channel.Poll))
+// updates looks for news: the ledger at its pace, jittered by a tenth, the channel on the poller's schedule, and both when
+// somebody asks. The ledger is looked at once at the start, which is one small conditional request; the channel follows,
+// so that its file meets the record that names it.
+func (h *house) updates(ctx context.Context) error {
+	h.turnOrWarn(ctx)
+	g, ctx := errgroup.WithContext(ctx)
+	if h.poller != nil {
+		g.Go(func() error {
+			return h.poller.Run(ctx, h.config().Channel.Poll, func(err error) {
+				h.polled(err)
+				h.wake()
+			})
+		})
+	}
+	g.Go(func() error {
+		for {
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(jitter(h.config().Trust.Poll)):
+			case <-h.kick:
+			}
+			h.turnOrWarn(ctx)
 		}
-		if err := h.look(ctx, poll); err != nil && ctx.Err() == nil {
-			h.log.Warn("looking for updates failed; it is tried again", "error", err)
-		}
-		wait := min(jitter(h.config().Trust.Poll), time.Until(channelNext))
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(max(wait, time.Second)):
-		case <-h.kick:
-		}
+	})
+	return g.Wait()
+}
+
+func (h *house) turnOrWarn(ctx context.Context) {
+	if err := h.look(ctx, false); err != nil && ctx.Err() == nil {
+		h.log.Warn("looking for updates failed; it is tried again", "error", err)
 	}
 }
 
@@ -141,13 +153,18 @@ func (h *house) poll(ctx context.Context) error {
 		return nil
 	}
 	_, err := h.poller.Poll(ctx)
+	h.polled(err)
+	return err
+}
+
+// polled keeps how the newest poll went, for the status.
+func (h *house) polled(err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.pollErr = ""
 	if err != nil {
 		h.pollErr = err.Error()
 	}
-	return err
 }
 
 // release is the newest one known, held against the channel record of now: a record may come long before or after the

@@ -10,9 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/v1"
-
 	"github.com/castellan/castellan/trust"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
 const blobSize = 300_000
