@@ -33,7 +33,7 @@ func container(c config.Container) spec.Container {
 		out.Ports = append(out.Ports, spec.Port(p))
 	}
 	for _, m := range c.Mounts {
-		out.Mounts = append(out.Mounts, spec.Mount(m))
+		out.Mounts = append(out.Mounts, spec.Mount{Source: m.Source, Target: m.Target, ReadOnly: m.ReadOnly})
 	}
 	return out
 }

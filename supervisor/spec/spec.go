@@ -24,6 +24,35 @@ type Container struct {
 	Memory      int64             `json:"memory,omitempty" yaml:"memory"`            // bytes, 0 = no limit
 	ReadOnly    bool              `json:"readOnly,omitempty" yaml:"read_only"`       // root file system
 	Init        bool              `json:"init,omitempty" yaml:"init"`                // the engine's init as PID 1
+
+	// What follows is for add-ons and Home Assistant Core; the configuration file does not offer all of it.
+	Domain      string            `json:"domain,omitempty" yaml:"domain"`
+	Aliases     []string          `json:"aliases,omitempty" yaml:"aliases"`        // further names on a named network
+	ExtraHosts  map[string]string `json:"extraHosts,omitempty" yaml:"extra_hosts"` // name -> address
+	Tmpfs       []string          `json:"tmpfs,omitempty" yaml:"tmpfs"`            // targets
+	PIDMode     string            `json:"pidMode,omitempty" yaml:"pid_mode"`       // "" or "host", as the next two
+	IPCMode     string            `json:"ipcMode,omitempty" yaml:"ipc_mode"`
+	UTSMode     string            `json:"utsMode,omitempty" yaml:"uts_mode"`
+	DeviceRules []string          `json:"deviceRules,omitempty" yaml:"device_rules"` // control group rules, as "c 189:* rwm"
+	Ulimits     []Ulimit          `json:"ulimits,omitempty" yaml:"ulimits"`
+	OOMScoreAdj int               `json:"oomScoreAdj,omitempty" yaml:"oom_score_adj"` // -1000 to 1000, 0 = the engine's
+	OpenStdin   bool              `json:"openStdin,omitempty" yaml:"open_stdin"`
+	Seccomp     string            `json:"seccomp,omitempty" yaml:"seccomp"`   // "" = the engine's profile, or "unconfined"
+	AppArmor    string            `json:"appArmor,omitempty" yaml:"apparmor"` // "" = the engine's profile, "unconfined", or the name of a loaded one
+}
+
+// Ulimit is a resource limit, as "nofile".
+type Ulimit struct {
+	Name string `json:"name" yaml:"name"`
+	Soft int64  `json:"soft" yaml:"soft"`
+	Hard int64  `json:"hard" yaml:"hard"`
+}
+
+// File is written on the host, durably, each time before its service starts.
+type File struct {
+	Path    string `json:"path"` // absolute, in a folder that is there
+	Content []byte `json:"content"`
+	Mode    uint32 `json:"mode"` // permission bits
 }
 
 // Port publishes a container port on the host.
@@ -39,6 +68,9 @@ type Mount struct {
 	Source   string `json:"source" yaml:"source"`
 	Target   string `json:"target" yaml:"target"`
 	ReadOnly bool   `json:"readOnly,omitempty" yaml:"read_only"`
+
+	Propagation  string `json:"propagation,omitempty" yaml:"propagation"`    // "" = private, or "rslave": what is mounted later is seen
+	NonRecursive bool   `json:"nonRecursive,omitempty" yaml:"non_recursive"` // without what is mounted below Source
 }
 
 // Check is a health check of a service (supervisor/health runs it).
@@ -48,6 +80,7 @@ type Check struct {
 	TCP       *TCPCheck     `json:"tcp,omitempty" yaml:"tcp"`
 	Exec      *ExecCheck    `json:"exec,omitempty" yaml:"exec"`           // inside the container
 	Engine    bool          `json:"engine,omitempty" yaml:"engine"`       // the image's own HEALTHCHECK, as the engine reports it
+	Core      *CoreCheck    `json:"core,omitempty" yaml:"core"`           // Home Assistant Core's own health gate
 	Period    time.Duration `json:"period,omitempty" yaml:"period"`       // 0 = 1 s
 	Timeout   time.Duration `json:"timeout,omitempty" yaml:"timeout"`     // of one try, 0 = 3 s
 	Successes int           `json:"successes,omitempty" yaml:"successes"` // in a row before it passes, 0 = 3
@@ -69,6 +102,14 @@ type TCPCheck struct {
 // ExecCheck wants exit code 0 from a command run inside the container.
 type ExecCheck struct {
 	Command []string `json:"command" yaml:"command"`
+}
+
+// CoreCheck wants of Home Assistant Core what its Supervisor wants: /api/core/state says RUNNING, /api/config lists http,
+// frontend and websocket_api, / is a page, and the websocket says hello.
+type CoreCheck struct {
+	Port      uint16 `json:"port,omitempty" yaml:"port"`            // 0 = 8123
+	SSL       bool   `json:"ssl,omitempty" yaml:"ssl"`              // its certificate is not checked
+	TokenFile string `json:"tokenFile,omitempty" yaml:"token_file"` // long-lived access token; "" = only what needs none is checked
 }
 
 // Health is a service's health gate.

@@ -29,7 +29,11 @@ var mayImport = map[string][]string{
 
 	"updater":          {"trust"},
 	"updater/registry": {"trust", "updater"},
-	"addons":           {"updater", "supervisor/spec", "config"},
+
+	"addons":           {"updater", "supervisor/spec"},
+	"addons/store":     {"addons", "updater", "config/durable"},                    // repositories
+	"addons/lifecycle": {"addons", "updater", "supervisor/spec", "config/durable"}, // what is installed and how it lives
+	"addons/habackup":  {"addons", "config/durable"},                               // Home Assistant's backup files
 
 	"supervisor/spec":   {},
 	"supervisor/state":  {"config/durable"},
