@@ -34,14 +34,15 @@ func (m *Manager) Ensure(ctx context.Context) error {
 		if s.Current == nil && !have[s.Service.Name] {
 			continue
 		}
-		if err := m.ensure(ctx, s.Service.Name); err != nil {
+		if err := m.ensure(ctx, s.Service.Name, false); err != nil {
 			errs = append(errs, fmt.Errorf("cannot keep %q as it must be: %w", s.Service.Name, err))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-func (m *Manager) ensure(ctx context.Context, service string) error {
+// ensure is Ensure for one service. A tended one is started only when start is set, or to try again what failed.
+func (m *Manager) ensure(ctx context.Context, service string, start bool) error {
 	unlock, ok := m.tryLock(service)
 	if !ok {
 		return nil // a step works on it
@@ -100,16 +101,20 @@ func (m *Manager) ensure(ctx context.Context, service string) error {
 	if current.Image != w.Current.Image {
 		return fmt.Errorf("container %s holds image %s, permitted is %s", current.Name, current.Image, w.Current.Image)
 	}
-	if current.Name != service || current.Restart != unlessStopped {
-		if err := m.cfg.Containers.Settle(ctx, current.ID, service, unlessStopped); err != nil {
+	if current.Name != service || current.Restart != w.Service.restart() {
+		if err := m.cfg.Containers.Settle(ctx, current.ID, service, w.Service.restart()); err != nil {
 			return err
 		}
 	}
-	if current.Running {
+	switch {
+	case current.Running:
+		m.runs(service)
 		return nil
+	case w.Service.Tended && !start && !m.failed(service):
+		return m.rests(ctx, w, current)
 	}
 	m.cfg.Log.InfoContext(ctx, "starting a service that must run", "service", service, "exit", current.ExitCode)
-	return m.cfg.Containers.Start(ctx, current.ID)
+	return m.tried(service, m.launch(ctx, w.Service, current.ID))
 }
 
 func (m *Manager) remake(ctx context.Context, service string, w row, busy bool) error {
@@ -138,20 +143,21 @@ func (m *Manager) halt(ctx context.Context, w row, k Container) error {
 }
 
 // Stop keeps an add-on stopped, across restarts, until [Manager.Start] or its next committed change. why is shown to
-// people. Core and supervisor are never stopped.
+// people; "" is the owner's own wish, which for a tended service outlasts its changes. Core and supervisor are never stopped.
 func (m *Manager) Stop(ctx context.Context, service, why string) error {
-	if why == "" {
+	stays := why == ""
+	if stays {
 		why = "stopped by the owner"
 	}
-	return m.setStopped(ctx, service, why)
+	return m.setStopped(ctx, service, why, stays)
 }
 
 // Start ends what [Manager.Stop] began.
 func (m *Manager) Start(ctx context.Context, service string) error {
-	return m.setStopped(ctx, service, "")
+	return m.setStopped(ctx, service, "", false)
 }
 
-func (m *Manager) setStopped(ctx context.Context, service, why string) error {
+func (m *Manager) setStopped(ctx context.Context, service, why string, stays bool) error {
 	verb := "stop"
 	if why == "" {
 		verb = "start"
@@ -170,7 +176,7 @@ func (m *Manager) setStopped(ctx context.Context, service, why string) error {
 		if o, busy, err := openChange(tx, service); err != nil || busy {
 			return errors.Join(err, &BusyError{service, o.ID})
 		}
-		w.Stopped = why
+		w.Stopped, w.Stays = why, stays && w.Service.Tended
 		return put(tx, serviceBucket, service, w)
 	})
 	if err != nil {
@@ -188,5 +194,6 @@ func (m *Manager) setStopped(ctx context.Context, service, why string) error {
 	if _, err := m.cfg.Story.RecordAction(ctx, a); err != nil {
 		return fmt.Errorf("%w: %w", errStory, err)
 	}
-	return m.ensure(ctx, service)
+	m.runs(service) // whatever kept it from running is tried anew
+	return m.ensure(ctx, service, why == "")
 }

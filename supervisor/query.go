@@ -70,9 +70,9 @@ func (m *Manager) Services() ([]Status, error) {
 				continue // an installation that failed and is not wanted any more
 			}
 			if !ok {
-				s.Service = w.Service
+				s.Service, s.Configured = w.Service, w.Service.Tended
 			}
-			s.Current, s.Previous, s.Stopped, s.Failed = w.Current, w.Previous, w.Stopped, w.Failed
+			s.Current, s.Previous, s.Stopped, s.Stays, s.Failed = w.Current, w.Previous, w.Stopped, w.Stays, w.Failed
 			known[w.Service.Name] = s
 		}
 		list, err := all[Change](tx, changeBucket)
@@ -86,6 +86,7 @@ func (m *Manager) Services() ([]Status, error) {
 	})
 	out := make([]Status, 0, len(known))
 	for _, s := range known {
+		s.Trouble = m.troubleOf(s.Service.Name)
 		out = append(out, s)
 	}
 	slices.SortFunc(out, func(a, b Status) int { return strings.Compare(a.Service.Name, b.Service.Name) })

@@ -37,6 +37,7 @@ type row struct {
 	Current  *Slot                `json:"current,omitempty"`
 	Previous *Slot                `json:"previous,omitempty"`
 	Stopped  string               `json:"stopped,omitempty"`
+	Stays    bool                 `json:"stays,omitempty"` // stopped over changes, too
 	Failed   updater.FailedUpdate `json:"failed,omitzero"`
 	Seen     []seen               `json:"seen,omitempty"` // oldest first
 }
@@ -142,7 +143,13 @@ func applyTo(tx *state.Tx, c Change) error {
 				w.Previous.Container = "" // it was removed
 			}
 		}
-		w.Current, w.Service, w.Stopped, w.Failed = c.To, c.Service, "", updater.FailedUpdate{}
+		w.Current, w.Service, w.Failed = c.To, c.Service, updater.FailedUpdate{}
+		switch {
+		case !c.Asleep:
+			w.Stopped, w.Stays = "", false
+		case w.Stopped == "":
+			w.Stopped, w.Stays = notStarted, true
+		}
 		w.Current.At = c.Updated
 		if c.Kind == KindRollback && c.From != nil {
 			w.Failed = failedUpdate(c.From, c.Updated, "rolled back from it")
