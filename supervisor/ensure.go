@@ -48,34 +48,15 @@ func (m *Manager) ensure(ctx context.Context, service string, start bool) error 
 		return nil // a step works on it
 	}
 	defer unlock()
-	var w row
-	var open Change
-	var known, busy, begun bool
-	read := func(tx *state.Tx) (err error) {
-		if w, known, err = get[row](tx, serviceBucket, service); err != nil {
-			return err
-		}
-		if open, busy, err = openChange(tx, service); err != nil || !busy {
-			return err
-		}
-		begun = open.State.touches() || open.Kind == KindRemove
-		if open.State == StateCreated && open.Set != "" { // it may wait for its set for a long time
-			s, _, err := get[set](tx, setBucket, open.Set)
-			begun = s.Switch
-			return err
-		}
-		return nil
-	}
 	list, err := m.mine(ctx, Change{Service: Service{Name: service}})
 	if err != nil {
 		return err
 	}
-	if err := m.cfg.Journal.View(read); err != nil {
+	w, open, begun, err := m.standing(service)
+	if err != nil || begun || w.Format == 0 {
 		return err
 	}
-	if begun || !known {
-		return nil
-	}
+	busy := open.ID != ""
 	var current Container
 	found := false
 	for _, k := range list {
@@ -115,6 +96,28 @@ func (m *Manager) ensure(ctx context.Context, service string, start bool) error 
 	}
 	m.cfg.Log.InfoContext(ctx, "starting a service that must run", "service", service, "exit", current.ExitCode)
 	return m.tried(service, m.launch(ctx, w.Service, current.ID))
+}
+
+// standing is what the journal says of a service now: its row, with Format 0 when it never heard of it, its open change,
+// with ID "" when it has none, and whether that change has begun to touch what runs.
+func (m *Manager) standing(service string) (w row, open Change, begun bool, err error) {
+	err = m.cfg.Journal.View(func(tx *state.Tx) (err error) {
+		if w, _, err = get[row](tx, serviceBucket, service); err != nil {
+			return err
+		}
+		var busy bool
+		if open, busy, err = openChange(tx, service); err != nil || !busy {
+			return err
+		}
+		begun = open.State.touches() || open.Kind == KindRemove
+		if open.State == StateCreated && open.Set != "" { // it may wait for its set for a long time
+			s, _, err := get[set](tx, setBucket, open.Set)
+			begun = s.Switch
+			return err
+		}
+		return nil
+	})
+	return w, open, begun, err
 }
 
 func (m *Manager) remake(ctx context.Context, service string, w row, busy bool) error {

@@ -81,7 +81,7 @@ func (m *Manager) BringUp(ctx context.Context) error {
 	}
 	stages := map[int][]string{}
 	for _, s := range all {
-		if s.Service.Tended && s.Current != nil && s.Stopped == "" && s.Open == "" {
+		if s.Service.Tended && s.Current != nil && s.Stopped == "" {
 			stages[s.Service.Stage] = append(stages[s.Service.Stage], s.Service.Name)
 		}
 	}
@@ -129,16 +129,9 @@ func (m *Manager) bringUp(ctx context.Context, service string, list []Container)
 			unlock()
 		}
 	}()
-	var w row
-	var busy bool
-	err := m.cfg.Journal.View(func(tx *state.Tx) (err error) {
-		if w, _, err = get[row](tx, serviceBucket, service); err == nil {
-			_, busy, err = openChange(tx, service)
-		}
-		return err
-	})
-	if err != nil || busy || w.Current == nil || w.Stopped != "" {
-		return err
+	w, _, begun, err := m.standing(service)
+	if err != nil || begun || w.Current == nil || w.Stopped != "" {
+		return err // a change that has begun starts what must run
 	}
 	k, found := find(list, w.Current.Container)
 	switch {
