@@ -72,7 +72,7 @@ func (m *Manager) Services() ([]Status, error) {
 			if !ok {
 				s.Service, s.Configured = w.Service, w.Service.Tended
 			}
-			s.Current, s.Previous, s.Stopped, s.Stays, s.Failed = w.Current, w.Previous, w.Stopped, w.Stays, w.Failed
+			s.Current, s.Previous, s.Stopped, s.Stays, s.Unproved, s.Failed = w.Current, w.Previous, w.Stopped, w.Stays, w.Unproved, w.Failed
 			known[w.Service.Name] = s
 		}
 		list, err := all[Change](tx, changeBucket)

@@ -72,6 +72,7 @@ type Status struct {
 	Previous   *Slot  // what a rollback goes to; its image is kept, its container is not
 	Stopped    string // why it is kept stopped, "" = it must run
 	Stays      bool   // and it stays so over changes
+	Unproved   bool   // what is installed was never started, so it has not passed its health gate
 	Trouble    string // why it does not run although it must, "" = it does, or nobody knows
 	Open       string // ID of the open change, "" = none
 	Stuck      bool   // that change waits for the owner

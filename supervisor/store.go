@@ -37,9 +37,11 @@ type row struct {
 	Current  *Slot                `json:"current,omitempty"`
 	Previous *Slot                `json:"previous,omitempty"`
 	Stopped  string               `json:"stopped,omitempty"`
-	Stays    bool                 `json:"stays,omitempty"` // stopped over changes, too
+	Stays    bool                 `json:"stays,omitempty"`    // stopped over changes, too
+	Unproved bool                 `json:"unproved,omitempty"` // Current was committed asleep and has not passed its health gate
 	Failed   updater.FailedUpdate `json:"failed,omitzero"`
-	Seen     []seen               `json:"seen,omitempty"` // oldest first
+	Rejected trust.Digest         `json:"rejected,omitempty"` // definition with which it last failed, see fingerprint
+	Seen     []seen               `json:"seen,omitempty"`     // oldest first
 }
 
 // seen is when a manifest was first found for a service. The Judge tells a ledger that lags from a missing signature
@@ -146,19 +148,26 @@ func applyTo(tx *state.Tx, c Change) error {
 		w.Current, w.Service, w.Failed = c.To, c.Service, updater.FailedUpdate{}
 		switch {
 		case !c.Asleep:
-			w.Stopped, w.Stays = "", false
+			w.Stopped, w.Stays, w.Unproved = "", false, false
 		case w.Stopped == "":
 			w.Stopped, w.Stays = notStarted, true
 		}
-		w.Current.At = c.Updated
+		w.Unproved = w.Unproved || c.Asleep && c.Kind != KindRecreate
+		w.Current.At, w.Rejected = c.Updated, ""
 		if c.Kind == KindRollback && c.From != nil {
 			w.Failed = failedUpdate(c.From, c.Updated, "rolled back from it")
 		}
 	case StateRolledBack, StateRefused:
-		if c.To == nil || c.Kind != KindUpdate && c.Kind != KindInstall {
+		switch {
+		case c.To == nil:
+			return nil
+		case c.Kind == KindRecreate && c.State == StateRolledBack:
+			w.Rejected = fingerprint(c.Service)
+		case c.Kind == KindUpdate || c.Kind == KindInstall:
+			w.Failed = failedUpdate(c.To, c.Updated, c.Why)
+		default:
 			return nil
 		}
-		w.Failed = failedUpdate(c.To, c.Updated, c.Why)
 	default:
 		return nil
 	}

@@ -143,6 +143,12 @@ func (m *Manager) bringUp(ctx context.Context, service string, list []Container)
 		done = true
 		return m.ensure(ctx, service, true) // it looks for itself
 	}
+	if m.changed(w) { // what its owner changed takes effect at the next start
+		unlock()
+		done = true
+		_, err := m.Renew(ctx, service)
+		return err
+	}
 	if err := m.tried(service, m.launch(ctx, w.Service, k.ID)); err != nil {
 		return fmt.Errorf("cannot start %q: %w", service, err)
 	}

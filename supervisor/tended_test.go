@@ -146,6 +146,27 @@ func TestABootIsMetOnce(t *testing.T) {
 	})
 }
 
+func TestChangedOptionsTakeEffectAtTheNextBoot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := tendedWorld(t, "radio")
+		for _, c := range []struct{ options, runs string }{{"second", "second"}, {"poison", "second"}} {
+			w.options("radio", c.options)
+			w.engine.powerCut()
+			w.alive(func(context.Context) { wait(2 * time.Minute) })
+			k := w.engine.list()[0]
+			if got := w.engine.read[k.ID]; got != c.runs || !k.Running {
+				t.Errorf("runs with %q, want %q: %+v", got, c.runs, k)
+			}
+		}
+		made := w.engine.next
+		w.engine.powerCut()
+		w.alive(func(context.Context) { wait(2 * time.Minute) })
+		if w.engine.next != made || len(w.running()) != 1 {
+			t.Error("settings that failed are tried again at every boot")
+		}
+	})
+}
+
 func TestEngineAwayAtTheStartIsWaitedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := tendedWorld(t, "radio")

@@ -37,8 +37,8 @@ const (
 
 // OwnerRequest is what the owner asked for just now; the zero value means nothing. It lifts "ask", "failed-before",
 // "rollout", "unverified-channel" and "requires" (for the last two the Judge answers, with a log record) for what it
-// names, and with a version "downgrade" and "uncomparable". Of an add-on it lifts "too-new", "breaking" and "options". It
-// lifts neither "hold" nor "busy", nor "detached", "unavailable", "consent" and "local-build".
+// names, and with a version "downgrade" and "uncomparable". Of an add-on it lifts "too-new" and "breaking", and "options"
+// where it does not run. It lifts neither "hold" nor "busy", nor "detached", "unavailable", "consent" and "local-build".
 type OwnerRequest struct {
 	Service string
 	Version string // "" = what the channel offers

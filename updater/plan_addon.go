@@ -22,10 +22,13 @@ func (p *planner) holdAddon(s Installed, step Step, asked bool) (m move, skip bo
 	case len(a.Asks) > 0:
 		return skipped(s, step.To, SkipConsent, "version %s asks for more than you granted: %s; look at it and agree with: castellan addon consent %s",
 			step.To.Version, strings.Join(a.Asks, ", "), s.Service), true
-	case asked || s.Version == "":
+	case s.Version == "":
 		return move{}, false
-	case a.Options != "":
-		return skipped(s, step.To, SkipOptions, "the options are not good for version %s: %s; correct them, or ask for the update", step.To.Version, a.Options), true
+	case a.Options != "" && !(asked && a.Asleep):
+		return skipped(s, step.To, SkipOptions, "the options are not good for version %s: %s; correct them, or stop the add-on, update it, and correct them then",
+			step.To.Version, a.Options), true
+	case asked:
+		return move{}, false
 	case a.crosses(s.Version, step.To.Version):
 		return skipped(s, step.To, SkipBreaking, "version %s breaks with what was before; read what changed, then: castellan update %s", step.To.Version, s.Service), true
 	case s.Mode == ModeAuto && (a.Seen.IsZero() || age < MinAge):

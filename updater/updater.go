@@ -69,6 +69,7 @@ type Addon struct {
 	Seen        time.Time // when the offered version was first seen, zero = unknown
 	Breaking    []string  // versions that no automatic update crosses
 	Options     string    // why the options are not good for the offered version, "" = they are
+	Asleep      bool      // it does not run, so it can be updated first and get good options afterwards
 	Asks        []string  // rights it asks for that its owner has not granted
 	Local       bool      // it is built here: an update is a build, which only its owner asks for
 }
