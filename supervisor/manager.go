@@ -88,7 +88,7 @@ func New(c Config) (*Manager, error) {
 		news: make(chan struct{}), moving: map[string]bool{}, remade: map[string]time.Time{},
 		tended: map[string]tending{}, returned: make(chan struct{}, 1),
 	}
-	return m, m.SetServices(c.Services)
+	return m, errors.Join(m.SetServices(c.Services), m.index())
 }
 
 // goodName is what names of configured services, and so of containers, look like. Those of add-ons are made of two slugs,
