@@ -33,6 +33,13 @@ var ErrNotPermitted = errors.New("not permitted")
 // ErrNoSpace says that a disk is full: the engine's, or the one that snapshots lie on.
 var ErrNoSpace = errors.New("the disk is full")
 
+// ErrPortTaken says that a published port is another container's or a program's of the host. Trying again changes
+// nothing until its owner gives it up.
+var ErrPortTaken = errors.New("the port is taken")
+
+// ErrDeviceMissing says that a device of the specification is not plugged in. It is never a fault of the image.
+var ErrDeviceMissing = errors.New("the device is missing")
+
 // Image is an image the engine holds.
 type Image struct {
 	ID       trust.Digest // as the engine names it: config, manifest or index digest, by image store

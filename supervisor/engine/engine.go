@@ -53,6 +53,9 @@ type Config struct {
 	// exec) may take four times that; stop, its own timeout more; a pull, five minutes without any progress.
 	CallTimeout time.Duration
 	PullStall   time.Duration // 0 = 5 m
+
+	// Network is the one that add-ons share; the zero value is an appliance without add-ons.
+	Network NetworkSpec
 }
 
 // Engine is a Docker engine. It is safe for concurrent use. It need not be reachable when it is made and may be
@@ -78,6 +81,9 @@ func New(cfg Config) (*Engine, error) {
 	}
 	if cfg.House == "" {
 		return nil, errors.New("cannot use an engine without the appliance's ID: its containers could not be told from others")
+	}
+	if err := cfg.Network.check(); err != nil {
+		return nil, fmt.Errorf("cannot use the add-ons' network: %w", err)
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
@@ -170,7 +176,7 @@ func (e *Engine) call(ctx context.Context, ceiling time.Duration, what string, d
 	} else {
 		err = e.classify(ctx, err)
 	}
-	if errors.Is(err, supervisor.ErrEngineAway) {
+	if away(err) {
 		e.forget(cli)
 	}
 	return fmt.Errorf("cannot %s: %w", what, err)
