@@ -17,10 +17,10 @@ var (
 	// "listen tcp4 0.0.0.0:80: bind: address already in use", by a program of the host, in its wording before and since 28.
 	portTaken = regexp.MustCompile(`:(\d{1,5})(?:/\w+)?(?: failed: port is already allocated|[^\n]{0,80}address already in use)`)
 	// "error gathering device information while adding custom device "/dev/ttyUSB0": no such file or directory"
-	deviceMissing = regexp.MustCompile(`adding custom device "([^"]{1,4096})": (?:no such file|not a device)`)
+	deviceMissing = regexp.MustCompile(`adding custom device "([^"]+)": (?:no such file|not a device)`)
 	// "invalid mount config for type "bind": bind source path does not exist: /data"
-	sourceMissing = regexp.MustCompile(`bind source path does not exist: (\S{1,4096})`)
-	notShared     = regexp.MustCompile(`path (\S{1,4096}) is mounted on (\S{1,4096}) but it is not a shared or slave mount`)
+	sourceMissing = regexp.MustCompile(`bind source path does not exist: (\S+)`)
+	notShared     = regexp.MustCompile(`path (\S+) is mounted on (\S+) but it is not a shared or slave mount`)
 )
 
 // explainStart says in the owner's words why a container does not start or cannot be made, and what he can do.
