@@ -5,7 +5,8 @@
 // The engine is trusted to do what it says, not to answer: every call ends with its context or with a ceiling of its
 // own, whichever comes first, and an error leaves it open whether the call took effect. An image is what its digest
 // says, never what a tag says: images are pulled by the platform manifest's digest, containers are created from the
-// image ID, and after both the engine is asked what it holds. Without a permit of the Gate neither happens.
+// image ID, and after both the engine is asked what it holds. Without a permit of the Gate neither happens. Building
+// ([Engine.Build]) needs none, because it brings nothing to run: the image it leaves waits for a permit as any other.
 //
 // # Two image stores
 //

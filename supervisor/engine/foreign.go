@@ -6,11 +6,16 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/client"
 )
+
+// asidePatience is how long a foreign container may take to stop. It returns as soon as it has; ten seconds, which is
+// what the engine would give it, are too few for a database that must write everything down.
+const asidePatience = 2 * time.Minute
 
 // asideSuffix marks a container that was held aside.
 const asideSuffix = ".before-castellan"
@@ -74,14 +79,18 @@ func (e *Engine) Inspect(ctx context.Context, name string) (Foreign, error) {
 // [Engine.GiveBack] undoes it exactly. It can run again after a cut anywhere.
 func (e *Engine) HoldAside(ctx context.Context, a Aside) error {
 	what := "hold container " + a.Name + " aside"
+	patience := asidePatience
 	err := e.withForeign(ctx, what, a, func(ctx context.Context, cli *client.Client, r container.InspectResponse) error {
 		if r.HostConfig.AutoRemove {
 			return notPermitted("it was started with --rm, so the engine would delete it when it stops: start it again without")
 		}
+		if own := r.Config.StopTimeout; own != nil {
+			patience = max(patience, time.Duration(*own)*time.Second)
+		}
 		return restartPolicy(ctx, cli, r, "no", 0) // first: an engine that restarts now must not revive it
 	})
 	if err == nil {
-		err = e.halt(ctx, what, a.ID, 0)
+		err = e.halt(ctx, what, a.ID, patience)
 	}
 	if err != nil {
 		return err

@@ -45,6 +45,7 @@ func (e *Engine) Logs(ctx context.Context, of string, tail int, follow bool) (io
 		return nil, err
 	}
 	pr, pw := io.Pipe()
+	context.AfterFunc(streamCtx, func() { pw.CloseWithError(streamCtx.Err()) }) // a reader that left holds nobody
 	go func() {
 		_, err := stdcopy.StdCopy(pw, pw, body)
 		pw.CloseWithError(err) // nil is the end of the log
