@@ -62,6 +62,8 @@ type Manifest struct {
 	Publisher string
 	// Codenotary is the e-mail of a signer from the years of Codenotary CAS: a label without any weight.
 	Codenotary string
+
+	blank []string // optional keys that were written without a value, which Home Assistant tells from absent ones
 }
 
 // Startup says when an add-on starts after a boot.
@@ -102,4 +104,6 @@ type ServiceUse struct {
 // Ulimit is a resource limit.
 type Ulimit struct {
 	Soft, Hard int64
+
+	single bool // written as one number
 }

@@ -1,0 +1,254 @@
+package addons
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"path"
+	"regexp"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// scalar checks one value that is there, and turns it into what the element says.
+func (v *validator) scalar(e element, value any, path string) (any, error) {
+	bad := func(kind string) (any, error) { return nil, wrong(path, kind, "want %s", e.want()) }
+	within := func(n float64) bool { return (e.min == nil || n >= *e.min) && (e.max == nil || n <= *e.max) }
+	switch e.word {
+	case "str", "password":
+		text, ok := value.(string)
+		switch {
+		case !ok:
+			return bad("type")
+		case !within(float64(utf8.RuneCountInString(text))):
+			return bad("range")
+		}
+		return text, nil
+	case "bool":
+		yes, ok := truth(value)
+		if !ok {
+			return bad("type")
+		}
+		return yes, nil
+	case "int", "port":
+		n, ok := wholeOf(value)
+		switch {
+		case !ok:
+			return bad("type")
+		case !within(float64(n)) || e.word == "port" && (n < 1 || n > 65535):
+			return bad("range")
+		}
+		return n, nil
+	case "float":
+		f, ok := floatOf(value)
+		switch {
+		case !ok:
+			return bad("type")
+		case !within(f):
+			return bad("range")
+		}
+		return f, nil
+	case "email":
+		if text, ok := value.(string); !ok || !isEmail(text) {
+			return bad("type")
+		}
+		return value, nil
+	case "url":
+		if text, ok := value.(string); !ok || !isURL(text) {
+			return bad("type")
+		}
+		return value, nil
+	case "match":
+		text, ok := asText(value)
+		if !ok {
+			return bad("type")
+		}
+		switch err := matchStart(e.arg, text); {
+		case errors.Is(err, errNoMatch):
+			return bad("pattern")
+		case err != nil:
+			return nil, wrong(path, "schema_error", "%v", err)
+		}
+		return text, nil
+	case "list":
+		text, ok := asText(value)
+		if !ok || !member(e.arg, text) {
+			return bad("enum")
+		}
+		return text, nil
+	case "device":
+		device, ok := value.(string)
+		if !ok || !v.device(device, e.arg) {
+			return bad("device")
+		}
+		return device, nil
+	}
+	return nil, wrong(path, "schema_error", "the add-on's schema does not say what this may be; tell its author")
+}
+
+func (v *validator) device(device, subsystem string) bool {
+	if v.o.Device != nil {
+		return v.o.Device(device, subsystem)
+	}
+	return strings.HasPrefix(device, "/dev/") && path.Clean(device) == device
+}
+
+func member(list, text string) bool {
+	for word := range strings.SplitSeq(list, "|") {
+		if word == text {
+			return true
+		}
+	}
+	return false
+}
+
+func floatOf(value any) (float64, bool) {
+	switch n := value.(type) {
+	case bool:
+		if n {
+			return 1, true
+		}
+		return 0, true
+	case int64:
+		return float64(n), true
+	case float64:
+		return n, !math.IsNaN(n) && !math.IsInf(n, 0) // neither can be written to options.json
+	case string:
+		s, ok := digits(strings.TrimSpace(n))
+		if !ok || strings.ContainsAny(s, "xXpPiI") {
+			return 0, false
+		}
+		f, err := strconv.ParseFloat(s, 64)
+		return f, err == nil && !math.IsNaN(f)
+	}
+	return 0, false
+}
+
+// asText is a scalar as Python writes it.
+func asText(value any) (string, bool) {
+	switch v := value.(type) {
+	case string:
+		return v, true
+	case bool:
+		if v {
+			return "True", true
+		}
+		return "False", true
+	case int64:
+		return strconv.FormatInt(v, 10), true
+	case float64:
+		return pythonFloat(v), true
+	}
+	return "", false
+}
+
+func pythonFloat(f float64) string {
+	format := byte('f')
+	if a := math.Abs(f); a != 0 && (a < 1e-4 || a >= 1e16) {
+		format = 'e'
+	}
+	s := strconv.FormatFloat(f, format, -1, 64)
+	if format == 'f' && !strings.Contains(s, ".") && !math.IsInf(f, 0) && !math.IsNaN(f) {
+		s += ".0"
+	}
+	return s
+}
+
+// The forms of an e-mail address that Home Assistant takes.
+var (
+	emailUser   = regexp.MustCompile("(?i)^[-!#$%&'*+/=?^_`{}|~0-9A-Z]+(?:\\.[-!#$%&'*+/=?^_`{}|~0-9A-Z]+)*$")
+	emailDomain = regexp.MustCompile(`(?i)^(?:(?:[A-Z0-9](?:[A-Z0-9-]{0,61}[A-Z0-9])?\.)+(?:[A-Z]{2,6}\.?|[A-Z0-9-]{2,}\.?)|\[(?:25[0-5]|2[0-4]\d|[01]?\d?\d)(?:\.(?:25[0-5]|2[0-4]\d|[01]?\d?\d)){3}\])$`)
+)
+
+func isEmail(s string) bool {
+	i := strings.LastIndexByte(s, '@')
+	return i > 0 && emailUser.MatchString(s[:i]) && emailDomain.MatchString(s[i+1:])
+}
+
+// want is what an element takes, for people.
+func (e element) want() string {
+	unit := func(singular, one string) string { return singular + e.span(one) }
+	switch {
+	case e.isDict:
+		return "a group of options"
+	case e.isList && len(e.list) > 0:
+		return "a list, each item " + e.list[0].want()
+	case e.isList:
+		return "a list"
+	}
+	switch e.word {
+	case "str":
+		return unit("a text", " characters")
+	case "password":
+		return unit("a password", " characters")
+	case "bool":
+		return "true or false"
+	case "int":
+		return unit("a whole number", "")
+	case "float":
+		return unit("a number", "")
+	case "port":
+		return "a port from 1 to 65535"
+	case "email":
+		return "an e-mail address"
+	case "url":
+		return "an address with scheme and host, as https://example.org"
+	case "match":
+		return "a text that fits the pattern " + short(e.arg)
+	case "list":
+		return "one of " + short(strings.ReplaceAll(e.arg, "|", ", "))
+	case "device":
+		if e.arg != "" {
+			return "the path of a device of kind " + e.arg + " that is plugged in, as /dev/ttyUSB0"
+		}
+		return "the path of a device that is plugged in, as /dev/ttyUSB0"
+	}
+	return "a value"
+}
+
+func (e element) span(unit string) string {
+	number := func(f *float64) string { return strconv.FormatFloat(*f, 'f', -1, 64) }
+	switch {
+	case e.min != nil && e.max != nil:
+		return fmt.Sprintf(" from %s to %s%s", number(e.min), number(e.max), unit)
+	case e.min != nil:
+		return fmt.Sprintf(" of at least %s%s", number(e.min), unit)
+	case e.max != nil:
+		return fmt.Sprintf(" of at most %s%s", number(e.max), unit)
+	}
+	return ""
+}
+
+// MarshalOptions writes validated options as the add-on finds them in options.json: a number with a fraction keeps it,
+// 1.0 does not become 1.
+func MarshalOptions(options map[string]any) ([]byte, error) {
+	b, err := json.MarshalIndent(pythonNumbers(options), "", "  ")
+	if err != nil {
+		return nil, fmt.Errorf("cannot write options: %w", err)
+	}
+	return append(b, '\n'), nil
+}
+
+func pythonNumbers(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for key, item := range v {
+			out[key] = pythonNumbers(item)
+		}
+		return out
+	case []any:
+		out := make([]any, len(v))
+		for i, item := range v {
+			out[i] = pythonNumbers(item)
+		}
+		return out
+	case float64:
+		if !math.IsNaN(v) && !math.IsInf(v, 0) {
+			return json.Number(pythonFloat(v))
+		}
+	}
+	return v
+}
