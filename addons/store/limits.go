@@ -48,7 +48,7 @@ func or[T int | int64 | time.Duration](v, otherwise T) T {
 // Bounds on single files, in bytes.
 const (
 	maxRepositoryFile  = 64 << 10
-	maxConfig          = 1 << 20
+	maxConfig          = 512 << 10
 	maxTranslation     = 256 << 10
 	maxTranslations    = 100
 	maxText            = 1 << 20
