@@ -109,6 +109,9 @@ func (t *tree) entry(mode filemode.FileMode, h plumbing.Hash, name string, depth
 func (t *tree) file(h plumbing.Hash, name string) error {
 	data, size, err := t.pack.blob(h, t.git.limits.File)
 	switch {
+	case errors.Is(err, errNoFile):
+		t.problems.add(name, "%v; it is left out", err)
+		return nil
 	case err != nil:
 		return err
 	case data == nil && size > 0:

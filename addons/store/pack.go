@@ -162,11 +162,16 @@ func (p *pack) tree(h plumbing.Hash) (*object.Tree, error) {
 	return object.DecodeTree(nil, o)
 }
 
+var errNoFile = errors.New("it is not a file")
+
 // blob is a file's content; nil when it is larger than limit.
 func (p *pack) blob(h plumbing.Hash, limit int64) ([]byte, int64, error) {
 	o, err := p.file.Get(h)
 	if err != nil {
 		return nil, 0, fmt.Errorf("its pack lacks file %s: %w", h, err)
+	}
+	if o.Type() != plumbing.BlobObject {
+		return nil, 0, errNoFile
 	}
 	if o.Size() > limit {
 		return nil, o.Size(), nil

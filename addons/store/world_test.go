@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -218,6 +219,7 @@ func slugs(s *Store) string {
 		_, slug, _ := strings.Cut(e.Slug, "_")
 		out = append(out, slug+"@"+e.Version)
 	}
+	slices.Sort(out) // a repository's slug hangs on the server's port
 	return strings.Join(out, " ")
 }
 
