@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/castellan/castellan/supervisor/spec"
 )
@@ -20,6 +21,9 @@ const (
 	bodyLimit  = 1 << 20
 	quoteLimit = 120
 )
+
+// dialTime bounds a connection, and a TLS handshake, that nobody waits for any more.
+const dialTime = 10 * time.Second
 
 // client is shared by all checks. Connections are not kept: each try must find the service listening. No proxy of
 // the environment comes between us and a container.
@@ -32,6 +36,9 @@ func newClient(tls *tls.Config) *http.Client {
 			DisableCompression:     true, // a body of a few bytes must not unpack to gigabytes
 			MaxResponseHeaderBytes: 64 << 10,
 			TLSClientConfig:        tls,
+			// The transport dials on after a try has ended; these end that.
+			DialContext:         (&net.Dialer{Timeout: dialTime}).DialContext,
+			TLSHandshakeTimeout: dialTime,
 		},
 		CheckRedirect: func(r *http.Request, via []*http.Request) error {
 			if len(via) >= 5 {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"mime"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -264,16 +265,13 @@ func inTime(ctx context.Context, err error) error {
 	return err
 }
 
-// wantsCertificate tells whether TLS was refused for want of a client certificate.
+// wantsCertificate tells whether TLS was refused for want of a client certificate. The library has no type for what the
+// other side says, only these texts.
 func wantsCertificate(err error) bool {
-	const (
-		handshakeFailure    tls.AlertError = 40
-		noCertificate       tls.AlertError = 41
-		badCertificate      tls.AlertError = 42
-		certificateRequired tls.AlertError = 116
-	)
-	var alert tls.AlertError
-	return errors.As(err, &alert) && slices.Contains([]tls.AlertError{handshakeFailure, noCertificate, badCertificate, certificateRequired}, alert)
+	var remote *net.OpError
+	return errors.As(err, &remote) && remote.Op == "remote error" && slices.ContainsFunc(
+		[]tls.AlertError{40, 41, 42, 116}, // handshake_failure, no_, bad_certificate (TLS 1.2), certificate_required (TLS 1.3)
+		func(a tls.AlertError) bool { return remote.Err.Error() == a.Error() })
 }
 
 // withoutURL takes the URL, which the check's name stands for, out of an error of the HTTP client.

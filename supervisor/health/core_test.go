@@ -124,7 +124,7 @@ func TestCoreGate(t *testing.T) {
 		{"deep", fakeCore{state: strings.Repeat("[", 200_000)}, "/api/core/state: cannot understand the answer: "},
 		{"long state", fakeCore{state: `{"state":"` + strings.Repeat("x", 100_000) + `"}`}, `its state is "xxx`},
 		{"sick page", fakeCore{page: "502"}, "its page: status 502"},
-		{"page of text", fakeCore{page: "text"}, `its page is "text/plain; charset=utf-8", not text/html`},
+		{"page of text", fakeCore{page: "text"}, `its page is "text/plain", not text/html`},
 		{"endless page", fakeCore{page: strings.Repeat("x", bodyLimit+1)}, "its page: the answer is longer than 1048576 bytes"},
 		{"no websocket", fakeCore{hello: "404"}, "its websocket: status 404"},
 		{"other greeting", fakeCore{hello: `{"type":"welcome"}`}, `its websocket: it says "{\"type\":\"welcome\"}", not auth_required`},

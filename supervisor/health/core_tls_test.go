@@ -6,9 +6,11 @@ import (
 	"io"
 	"log"
 	"net"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/castellan/castellan/supervisor/spec"
@@ -61,7 +63,9 @@ func hostile(t *testing.T, talk func(net.Conn)) uint16 {
 			if err != nil {
 				return
 			}
+			stop := context.AfterFunc(t.Context(), func() { _ = conn.Close() }) // the context ends before the clean-up
 			talk(conn)
+			stop()
 			_ = conn.Close()
 		}
 	}()
@@ -108,4 +112,25 @@ func TestHostileCores(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestHandshakesEndThoughNobodyWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newClient(nil)
+		ours, theirs := net.Pipe()
+		c.Transport.(*http.Transport).DialContext = func(context.Context, string, string) (net.Conn, error) { return theirs, nil }
+		old := coreClient
+		defer func() { coreClient = old }()
+		coreClient = c
+		began := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := Try(ctx, Target{}, spec.Check{Core: &spec.CoreCheck{SSL: true}}); err == nil || time.Since(began) != time.Second {
+			t.Errorf("got %v after %v", err, time.Since(began))
+		}
+		_, _ = io.Copy(io.Discard, ours) // until they hang up
+		if time.Since(began) != dialTime {
+			t.Errorf("hung up after %v, want %v", time.Since(began), dialTime)
+		}
+	})
 }
