@@ -87,7 +87,7 @@ func (h *house) openTrust(_ context.Context, data func(string) string, first boo
 	}
 	h.opened(h.replica)
 	h.gate, err = trust.NewGate(trust.GateConfig{
-		Evidence: func(string) (trust.Evidence, error) { return h.replica, nil },
+		Evidence: func(trust.Subject) (trust.Evidence, error) { return h.replica, nil },
 		Roots:    h.roots.current, Policy: h.policy, Memory: h.memory, Clock: h.clock, Log: h.audit,
 	})
 	return err
