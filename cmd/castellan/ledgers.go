@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/castellan/castellan/config/durable"
 	"github.com/castellan/castellan/trust"
@@ -67,8 +68,9 @@ type ledgers struct {
 	cancel context.CancelFunc
 	work   sync.WaitGroup
 
+	repos atomic.Pointer[Repositories] // nil before use
+
 	mu     sync.Mutex
-	repos  Repositories
 	listed map[string]Ledger    // by folder, as on disk
 	open   map[string]*follower // by folder
 }
@@ -79,8 +81,8 @@ type follower struct {
 	replica *ledger.Replica // nil when it could not be opened
 	ctx     context.Context // of its work in the background
 	cancel  context.CancelFunc
-	busy    chan struct{}   // closed when the sync under way has ended, nil when none is
-	err     string          // why the last sync, or opening it, failed
+	busy    chan struct{} // closed when the sync under way has ended, nil when none is
+	err     string        // why the last sync, or opening it, failed
 }
 
 // newLedgers reads which ledgers there were; none is opened before it is asked for.
@@ -110,29 +112,23 @@ func (l *ledgers) sweep(list map[string]Ledger) {
 }
 
 // use hands in what is pinned. Before, the root's ledger judges everything.
-func (l *ledgers) use(r Repositories) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.repos = r
-}
+func (l *ledgers) use(r Repositories) { l.repos.Store(&r) }
 
 // publishers is the map of components to publishers as repositories have it.
 func (l *ledgers) publishers() map[string]string {
-	l.mu.Lock()
-	repos := l.repos
-	l.mu.Unlock()
-	if repos == nil {
-		return nil
+	if r := l.repos.Load(); r != nil {
+		return (*r).Publishers()
 	}
-	return repos.Publishers()
+	return nil
 }
 
 // of is the ledger of a component, if that is not the root's. An origin of the root's is never anybody else's.
 func (l *ledgers) of(component string) (Ledger, bool) {
-	if l.repos == nil {
+	r := l.repos.Load()
+	if r == nil {
 		return Ledger{}, false
 	}
-	own, ok := l.repos.LedgerOf(component)
+	own, ok := (*r).LedgerOf(component)
 	root, _ := l.roots()
 	if !ok || slices.ContainsFunc(root.Ledgers, func(r trust.RootLedger) bool { return r.Origin == own.Origin }) {
 		return Ledger{}, false
@@ -153,8 +149,6 @@ func (l *ledgers) Security(s trust.Subject) (trust.Evidence, error) {
 	if root, _ := l.roots(); root.Names(s) {
 		return nil, nil
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	if _, ok := l.of(s.Component); ok {
 		return l.root, nil
 	}

@@ -94,7 +94,7 @@ func (h *house) openTrust(_ context.Context, data func(string) string, first boo
 	h.opened(h.ledgers)
 	h.gate, err = trust.NewGate(trust.GateConfig{
 		Evidence: h.ledgers.For, Security: h.ledgers.Security,
-		Roots:    h.roots.current, Policy: h.policy, Memory: h.memory, Clock: h.clock, Log: h.audit,
+		Roots: h.roots.current, Policy: h.policy, Memory: h.memory, Clock: h.clock, Log: h.audit,
 	})
 	return err
 }
