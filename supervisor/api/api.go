@@ -30,6 +30,8 @@ type Backend interface {
 	Changes(ctx context.Context) ([]Change, error)
 	Trust() Trust
 	Log() Log
+	Addons() Addons // nil = the appliance has none
+	Repositories() Repositories
 }
 
 // Trust is what an owner decides about trust. by is the caller in words ("root", "uid 1000").
@@ -57,6 +59,9 @@ type Error struct {
 	Key     string // stable error_key, as "trust_refused"
 	Message string
 	Next    string // what a person does now
+
+	// Extra is what a program needs to go on, by name; it is sent as extra_fields, beside next.
+	Extra map[string]any
 }
 
 func (e *Error) Error() string { return e.Message }
