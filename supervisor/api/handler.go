@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"strings"
 
@@ -61,7 +62,10 @@ type envelope struct {
 	Extra   map[string]string `json:"extra_fields,omitempty"`
 }
 
-func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
+func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) { fail(w, r, s.log, err) }
+
+// fail answers with an error and tells it at Debug: what a caller did wrong is the caller's.
+func fail(w http.ResponseWriter, r *http.Request, log *slog.Logger, err error) {
 	var known *Error
 	if !errors.As(err, &known) {
 		known = &Error{Status: http.StatusBadRequest, Message: err.Error()}
@@ -70,7 +74,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if known.Next != "" {
 		out.Extra = map[string]string{"next": known.Next}
 	}
-	s.log.Debug("call failed", "method", r.Method, "path", r.URL.Path, "status", known.Status, "error", known.Message)
+	log.Debug("call failed", "method", r.Method, "path", r.URL.Path, "status", known.Status, "error", known.Message)
 	write(w, known.Status, out)
 }
 
