@@ -33,6 +33,7 @@ var mayImport = map[string][]string{
 	"addons":           {"updater", "supervisor/spec"},
 	"addons/store":     {"addons", "updater", "config/durable"},                    // repositories
 	"addons/lifecycle": {"addons", "updater", "supervisor/spec", "config/durable"}, // what is installed and how it lives
+	"addons/services":  {"addons", "config/durable"},                               // what add-ons offer each other
 	"addons/habackup":  {"addons", "config/durable"},                               // Home Assistant's backup files
 
 	"supervisor/spec":   {},
@@ -43,7 +44,7 @@ var mayImport = map[string][]string{
 	"supervisor/backup": {"supervisor", "supervisor/spec", "trust", "config/durable"},
 	"supervisor/watch":  {"supervisor", "supervisor/spec", "trust"},
 
-	"supervisor/api":        {"supervisor/...", "trust/...", "updater/...", "config/...", "addons"},
+	"supervisor/api":        {"supervisor/...", "trust/...", "updater/...", "config/...", "addons", "addons/services"},
 	"supervisor/api/client": {"supervisor/api", "supervisor/spec", "trust"},
 	"supervisor/web":        {"supervisor/...", "trust/...", "updater/...", "config/...", "addons"},
 
