@@ -61,6 +61,7 @@ type Manager struct {
 	remade   map[string]time.Time     // when a lost container was last made anew
 	tended   map[string]tending       // what is known of tended services that do not run as they must
 	returned chan struct{}            // asks for another pass of BringUp
+	risen    bool                     // that pass is over; see Risen
 }
 
 // New makes a Manager. It does nothing before [Manager.Run].

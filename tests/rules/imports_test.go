@@ -42,7 +42,7 @@ var mayImport = map[string][]string{
 	"supervisor":        {"config", "trust", "trust/audit", "updater", "supervisor/spec", "supervisor/state", "supervisor/health"},
 	"supervisor/engine": {"supervisor", "supervisor/spec", "trust"},
 	"supervisor/backup": {"supervisor", "supervisor/spec", "trust", "config/durable"},
-	"supervisor/watch":  {"supervisor", "supervisor/spec", "trust"},
+	"supervisor/watch":  {"supervisor", "supervisor/spec", "supervisor/health", "trust"},
 
 	"supervisor/api":        {"supervisor/...", "trust/...", "updater/...", "config/...", "addons", "addons/services"},
 	"supervisor/api/client": {"supervisor/api", "supervisor/spec", "trust"},
