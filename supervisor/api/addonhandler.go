@@ -22,7 +22,7 @@ import (
 func (s *AddonServer) mux() http.Handler {
 	mux := http.NewServeMux()
 	methods := map[string][]string{}
-	for _, rt := range addonRoutes {
+	for _, rt := range tokenRoutes {
 		if rt.method != "" {
 			methods[rt.path] = append(methods[rt.path], rt.method)
 		}
@@ -36,7 +36,7 @@ func (s *AddonServer) mux() http.Handler {
 	}
 	mux.HandleFunc("/", s.unknown)
 	open := func(r *http.Request) bool {
-		return slices.ContainsFunc(addonRoutes, func(rt addonRoute) bool {
+		return slices.ContainsFunc(tokenRoutes, func(rt addonRoute) bool {
 			return rt.right == everybody && rt.path == r.URL.Path && rt.method == r.Method
 		})
 	}

@@ -29,8 +29,8 @@ type addonRoute struct {
 	handle func(*AddonServer, AddonCaller, *http.Request) (any, error)
 }
 
-// addonRoutes is the whole API for add-ons. What is not in it is refused.
-var addonRoutes = []addonRoute{
+// tokenRoutes is the whole API for add-ons. What is not in it is refused.
+var tokenRoutes = []addonRoute{
 	{"GET", "/supervisor/ping", everybody, func(*AddonServer, AddonCaller, *http.Request) (any, error) { return struct{}{}, nil }},
 	{"GET", "/info", addon, func(s *AddonServer, _ AddonCaller, r *http.Request) (any, error) {
 		return s.cfg.Backend.Info(r.Context())

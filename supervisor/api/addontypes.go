@@ -83,8 +83,8 @@ type AddonState struct {
 	IPAddress       string             `json:"ip_address"` // "" while it does not run
 }
 
-// AddonInfo is the answer of /addons/self/info, with the keys of Home Assistant's Supervisor.
-type AddonInfo struct {
+// SelfInfo is the answer of /addons/self/info, with the keys of Home Assistant's Supervisor.
+type SelfInfo struct {
 	AddonState
 	Name                string            `json:"name"`
 	Slug                string            `json:"slug"`
@@ -134,7 +134,7 @@ type AddonInfo struct {
 }
 
 // addonInfo joins what the manifest says with what is known besides.
-func addonInfo(c AddonCaller, st AddonState) AddonInfo {
+func addonInfo(c AddonCaller, st AddonState) SelfInfo {
 	m, host := c.Manifest, strings.ReplaceAll(c.Slug, "_", "-")
 	if st.Options == nil {
 		st.Options = map[string]any{}
@@ -142,7 +142,7 @@ func addonInfo(c AddonCaller, st AddonState) AddonInfo {
 	if st.Translations == nil {
 		st.Translations = map[string]any{}
 	}
-	out := AddonInfo{AddonState: st, Name: m.Name, Slug: c.Slug, Hostname: host, DNS: []string{host + ".local.hass.io"},
+	out := SelfInfo{AddonState: st, Name: m.Name, Slug: c.Slug, Hostname: host, DNS: []string{host + ".local.hass.io"},
 		Description: m.Description, Stage: m.Stage, Advanced: m.Advanced, Build: m.Image == "", URL: text(m.URL),
 		HomeAssistant: text(m.Core), BootConfig: string(m.Boot), Startup: string(m.Startup), Arch: list(m.Arch),
 		Machine: list(m.Machine), NetworkDescription: m.PortDescriptions, HostNetwork: m.HostNetwork, HostPID: m.HostPID,

@@ -12,9 +12,9 @@ import (
 	"github.com/castellan/castellan/supervisor/spec"
 )
 
-// prober asks services that run already. What it asks for is an answer and not whose it is: their certificates are
+// probeClient asks services that run already. What it asks for is an answer and not whose it is: their certificates are
 // their own, made out to names that a container's address never is.
-var prober = &http.Client{
+var probeClient = &http.Client{
 	Transport: &http.Transport{
 		DisableKeepAlives:      true,
 		DisableCompression:     true,
@@ -71,7 +71,7 @@ func probeHTTP(ctx context.Context, t Target, c spec.HTTPCheck) error {
 		}
 		req.Header.Set(k, v)
 	}
-	resp, err := prober.Do(req)
+	resp, err := probeClient.Do(req)
 	if err != nil {
 		if inner := (*url.Error)(nil); errors.As(err, &inner) {
 			err = inner.Err
