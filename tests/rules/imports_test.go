@@ -52,12 +52,13 @@ var mayImport = map[string][]string{
 	"cmd/demo":        {"*"},
 	"cmd/demo/sample": {},
 
-	"tests/report":      {},
-	"tests/rules":       {},
-	"tests/bench":       {"*"},
-	"tests/house":       {"*"},
-	"tests/testenv":     {"trust", "config/durable"},
-	"tests/testenv/app": {},
+	"tests/report":       {},
+	"tests/rules":        {},
+	"tests/bench":        {"*"},
+	"tests/house":        {"*"},
+	"tests/testenv":      {"trust", "config/durable"},
+	"tests/testenv/app":  {},
+	"tests/testenv/core": {},
 }
 
 // testMayImport is what the tests of any package may import besides.
@@ -70,6 +71,7 @@ var onlyIn = []struct {
 }{
 	{"github.com/codenotary/immudb", []string{"trust/ledger", "trust/ledger/server", "trust/trusttest"}, nil},
 	{"github.com/docker/docker", []string{"supervisor/engine"}, nil},
+	{"github.com/coder/websocket", []string{"supervisor/health", "tests/testenv/core"}, nil},
 	{"go.etcd.io/bbolt", []string{"supervisor/state"}, nil},
 	{"github.com/google/go-containerregistry", // in the daemon, updater/registry alone; the others are cas and test support
 		[]string{"updater/registry", "trust/artifact", "cmd/demo", "tests/testenv"},
