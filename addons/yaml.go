@@ -44,7 +44,7 @@ func readYAML(name string, data []byte) (n *node, err error) {
 			continue
 		}
 		if body != nil {
-			return nil, invalid(name, line(d.Body), root, "a second YAML document begins; keep one and delete the line ---")
+			return nil, invalid(name, line(d.Body), root, secondDocument)
 		}
 		body = d.Body
 	}
@@ -57,10 +57,12 @@ func readYAML(name string, data []byte) (n *node, err error) {
 // maxKeys is how many keys a YAML file may have: the library looks at all keys of a dictionary for each of them.
 const maxKeys = 5000
 
+const secondDocument = "a second YAML document begins; keep one and delete the line ---"
+
 // tooMuch finds the line where the file gets too large for a parser that recurses; 0 when there is none. Depth is that
 // of brackets and of what opens a level without a new line: levels by indentation are bounded by the size of the file.
 func tooMuch(tokens token.Tokens) (line int, what string) {
-	brackets, opened, on, keys := 0, 0, 0, 0
+	brackets, opened, on, keys, documents := 0, 0, 0, 0, 0
 	for _, t := range tokens {
 		if t.Position.Line != on {
 			on, opened = t.Position.Line, 0
@@ -72,6 +74,8 @@ func tooMuch(tokens token.Tokens) (line int, what string) {
 			brackets = max(brackets-1, 0)
 		case token.CollectEntryType:
 			opened = 0
+		case token.DocumentHeaderType:
+			documents++
 		case token.MappingValueType:
 			keys++
 			opened++
@@ -81,6 +85,8 @@ func tooMuch(tokens token.Tokens) (line int, what string) {
 		switch {
 		case brackets > maxDepth, opened > maxDepth:
 			return max(on, 1), fmt.Sprintf("nested more than %d deep", maxDepth)
+		case documents > 1:
+			return max(on, 1), secondDocument
 		case keys > maxKeys:
 			return max(on, 1), fmt.Sprintf("more than %d keys", maxKeys)
 		}
