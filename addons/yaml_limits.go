@@ -8,7 +8,7 @@ import (
 )
 
 // Limits on YAML. The library looks at all keys of a dictionary for each of them. The largest file of an add-on in use
-// has some thousand tokens.
+// has some hundred tokens.
 const (
 	maxKeys   = 5_000
 	maxTokens = 30_000
