@@ -75,8 +75,8 @@ func checkImage(r io.Reader) error {
 	switch {
 	case err != nil:
 		return errors.New("it is not a PNG image")
-	case c.Width < 1 || c.Height < 1 || c.Width > maxImageSide || c.Height > maxImageSide:
-		return fmt.Errorf("it has %d×%d points, the limit is %d×%d", c.Width, c.Height, maxImageSide, maxImageSide)
+	case c.Width < 1 || c.Height < 1 || c.Width > maxImageSide || c.Height > maxImageSide || c.Width*c.Height > maxImagePoints:
+		return fmt.Errorf("it has %d×%d points, the limit is %d on a side and %d in all", c.Width, c.Height, maxImageSide, maxImagePoints)
 	}
 	return nil
 }

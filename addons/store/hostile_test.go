@@ -56,7 +56,7 @@ func TestWhatIsHostileIsLeftOutByItsReason(t *testing.T) {
 		{"slug taken", []string{"zzz/config.yaml", addon("one", "666")}, "zzz/config.yaml", "one/config.yaml", false},
 		{"icon is a text", []string{"one/logo.png", "<svg onload=alert(1)>"}, "one/logo.png", "not a PNG", false},
 		{"icon is cut off", []string{"one/logo.png", picture(8, 8)[:20]}, "one/logo.png", "not a PNG", false},
-		{"icon is a wall", []string{"one/logo.png", picture(5000, 1)}, "one/logo.png", "5000×1", false},
+		{"icon is a wall", []string{"one/logo.png", picture(9000, 1)}, "one/logo.png", "9000×1", false},
 		{"icon is large", []string{"one/logo.png", picture(8, 8) + strings.Repeat("x", maxImage)}, "one/logo.png", "the limit is", false},
 		{"text is large", []string{"one/CHANGELOG.md", strings.Repeat("x", maxText+1)}, "one/CHANGELOG.md", "the limit is", false},
 		{"folder in place of a text", []string{"one/README.md/x", "x"}, "", "", true},

@@ -53,7 +53,8 @@ const (
 	maxTranslations    = 100
 	maxText            = 1 << 20
 	maxImage           = 2 << 20
-	maxImageSide       = 4096
+	maxImageSide       = 8192 // a real logo has 4165
+	maxImagePoints     = 16 << 20
 	maxModulesFile     = 64 << 10
 	maxList            = 4 << 20
 	maxIndex           = 32 << 20
