@@ -104,7 +104,7 @@ func (s *Store) Translations(slug string) (map[string]addons.Translation, []Prob
 		if err != nil || !fi.IsDir() {
 			return nil // it brings none
 		}
-		f, err := root.Open(dir)
+		f, err := openDir(root, dir)
 		if err != nil {
 			return err
 		}

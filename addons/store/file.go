@@ -48,6 +48,11 @@ func openFile(root *os.Root, name string) (*os.File, fs.FileInfo, error) {
 	return f, fi, nil
 }
 
+// openDir opens a folder, and never a pipe that has just taken its place.
+func openDir(root *os.Root, name string) (*os.File, error) {
+	return root.OpenFile(name, os.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NONBLOCK, 0)
+}
+
 // readFile reads a plain file below root, of at most limit bytes.
 func readFile(root *os.Root, name string, limit int64) ([]byte, error) {
 	f, _, err := openFile(root, name)

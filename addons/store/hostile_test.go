@@ -53,6 +53,7 @@ func TestWhatIsHostileIsLeftOutByItsReason(t *testing.T) {
 		{"empty", []string{"evil/config.yaml", ""}, "evil/config.yaml", "left out", false},
 		{"slug with a traversal", []string{"evil/config.yaml", addon("../evil", "1")}, "evil/config.yaml", "left out", false},
 		{"slug too long", []string{"evil/config.yaml", addon(strings.Repeat("e", 72), "1")}, "evil/config.yaml", "the limit is 80", false},
+		{"version without end", []string{"evil/config.yaml", addon("evil", strings.Repeat("1", 200))}, "evil/config.yaml", "left out", false},
 		{"slug taken", []string{"zzz/config.yaml", addon("one", "666")}, "zzz/config.yaml", "one/config.yaml", false},
 		{"icon is a text", []string{"one/logo.png", "<svg onload=alert(1)>"}, "one/logo.png", "not a PNG", false},
 		{"icon is cut off", []string{"one/logo.png", picture(8, 8)[:20]}, "one/logo.png", "not a PNG", false},

@@ -66,6 +66,9 @@ const (
 	maxDeltaDepth      = 500 // git makes at most 250
 	maxSubmoduleDepth  = 4
 	maxContainerName   = 80
+	maxVersion         = 128
+	maxField           = 512
+	maxNames           = 64
 	keptVersions       = 8 // of an add-on, with the time of first sight
 	maxPublishers      = 2_000
 	maxLedgerKeys      = 10

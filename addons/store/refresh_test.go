@@ -170,15 +170,18 @@ func TestTheLastGoodCopyStays(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
-			w.cfg.Limits = Limits{Stall: 300 * time.Millisecond, Deadline: 20 * time.Second, Pack: 2 << 20, Refs: 1 << 20}
-			if name == "drips" {
-				w.cfg.Limits = Limits{Stall: 20 * time.Second, Deadline: time.Second}
-			} else if !strings.Contains(c.text, "stopped") && name != "never answers" {
-				w.cfg.Limits.Stall = 10 * time.Second
-			}
 			s := w.open()
 			r := w.follow(s, "r", sample("1"))
 			w.commit("r", sample("2"))
+			limits := Limits{Pack: 2 << 20, Refs: 1 << 20}
+			switch {
+			case name == "drips":
+				limits.Deadline = time.Second
+			case strings.Contains(c.text, "stopped") || name == "never answers":
+				limits.Stall = 2 * time.Second
+			}
+			s.cfg.Limits = limits.filled()
+			s.git = newGit(s.cfg.Limits)
 			w.fail(c.fault)
 			err := s.Refresh(t.Context(), r.Slug)
 			if !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.text) || !strings.Contains(err.Error(), "last good copy stays") {
@@ -195,8 +198,8 @@ func TestTheLastGoodCopyStays(t *testing.T) {
 				t.Errorf("last error %q", got.LastError)
 			}
 			w.fail(nil)
-			w.cfg.Limits = DefaultLimits()
-			s.cfg.Limits, s.git = w.cfg.Limits, newGit(w.cfg.Limits)
+			s.cfg.Limits = DefaultLimits()
+			s.git = newGit(s.cfg.Limits)
 			if err := s.Refresh(t.Context(), r.Slug); err != nil {
 				t.Fatal(err)
 			}

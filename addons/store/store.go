@@ -146,7 +146,10 @@ func open(cfg Config, d disk) (*Store, error) {
 }
 
 // Close lets go of the folder. No call may be under way.
-func (s *Store) Close() error { return s.lock.Close() }
+func (s *Store) Close() error {
+	s.git.http.next.CloseIdleConnections()
+	return s.lock.Close()
+}
 
 func (s *Store) load() error {
 	for _, dir := range []string{"index", "copies"} {
