@@ -125,7 +125,7 @@ func TestTheLastGoodCopyStays(t *testing.T) {
 		"redirect to ftp":   {redirect("ftp://example.org/x/info/refs"), ErrFetch, "redirect"},
 		"redirect to file":  {redirect("file:///etc/info/refs"), ErrFetch, "redirect"},
 		"redirect to http":  {redirect("http://example.org/x/info/refs"), ErrFetch, "redirect"},
-		"redirects forever": {refs(func(rw http.ResponseWriter, r *http.Request) { http.Redirect(rw, r, r.URL.String(), 302) }), ErrFetch, "redirect"},
+		"redirects forever": {refs(func(rw http.ResponseWriter, r *http.Request) { http.Redirect(rw, r, r.URL.String(), http.StatusFound) }), ErrFetch, "redirect"},
 		"pack redirected": {func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
 			if r.Method == http.MethodPost {
 				http.Redirect(rw, r, "http://127.0.0.1:1/x", http.StatusTemporaryRedirect)

@@ -85,7 +85,7 @@ type repository struct {
 
 	work    chan struct{} // a token: held while its copy changes
 	tried   int           // generations used up; under work
-	files   sync.RWMutex  // held to read the copy, and to remove it
+	files   sync.RWMutex  // held to read the copy, and to show another
 	removed bool          // under work
 
 	// Under Store.mu.
