@@ -37,7 +37,7 @@ func (e *Engine) WriteStdin(ctx context.Context, id string, data []byte) error {
 			return err
 		}
 		defer conn.Close()
-		if _, err := conn.Write(data); err == nil {
+		if _, err = conn.Write(data); err == nil {
 			err = closeWrite(conn)
 		}
 		if err == nil {
