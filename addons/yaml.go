@@ -28,9 +28,12 @@ func readYAML(name string, data []byte) (n *node, err error) {
 			n, err = nil, invalid(name, 0, root, "the YAML in it cannot be read; write it more plainly")
 		}
 	}()
+	if line := manyTabs(data); line > 0 {
+		return nil, invalid(name, line, root, "too many tabs; write spaces")
+	}
 	tokens := lexer.Tokenize(string(data))
-	if line := tooDeep(tokens); line > 0 {
-		return nil, invalid(name, line, root, "nested more than %d deep", maxDepth)
+	if line, what := tooMuch(tokens); line > 0 {
+		return nil, invalid(name, line, root, "%s", what)
 	}
 	file, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
@@ -43,7 +46,7 @@ func readYAML(name string, data []byte) (n *node, err error) {
 			continue
 		}
 		if body != nil {
-			return nil, invalid(name, line(d.Body), root, "a second YAML document begins; keep one and delete the line ---")
+			return nil, invalid(name, line(d.Body), root, secondDocument)
 		}
 		body = d.Body
 	}
@@ -51,31 +54,6 @@ func readYAML(name string, data []byte) (n *node, err error) {
 		return &node{line: 1, weight: 1}, nil
 	}
 	return f.node(body, root, 1)
-}
-
-// tooDeep finds the line where brackets, or what opens a level without a new line, stand too deep for a parser that
-// recurses; 0 when there is none. Levels by indentation are bounded by the size of the file.
-func tooDeep(tokens token.Tokens) int {
-	brackets, opened, on := 0, 0, 0
-	for _, t := range tokens {
-		if t.Position.Line != on {
-			on, opened = t.Position.Line, 0
-		}
-		switch t.Type {
-		case token.SequenceStartType, token.MappingStartType:
-			brackets++
-		case token.SequenceEndType, token.MappingEndType:
-			brackets = max(brackets-1, 0)
-		case token.SequenceEntryType, token.MappingKeyType, token.AnchorType, token.TagType, token.MappingValueType:
-			if brackets == 0 {
-				opened++
-			}
-		}
-		if brackets > maxDepth || opened > maxDepth {
-			return max(on, 1)
-		}
-	}
-	return 0
 }
 
 // syntax takes the place and the sentence out of the library's error.
@@ -133,7 +111,7 @@ func (f *yamlFile) make(n ast.Node, where *at, depth int) (*node, error) {
 		}
 		return out, nil
 	case *ast.AnchorNode:
-		made, err := f.node(n.Value, where, depth)
+		made, err := f.node(n.Value, where, depth+1)
 		if err == nil && n.Name != nil {
 			if f.anchors == nil {
 				f.anchors = map[string]*node{}
@@ -150,6 +128,8 @@ func (f *yamlFile) make(n ast.Node, where *at, depth int) (*node, error) {
 			return nil, f.refuse(n, where, "its aliases make more than %d values, or more than %d levels", maxNodes, maxDepth)
 		}
 		return made, nil
+	case *ast.MappingKeyNode: // "? key"
+		return f.node(n.Value, where, depth+1)
 	case *ast.TagNode:
 		return f.tagged(n, where, depth)
 	case *ast.LiteralNode:
@@ -180,7 +160,7 @@ func height(n *node) int {
 // tagged is a value whose author says what it is.
 func (f *yamlFile) tagged(n *ast.TagNode, where *at, depth int) (*node, error) {
 	tag := n.Start.Value
-	made, err := f.node(n.Value, where, depth)
+	made, err := f.node(n.Value, where, depth+1)
 	if err != nil {
 		return nil, err
 	}
