@@ -47,10 +47,14 @@ type Change struct {
 	Trouble  string    `json:"trouble,omitempty"`  // the error of the last of them
 	Why      string    `json:"why,omitempty"`      // why the change turned round, if it did
 	Leave    State     `json:"leave,omitempty"`    // the way is back, to this end; only before the switch
+	Asleep   bool      `json:"asleep,omitempty"`   // the service is not started: it was stopped before, or is fresh and tended
+	Aside    *Aside    `json:"aside,omitempty"`    // whose place it takes, see Service.Adopts
 	Record   uint64    `json:"record,omitempty"`   // the story's record of the end
 	Created  time.Time `json:"created"`
 	Updated  time.Time `json:"updated"`
 	Switched time.Time `json:"switched,omitzero"`
+
+	wake bool // asked for: the service runs afterwards, whatever it did before
 }
 
 // Open tells whether the change has not ended. A stuck one is open and waits.

@@ -34,47 +34,29 @@ func (m *Manager) Ensure(ctx context.Context) error {
 		if s.Current == nil && !have[s.Service.Name] {
 			continue
 		}
-		if err := m.ensure(ctx, s.Service.Name); err != nil {
+		if err := m.ensure(ctx, s.Service.Name, false); err != nil {
 			errs = append(errs, fmt.Errorf("cannot keep %q as it must be: %w", s.Service.Name, err))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-func (m *Manager) ensure(ctx context.Context, service string) error {
+// ensure is Ensure for one service. A tended one is started only when start is set, or to try again what failed.
+func (m *Manager) ensure(ctx context.Context, service string, start bool) error {
 	unlock, ok := m.tryLock(service)
 	if !ok {
 		return nil // a step works on it
 	}
 	defer unlock()
-	var w row
-	var open Change
-	var known, busy, begun bool
-	read := func(tx *state.Tx) (err error) {
-		if w, known, err = get[row](tx, serviceBucket, service); err != nil {
-			return err
-		}
-		if open, busy, err = openChange(tx, service); err != nil || !busy {
-			return err
-		}
-		begun = open.State.touches() || open.Kind == KindRemove
-		if open.State == StateCreated && open.Set != "" { // it may wait for its set for a long time
-			s, _, err := get[set](tx, setBucket, open.Set)
-			begun = s.Switch
-			return err
-		}
-		return nil
-	}
 	list, err := m.mine(ctx, Change{Service: Service{Name: service}})
 	if err != nil {
 		return err
 	}
-	if err := m.cfg.Journal.View(read); err != nil {
+	w, open, begun, err := m.standing(service)
+	if err != nil || begun || w.Format == 0 {
 		return err
 	}
-	if begun || !known {
-		return nil
-	}
+	busy := open.ID != ""
 	var current Container
 	found := false
 	for _, k := range list {
@@ -100,16 +82,42 @@ func (m *Manager) ensure(ctx context.Context, service string) error {
 	if current.Image != w.Current.Image {
 		return fmt.Errorf("container %s holds image %s, permitted is %s", current.Name, current.Image, w.Current.Image)
 	}
-	if current.Name != service || current.Restart != unlessStopped {
-		if err := m.cfg.Containers.Settle(ctx, current.ID, service, unlessStopped); err != nil {
+	if current.Name != service || current.Restart != w.Service.restart() {
+		if err := m.cfg.Containers.Settle(ctx, current.ID, service, w.Service.restart()); err != nil {
 			return err
 		}
 	}
-	if current.Running {
+	switch {
+	case current.Running:
+		m.runs(service)
 		return nil
+	case w.Service.Tended && !start && !m.failed(service):
+		return m.rests(ctx, w, current)
 	}
 	m.cfg.Log.InfoContext(ctx, "starting a service that must run", "service", service, "exit", current.ExitCode)
-	return m.cfg.Containers.Start(ctx, current.ID)
+	return m.tried(service, m.launch(ctx, w.Service, current.ID))
+}
+
+// standing is what the journal says of a service now: its row, with Format 0 when it never heard of it, its open change,
+// with ID "" when it has none, and whether that change has begun to touch what runs.
+func (m *Manager) standing(service string) (w row, open Change, begun bool, err error) {
+	err = m.cfg.Journal.View(func(tx *state.Tx) (err error) {
+		if w, _, err = get[row](tx, serviceBucket, service); err != nil {
+			return err
+		}
+		var busy bool
+		if open, busy, err = openChange(tx, service); err != nil || !busy {
+			return err
+		}
+		begun = open.State.touches() || open.Kind == KindRemove
+		if open.State == StateCreated && open.Set != "" { // it may wait for its set for a long time
+			s, _, err := get[set](tx, setBucket, open.Set)
+			begun = s.Switch
+			return err
+		}
+		return nil
+	})
+	return w, open, begun, err
 }
 
 func (m *Manager) remake(ctx context.Context, service string, w row, busy bool) error {
@@ -138,20 +146,21 @@ func (m *Manager) halt(ctx context.Context, w row, k Container) error {
 }
 
 // Stop keeps an add-on stopped, across restarts, until [Manager.Start] or its next committed change. why is shown to
-// people. Core and supervisor are never stopped.
+// people; "" is the owner's own wish, which for a tended service outlasts its changes. Core and supervisor are never stopped.
 func (m *Manager) Stop(ctx context.Context, service, why string) error {
-	if why == "" {
+	stays := why == ""
+	if stays {
 		why = "stopped by the owner"
 	}
-	return m.setStopped(ctx, service, why)
+	return m.setStopped(ctx, service, why, stays)
 }
 
 // Start ends what [Manager.Stop] began.
 func (m *Manager) Start(ctx context.Context, service string) error {
-	return m.setStopped(ctx, service, "")
+	return m.setStopped(ctx, service, "", false)
 }
 
-func (m *Manager) setStopped(ctx context.Context, service, why string) error {
+func (m *Manager) setStopped(ctx context.Context, service, why string, stays bool) error {
 	verb := "stop"
 	if why == "" {
 		verb = "start"
@@ -170,7 +179,7 @@ func (m *Manager) setStopped(ctx context.Context, service, why string) error {
 		if o, busy, err := openChange(tx, service); err != nil || busy {
 			return errors.Join(err, &BusyError{service, o.ID})
 		}
-		w.Stopped = why
+		w.Stopped, w.Stays = why, stays && w.Service.Tended
 		return put(tx, serviceBucket, service, w)
 	})
 	if err != nil {
@@ -188,5 +197,6 @@ func (m *Manager) setStopped(ctx context.Context, service, why string) error {
 	if _, err := m.cfg.Story.RecordAction(ctx, a); err != nil {
 		return fmt.Errorf("%w: %w", errStory, err)
 	}
-	return m.ensure(ctx, service)
+	m.runs(service) // whatever kept it from running is tried anew
+	return m.ensure(ctx, service, why == "")
 }

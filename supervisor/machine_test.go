@@ -486,7 +486,7 @@ func TestBadServicesAreRefused(t *testing.T) {
 			t.Errorf("took %q", bad[0].Name)
 		}
 	}
-	if _, ok := w.m.definition("radio"); !ok {
+	if _, ok, _ := w.m.definition("radio", ""); !ok {
 		t.Error("a refused configuration replaced the good one")
 	}
 	if _, err := New(Config{}); err == nil {

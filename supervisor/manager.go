@@ -23,12 +23,18 @@ type Config struct {
 	Authority  Authority
 	Story      Story
 	Snapshots  Snapshots
+	Files      Files      // nil = services have none
+	Neighbours Neighbours // nil = nothing can be adopted
 
 	Services []Service
+	// Define gives the definition of a service that is not among Services, as it must be for a version ("" = the one that
+	// is installed). ok is false when it knows no such service. nil = there are none.
+	Define   func(service, version string) (s Service, ok bool, err error)
 	Log      *slog.Logger           // nil = silent
 	Now      func() time.Time       // nil = time.Now; only for what people read, and for when an image was first seen
 	Clock    func() bool            // whether Now is believable at this moment; nil = always
 	Parallel int                    // steps under way at the same time, 0 = 2
+	Starts   int                    // tended services started at the same time within a stage, 0 = 4
 	Every    time.Duration          // between looks at whether everything runs that must, 0 = 30 s
 	Observe  func(Change, Progress) // is told of each new state and of progress within one; must return at once
 }
@@ -53,6 +59,9 @@ type Manager struct {
 	start    func(Change)             // set while Run runs; see begin
 	moving   map[string]bool          // changes that have a runner, by ID
 	remade   map[string]time.Time     // when a lost container was last made anew
+	tended   map[string]tending       // what is known of tended services that do not run as they must
+	returned chan struct{}            // asks for another pass of BringUp
+	risen    bool                     // that pass is over; see Risen
 }
 
 // New makes a Manager. It does nothing before [Manager.Run].
@@ -66,14 +75,29 @@ func New(c Config) (*Manager, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
+	if c.Files == nil {
+		c.Files = noFiles{}
+	}
+	if c.Neighbours == nil {
+		c.Neighbours = noNeighbours{}
+	}
+	if c.Define == nil {
+		c.Define = func(string, string) (Service, bool, error) { return Service{}, false, nil }
+	}
 	m := &Manager{
 		cfg: c, slots: make(chan struct{}, cmpOr(c.Parallel, 2)), owners: map[string]chan struct{}{},
 		news: make(chan struct{}), moving: map[string]bool{}, remade: map[string]time.Time{},
+		tended: map[string]tending{}, returned: make(chan struct{}, 1),
 	}
-	return m, m.SetServices(c.Services)
+	return m, errors.Join(m.SetServices(c.Services), m.index())
 }
 
-var goodName = regexp.MustCompile(`^[a-z0-9][a-z0-9_.-]{0,63}$`)
+// goodName is what names of configured services, and so of containers, look like. Those of add-ons are made of two slugs,
+// which may have capitals.
+var (
+	goodName    = regexp.MustCompile(`^[a-z0-9][a-z0-9_.-]{0,63}$`)
+	definedName = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,99}$`)
+)
 
 // SetServices replaces the configured services. Changes under way keep the settings they were submitted with, running
 // containers theirs until the next change or [Manager.Recreate]. A service that is left out keeps running.
@@ -135,6 +159,7 @@ func (m *Manager) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	wg.Go(func() { m.tend(ctx) })
 	for sleep(ctx, cmpOr(m.cfg.Every, 30*time.Second)) {
 		if err := m.Ensure(ctx); err != nil && ctx.Err() == nil {
 			m.cfg.Log.WarnContext(ctx, "not everything runs that must", "error", err)
@@ -188,18 +213,30 @@ func (m *Manager) firstResolved(service string, manifest trust.Digest) time.Time
 	return m.now()
 }
 
-func (m *Manager) definition(service string) (Service, bool) {
+// definition is how a service is to be run at a version ("" = the installed one).
+func (m *Manager) definition(service, version string) (Service, bool, error) {
 	m.mu.Lock()
-	defer m.mu.Unlock()
 	s, ok := m.services[service]
-	return s, ok
+	m.mu.Unlock()
+	if ok {
+		return s, true, nil
+	}
+	s, ok, err := m.cfg.Define(service, version)
+	if err == nil && ok && (s.Name != service || !definedName.MatchString(service)) {
+		err = fmt.Errorf("%q is no name for a service", service)
+	}
+	return s, ok && err == nil, err
 }
 
-func (m *Manager) definitionOr(service string, other Service) Service {
-	if s, ok := m.definition(service); ok {
-		return s
+func (m *Manager) definitionOr(service, version string, other Service) (Service, error) {
+	s, ok, err := m.definition(service, version)
+	if err != nil {
+		return Service{}, fmt.Errorf("cannot tell how %q is run: %w", service, err)
 	}
-	return other
+	if ok {
+		return s, nil
+	}
+	return other, nil
 }
 
 func (m *Manager) now() time.Time { return m.cfg.Now().UTC().Round(0) }

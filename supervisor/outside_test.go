@@ -81,11 +81,17 @@ type engine struct {
 	kept       map[string][]string   // change -> data as Take found it
 	restored   map[string]bool
 	stopped    []string // containers in the order they were stopped
+
+	files   map[string]string // path -> content, on the host
+	read    map[string]string // container -> files it read when it started
+	foreign *Aside            // somebody's container, as it is now
+	started []string          // services in the order they were started
 }
 
 func newEngine(t testing.TB) *engine {
 	return &engine{t: t, registry: map[string]Resolved{}, images: map[trust.Digest]trust.Subject{}, containers: map[string]*Container{},
-		sick: map[trust.Digest]bool{}, dies: map[trust.Digest]bool{}, data: map[string][]string{}, kept: map[string][]string{}, restored: map[string]bool{}}
+		sick: map[trust.Digest]bool{}, dies: map[trust.Digest]bool{}, data: map[string][]string{}, kept: map[string][]string{}, restored: map[string]bool{},
+		files: map[string]string{}, read: map[string]string{}}
 }
 
 // powerCut stops everything and brings back what the restart policies say (as engine 20.10 does).
@@ -98,6 +104,17 @@ func (e *engine) powerCut() {
 		}
 	}
 	e.oneWriter()
+}
+
+// end lets the program of a service end by itself.
+func (e *engine) end(service string, exit int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, c := range e.containers {
+		if c.Service == service {
+			c.Running, c.ExitCode = false, exit
+		}
+	}
 }
 
 func (e *engine) oneWriter() {
@@ -219,6 +236,11 @@ func (x tapContainers) Start(ctx context.Context, id string) error {
 		if !c.Running {
 			c.Running, c.Started = true, time.Now()
 			x.e.data[c.Service] = append(x.e.data[c.Service], x.e.images[c.Image].Version)
+			x.e.read[c.ID] = x.e.files["/data/"+c.Service+"/options.json"]
+			x.e.started = append(x.e.started, c.Service)
+			if f := x.e.foreign; f != nil && f.Running {
+				x.e.t.Errorf("%s starts beside the container it takes the place of", c.Name)
+			}
 		}
 		if x.e.dies[c.Image] {
 			c.Running, c.ExitCode = false, 3
@@ -269,7 +291,7 @@ func (x tapContainers) Exec(ctx context.Context, id string, _ []string) (exit in
 		if c == nil || !c.Running {
 			return errors.New("it does not run")
 		}
-		if x.e.sick[c.Image] {
+		if x.e.sick[c.Image] || x.e.read[id] == "poison" {
 			exit, out = 1, []byte("out of order")
 		}
 		return nil
@@ -367,6 +389,55 @@ func (x tapSnapshots) Restore(ctx context.Context, service, change string, _ []s
 
 func (x tapSnapshots) Drop(ctx context.Context, _, change string) error {
 	return x.do(ctx, "drop", func() { delete(x.e.kept, change); delete(x.e.restored, change) })
+}
+
+type tapFiles struct {
+	*tap
+	e *engine
+}
+
+func (x tapFiles) Write(ctx context.Context, files []spec.File) error {
+	return x.call(ctx, "files", func() error {
+		x.e.mu.Lock()
+		defer x.e.mu.Unlock()
+		for _, f := range files {
+			x.e.files[f.Path] = string(f.Content)
+		}
+		return nil
+	})
+}
+
+type tapNeighbours struct {
+	*tap
+	e *engine
+}
+
+func (x tapNeighbours) with(ctx context.Context, call string, f func(a *Aside)) error {
+	return x.call(ctx, call, func() error {
+		x.e.mu.Lock()
+		defer x.e.mu.Unlock()
+		if x.e.foreign != nil {
+			f(x.e.foreign)
+		}
+		return nil
+	})
+}
+
+func (x tapNeighbours) Foreign(ctx context.Context, name string) (a Aside, ok bool, err error) {
+	err = x.with(ctx, "foreign", func(f *Aside) {
+		if ok = f.Name == name; ok {
+			a = *f
+		}
+	})
+	return a, ok, err
+}
+
+func (x tapNeighbours) HoldAside(ctx context.Context, a Aside) error {
+	return x.with(ctx, "hold aside", func(f *Aside) { *f = Aside{ID: a.ID, Name: a.Name + ".before-castellan", Restart: noRestart} })
+}
+
+func (x tapNeighbours) GiveBack(ctx context.Context, a Aside) error {
+	return x.with(ctx, "give back", func(f *Aside) { *f = a })
 }
 
 // tapJournal counts the writes; reads are of memory.

@@ -23,6 +23,11 @@ type scenario struct {
 	end      State
 	runs     string // version that runs then, "" = nothing
 	wrote    string // last version that may have written to the data
+
+	tended  bool   // the services are add-ons
+	sleeps  bool   // what is there does not run
+	options string // what runs has read, "" = whatever
+	foreign *Aside // somebody's container, as it must be then
 }
 
 var scenarios = []scenario{
@@ -100,6 +105,92 @@ var scenarios = []scenario{
 	},
 }
 
+// tendedScenarios are the life of an add-on.
+var tendedScenarios = []scenario{
+	{
+		name: "add-on installed", services: []string{"radio"}, tended: true, sleeps: true,
+		before: func(*world) {},
+		submit: func(w *world) []Change { return w.submit(step("radio", "1")) },
+		end:    StateCommitted, runs: "1",
+	},
+	{
+		name: "add-on started for the first time", services: []string{"radio"}, tended: true,
+		before: func(w *world) { w.at("1", "radio") },
+		submit: func(w *world) []Change { return w.renew("radio") },
+		end:    StateCommitted, runs: "1", wrote: "1", options: "first",
+	},
+	{
+		name: "add-on updated", services: []string{"radio"}, tended: true,
+		before: func(w *world) { w.awake("1", "radio"); w.options("radio", "second") },
+		submit: func(w *world) []Change { return w.submit(step("radio", "2")) },
+		end:    StateCommitted, runs: "2", wrote: "2", options: "second",
+	},
+	{
+		name: "add-on updated while it is stopped", services: []string{"radio"}, tended: true, sleeps: true,
+		before: func(w *world) { w.at("1", "radio") },
+		submit: func(w *world) []Change { return w.submit(step("radio", "2")) },
+		end:    StateCommitted, runs: "2",
+	},
+	{
+		name: "add-on update refused", services: []string{"radio"}, tended: true,
+		before: func(w *world) { w.awake("1", "radio"); w.ledger.say(image("radio", "2"), trust.Untrusted) },
+		submit: func(w *world) []Change { return w.submit(step("radio", "2")) },
+		end:    StateRefused, runs: "1", wrote: "1",
+	},
+	{
+		name: "options changed", services: []string{"radio"}, tended: true,
+		before: func(w *world) { w.awake("1", "radio"); w.options("radio", "second") },
+		submit: func(w *world) []Change { return w.renew("radio") },
+		end:    StateCommitted, runs: "1", wrote: "1", options: "second",
+	},
+	{
+		name: "options changed so that it fails", services: []string{"radio"}, tended: true,
+		before: func(w *world) { w.awake("1", "radio"); w.options("radio", "poison") },
+		submit: func(w *world) []Change { return w.renew("radio") },
+		end:    StateRolledBack, runs: "1", wrote: "1", options: "first",
+	},
+	{
+		name: "add-on uninstalled", services: []string{"radio"}, tended: true,
+		before: func(w *world) { w.awake("1", "radio") },
+		submit: func(w *world) []Change { return []Change{must(w.m.Remove(context.Background(), "radio"))} },
+		end:    StateCommitted, wrote: "1",
+	},
+	{
+		name: "container adopted", services: []string{"radio"}, tended: false,
+		before: func(w *world) { w.adopt("radio") },
+		submit: func(w *world) []Change { return w.submit(step("radio", "1")) },
+		end:    StateCommitted, runs: "1", wrote: "1",
+		foreign: &Aside{ID: "theirs", Name: "homeassistant.before-castellan", Restart: noRestart},
+	},
+	{
+		name: "container adopted in vain", services: []string{"radio"}, tended: false,
+		before: func(w *world) { w.adopt("radio"); w.engine.sick[image("radio", "1").Subject.Config] = true },
+		submit: func(w *world) []Change { return w.submit(step("radio", "1")) },
+		end:    StateRolledBack, foreign: &Aside{ID: "theirs", Name: "homeassistant", Restart: "always", Running: true},
+	},
+}
+
+// renew makes an add-on run with its settings of now.
+func (w *world) renew(name string) []Change {
+	return []Change{must(w.m.Renew(context.Background(), name))}
+}
+
+// awake brings add-ons to a version and starts them.
+func (w *world) awake(version string, services ...string) {
+	w.at(version, services...)
+	for _, s := range services {
+		w.renew(s)
+	}
+	w.run()
+}
+
+// adopt puts somebody's container where the service will be.
+func (w *world) adopt(name string) {
+	w.engine.foreign = &Aside{ID: "theirs", Name: "homeassistant", Restart: "always", Running: true}
+	w.services[0].Adopts = "homeassistant"
+	must(0, w.m.SetServices(w.services))
+}
+
 func (w *world) submitTogether(version string, services ...string) []Change {
 	p := updater.Plan{Together: true}
 	for _, s := range services {
@@ -117,7 +208,7 @@ func (w *world) submitTogether(version string, services ...string) []Change {
 // TestPowerCut disturbs each call the machine makes to the outside, in every way, and wants the same end as without.
 // The calls are recorded from an undisturbed run, so a new one cannot be forgotten.
 func TestPowerCut(t *testing.T) {
-	for _, s := range scenarios {
+	for _, s := range append(scenarios, tendedScenarios...) {
 		t.Run(s.name, func(t *testing.T) {
 			var calls []string
 			synctest.Test(t, func(t *testing.T) { calls = s.disturb(t, disturbance{at: -1}) })
@@ -161,6 +252,9 @@ func (d disturbance) String() string {
 func (s scenario) disturb(t *testing.T, d disturbance) []string {
 	w := newWorld(t, s.services...)
 	defer w.close()
+	if s.tended {
+		w.tend()
+	}
 	s.before(w)
 	changes := s.submit(w)
 
@@ -185,6 +279,9 @@ func (s scenario) disturb(t *testing.T, d disturbance) []string {
 	w.tap.mu.Unlock()
 	if err := w.m.Ensure(context.Background()); err != nil {
 		t.Errorf("ensure: %v", err)
+	}
+	if err := w.m.BringUp(context.Background()); err != nil {
+		t.Errorf("bring up: %v", err)
 	}
 	s.holds(w, changes)
 	if t.Failed() {
@@ -241,8 +338,15 @@ func (s scenario) holds(w *world, changes []Change) {
 			continue
 		}
 		want := image(name, s.runs).Subject.Config
-		if len(have) != 1 || !have[0].Running || have[0].Image != want || have[0].Name != name || have[0].Restart != unlessStopped {
-			t.Errorf("%s: want one container of version %s, running under its name, have %+v", name, s.runs, have)
+		restart := unlessStopped
+		if s.tended {
+			restart = noRestart
+		}
+		if len(have) != 1 || have[0].Running == s.sleeps || have[0].Image != want || have[0].Name != name || have[0].Restart != restart {
+			t.Errorf("%s: want one container of version %s under its name, sleeping %v, have %+v", name, s.runs, s.sleeps, have)
+		}
+		if read := w.engine.read[have[0].ID]; s.options != "" && read != s.options {
+			t.Errorf("%s runs with the options %q, want %q", name, read, s.options)
 		}
 		if !allowed[want] {
 			t.Errorf("%s: what runs was never allowed", name)
@@ -268,6 +372,9 @@ func (s scenario) holds(w *world, changes []Change) {
 	}
 	if !ends[s.end] {
 		t.Errorf("ended as %v, want %s", ends, s.end)
+	}
+	if f := w.engine.foreign; s.foreign != nil && (f == nil || *f != *s.foreign) {
+		t.Errorf("somebody's container is %+v, want %+v", f, s.foreign)
 	}
 	if len(w.engine.kept) > 0 {
 		t.Errorf("snapshots are left: %v", w.engine.kept)

@@ -214,10 +214,11 @@ func (r *runner) startOld(ctx context.Context, c Change, all []Container) error 
 	if !ok {
 		return nil // it was lost before the change: Ensure makes it anew
 	}
-	if w, err := r.row(c.Service.Name); err != nil || w.Stopped != "" {
+	w, err := r.row(c.Service.Name)
+	if err != nil || w.Stopped != "" {
 		return err
 	}
-	if err := r.cfg.Containers.Start(ctx, k.ID); err != nil {
+	if err := r.launch(ctx, w.Service, k.ID); err != nil {
 		return fmt.Errorf("cannot start the old container again: %w", err)
 	}
 	now, err := r.mine(ctx, c)
@@ -227,7 +228,7 @@ func (r *runner) startOld(ctx context.Context, c Change, all []Container) error 
 	if k, ok = find(now, k.ID); !ok || !k.Running {
 		return fmt.Errorf("cannot start the old container again: it stopped with exit code %d", k.ExitCode)
 	}
-	if err := r.cfg.Containers.Settle(ctx, k.ID, c.Service.Name, unlessStopped); err != nil {
+	if err := r.cfg.Containers.Settle(ctx, k.ID, c.Service.Name, w.Service.restart()); err != nil {
 		return fmt.Errorf("cannot settle the old container: %w", err)
 	}
 	return nil

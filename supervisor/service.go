@@ -15,7 +15,27 @@ type Service struct {
 	Class     trust.Class    `json:"class"`
 	Container spec.Container `json:"container"`
 	Health    spec.Health    `json:"health"`
-	Data      []string       `json:"data,omitempty"` // absolute host folders that go back with a rollback
+	Data      []string       `json:"data,omitempty"`  // absolute host folders that go back with a rollback
+	Files     []spec.File    `json:"files,omitempty"` // written before each start, after the data was kept
+
+	// Adopts names a container that is not ours and whose place the service takes at its installation: it is stopped and
+	// renamed at the switch, kept for its owner, and comes back when the switch fails.
+	Adopts string `json:"adopts,omitempty"`
+
+	// Tended services are started by Castellan alone, in the order of Stage, lower first. The engine never starts one by
+	// itself. One that ends by itself stays so until the next boot, its watchdog, or its owner. A fresh installation is
+	// not started, and one that its owner stopped stays stopped over changes.
+	Tended   bool `json:"tended,omitempty"`
+	Stage    int  `json:"stage,omitempty"`
+	Watchdog bool `json:"watchdog,omitempty"` // start a tended service again when it ended by itself or is unhealthy
+}
+
+// restart is the restart policy of the service's committed container.
+func (s Service) restart() string {
+	if s.Tended {
+		return noRestart
+	}
+	return unlessStopped
 }
 
 // defaultStop is the time between the stop signal and SIGKILL when the service says nothing.
@@ -47,10 +67,13 @@ type Slot struct {
 // Status is a service as the journal knows it.
 type Status struct {
 	Service    Service
-	Configured bool   // it is in the configuration; false for one that was taken out of it and still runs
+	Configured bool   // it is in the configuration or an add-on; false for one that was taken out and still runs
 	Current    *Slot  // what must run, nil when nothing is installed
 	Previous   *Slot  // what a rollback goes to; its image is kept, its container is not
 	Stopped    string // why it is kept stopped, "" = it must run
+	Stays      bool   // and it stays so over changes
+	Unproved   bool   // what is installed was never started, so it has not passed its health gate
+	Trouble    string // why it does not run although it must, "" = it does, or nobody knows
 	Open       string // ID of the open change, "" = none
 	Stuck      bool   // that change waits for the owner
 	Failed     updater.FailedUpdate

@@ -210,8 +210,13 @@ func (r *runner) create(ctx context.Context, c Change) (Change, error) {
 	if err != nil {
 		return r.decide(c, err)
 	}
-	if err := r.cfg.Snapshots.Prepare(ctx, c.Service.Name, c.ID, c.Service.Data); err != nil {
-		return c, fmt.Errorf("cannot prepare the way back: %w", err)
+	if !c.Asleep {
+		if err := r.cfg.Snapshots.Prepare(ctx, c.Service.Name, c.ID, c.Service.Data); err != nil {
+			return c, fmt.Errorf("cannot prepare the way back: %w", err)
+		}
+	}
+	if c, err = r.lookAside(ctx, c); err != nil {
+		return c, err
 	}
 	n := Naming{Service: c.Service.Name, Change: c.ID, Version: c.To.Version, Name: c.containerName()}
 	made, err := r.cfg.Containers.Create(ctx, permit, c.To.Image, n, c.Service.Container)
@@ -276,11 +281,16 @@ func (r *runner) switchOver(ctx context.Context, c Change) (Change, error) {
 	if err := r.stopOthers(ctx, c, all); err != nil {
 		return c, err
 	}
-	if err := r.cfg.Snapshots.Take(ctx, c.Service.Name, c.ID, c.Service.Data); err != nil {
-		return c, fmt.Errorf("cannot keep the data: %w", err)
+	if err := r.holdAside(ctx, c); err != nil {
+		return c, err
 	}
-	if err := r.cfg.Containers.Start(ctx, fresh.ID); err != nil {
-		return c, fmt.Errorf("cannot start the new container: %w", err)
+	if !c.Asleep {
+		if err := r.cfg.Snapshots.Take(ctx, c.Service.Name, c.ID, c.Service.Data); err != nil {
+			return c, fmt.Errorf("cannot keep the data: %w", err)
+		}
+	}
+	if err := r.startNew(ctx, c); err != nil {
+		return c, err
 	}
 	c.Switched = r.now()
 	return c.to(StateSwitched), nil
@@ -301,11 +311,11 @@ func (r *runner) stop(ctx context.Context, c Change) (Change, error) {
 
 // Do: switched -> healthy. Starting again is for a machine that lost power during probation.
 func (r *runner) prove(ctx context.Context, c Change) (Change, error) {
-	if c.Kind == KindRemove {
+	if c.Kind == KindRemove || c.Asleep {
 		return c.to(StateHealthy), nil
 	}
-	if err := r.cfg.Containers.Start(ctx, c.To.Container); err != nil {
-		return c, fmt.Errorf("cannot start the new container: %w", err)
+	if err := r.startNew(ctx, c); err != nil {
+		return c, err
 	}
 	if err := r.probation(ctx, c); err != nil {
 		if errors.Is(err, ErrEngineAway) { // a check that needs the engine says nothing without it
@@ -336,14 +346,16 @@ func (r *runner) commit(ctx context.Context, c Change) (Change, error) {
 		}
 	}
 	if c.Kind != KindRemove {
-		if err := r.cfg.Containers.Settle(ctx, c.To.Container, c.Service.Name, unlessStopped); err != nil {
+		if err := r.cfg.Containers.Settle(ctx, c.To.Container, c.Service.Name, c.Service.restart()); err != nil {
 			return c, fmt.Errorf("cannot settle the new container: %w", err)
 		}
-		if err := r.cfg.Containers.Start(ctx, c.To.Container); err != nil { // it lost power after probation
-			return c, fmt.Errorf("cannot start the new container: %w", err)
+		if err := r.startNew(ctx, c); err != nil { // it lost power after probation
+			return c, err
 		}
-		if err := r.cfg.Authority.Healthy(ctx, *c.Verdict); err != nil {
-			return c, fmt.Errorf("cannot raise the floor: %w", err)
+		if !c.Asleep { // what was never started has proved nothing
+			if err := r.cfg.Authority.Healthy(ctx, *c.Verdict); err != nil {
+				return c, fmt.Errorf("cannot raise the floor: %w", err)
+			}
 		}
 	}
 	if err := r.cfg.Snapshots.Drop(ctx, c.Service.Name, c.ID); err != nil {
@@ -370,6 +382,9 @@ func (r *runner) rollBack(ctx context.Context, c Change) (Change, error) {
 	}
 	if err := r.cfg.Snapshots.Restore(ctx, c.Service.Name, c.ID, c.Service.Data); err != nil {
 		return c, fmt.Errorf("cannot put the data back: %w", err)
+	}
+	if err := r.giveBack(ctx, c); err != nil {
+		return c, err
 	}
 	if err := r.startOld(ctx, c, all); err != nil {
 		return c, err

@@ -24,6 +24,8 @@ const (
 	serviceBucket = "service" // service name -> row
 	changeBucket  = "change"  // change ID -> Change
 	setBucket     = "set"     // set ID -> set
+	openBucket    = "open"    // service name -> ID of its open change; made anew at each start
+	lastBucket    = "last"    // service name -> ID of its newest change that ended; likewise
 	rowFormat     = 1
 )
 
@@ -37,8 +39,11 @@ type row struct {
 	Current  *Slot                `json:"current,omitempty"`
 	Previous *Slot                `json:"previous,omitempty"`
 	Stopped  string               `json:"stopped,omitempty"`
+	Stays    bool                 `json:"stays,omitempty"`    // stopped over changes, too
+	Unproved bool                 `json:"unproved,omitempty"` // Current was committed asleep and has not passed its health gate
 	Failed   updater.FailedUpdate `json:"failed,omitzero"`
-	Seen     []seen               `json:"seen,omitempty"` // oldest first
+	Rejected trust.Digest         `json:"rejected,omitempty"` // definition with which it last failed, see fingerprint
+	Seen     []seen               `json:"seen,omitempty"`     // oldest first
 }
 
 // seen is when a manifest was first found for a service. The Judge tells a ledger that lags from a missing signature
@@ -92,13 +97,56 @@ func all[T any](tx *state.Tx, bucket string) (list []T, err error) {
 
 // openChange finds the open change of a service.
 func openChange(tx *state.Tx, service string) (c Change, ok bool, err error) {
-	list, err := all[Change](tx, changeBucket)
-	for _, c := range list {
-		if c.Open() && c.Service.Name == service {
-			return c, true, err
+	return pointed(tx, openBucket, service)
+}
+
+// pointed is the change that a bucket names for a service.
+func pointed(tx *state.Tx, bucket, service string) (c Change, ok bool, err error) {
+	id, ok := tx.Get(bucket, service)
+	if !ok {
+		return c, false, nil
+	}
+	return get[Change](tx, changeBucket, string(id))
+}
+
+// point keeps openBucket and lastBucket in step with a change that is stored.
+func point(tx *state.Tx, c Change) error {
+	if c.Open() {
+		return tx.Put(openBucket, c.Service.Name, []byte(c.ID))
+	}
+	if id, ok := tx.Get(openBucket, c.Service.Name); ok && string(id) == c.ID {
+		if err := tx.Delete(openBucket, c.Service.Name); err != nil {
+			return err
 		}
 	}
-	return Change{}, false, err
+	return tx.Put(lastBucket, c.Service.Name, []byte(c.ID))
+}
+
+// index makes openBucket and lastBucket what the changes say.
+func (m *Manager) index() error {
+	return m.cfg.Journal.Update(func(tx *state.Tx) error {
+		list, err := all[Change](tx, changeBucket)
+		if err != nil {
+			return err
+		}
+		for _, bucket := range []string{openBucket, lastBucket} {
+			var stale []string
+			if err := tx.ForEach(bucket, func(k string, _ []byte) error { stale = append(stale, k); return nil }); err != nil {
+				return err
+			}
+			for _, k := range stale {
+				if err := tx.Delete(bucket, k); err != nil {
+					return err
+				}
+			}
+		}
+		for _, c := range list { // oldest first
+			if err := point(tx, c); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // save stores c and, in the same transaction, what its new state means for its service: that is the commit point.
@@ -108,7 +156,7 @@ func (m *Manager) save(c Change) error {
 		if err := put(tx, changeBucket, c.ID, c); err != nil {
 			return err
 		}
-		if err := applyTo(tx, c); err != nil {
+		if err := errors.Join(point(tx, c), applyTo(tx, c)); err != nil {
 			return err
 		}
 		if c.Open() {
@@ -142,16 +190,29 @@ func applyTo(tx *state.Tx, c Change) error {
 				w.Previous.Container = "" // it was removed
 			}
 		}
-		w.Current, w.Service, w.Stopped, w.Failed = c.To, c.Service, "", updater.FailedUpdate{}
-		w.Current.At = c.Updated
+		w.Current, w.Service, w.Failed = c.To, c.Service, updater.FailedUpdate{}
+		switch {
+		case !c.Asleep:
+			w.Stopped, w.Stays, w.Unproved = "", false, false
+		case w.Stopped == "":
+			w.Stopped, w.Stays = notStarted, true
+		}
+		w.Unproved = w.Unproved || c.Asleep && c.Kind != KindRecreate
+		w.Current.At, w.Rejected = c.Updated, ""
 		if c.Kind == KindRollback && c.From != nil {
 			w.Failed = failedUpdate(c.From, c.Updated, "rolled back from it")
 		}
 	case StateRolledBack, StateRefused:
-		if c.To == nil || c.Kind != KindUpdate && c.Kind != KindInstall {
+		switch {
+		case c.To == nil:
+			return nil
+		case c.Kind == KindRecreate && c.State == StateRolledBack:
+			w.Rejected = fingerprint(c.Service)
+		case c.Kind == KindUpdate || c.Kind == KindInstall:
+			w.Failed = failedUpdate(c.To, c.Updated, c.Why)
+		default:
 			return nil
 		}
-		w.Failed = failedUpdate(c.To, c.Updated, c.Why)
 	default:
 		return nil
 	}

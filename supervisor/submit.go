@@ -30,7 +30,12 @@ func (m *Manager) Submit(ctx context.Context, p updater.Plan) (taken []Change, e
 	var alone, set []Change
 	whole := true
 	for _, s := range p.Steps {
-		def, ok := m.definition(s.Service)
+		def, ok, err := m.definition(s.Service, s.To.Version)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("cannot tell how %q is run: %w", s.Service, err))
+			whole = whole && s.Channel == nil
+			continue
+		}
 		if !ok {
 			errs = append(errs, fmt.Errorf("cannot update %q: %w; add it to the configuration", s.Service, ErrUnknown))
 			whole = whole && s.Channel == nil
@@ -66,14 +71,40 @@ func (m *Manager) Rollback(ctx context.Context, service string) (Change, error) 
 	case w.Previous == nil:
 		return Change{}, fmt.Errorf("cannot roll back %q: %w", service, ErrNoPrevious)
 	}
+	def, err := m.definitionOr(service, w.Previous.Version, w.Service)
+	if err != nil {
+		return Change{}, err
+	}
 	return m.takeOne(ctx, Change{
-		Service: m.definitionOr(service, w.Service), Kind: KindRollback, Action: trust.Rollback, Version: w.Previous.Version,
+		Service: def, Kind: KindRollback, Action: trust.Rollback, Version: w.Previous.Version,
 		Channel: w.Previous.Channel, To: w.Previous,
 	})
 }
 
+// Place runs an image that the engine holds already: one that was built here. It is judged like any other.
+func (m *Manager) Place(ctx context.Context, s Service, to Slot) (Change, error) {
+	w, err := m.row(s.Name)
+	if err != nil {
+		return Change{}, err
+	}
+	c := Change{Service: s, Kind: KindUpdate, Action: trust.OwnerUpdate, Version: to.Version, To: &to}
+	if w.Current == nil {
+		c.Action = trust.Install
+	}
+	return m.takeOne(ctx, c)
+}
+
 // Recreate makes the container of a service anew from the image it runs, with its settings of now.
 func (m *Manager) Recreate(ctx context.Context, service string) (Change, error) {
+	return m.recreate(ctx, service, false)
+}
+
+// Renew is [Manager.Recreate] for a service that must run afterwards, also one that its owner stopped.
+func (m *Manager) Renew(ctx context.Context, service string) (Change, error) {
+	return m.recreate(ctx, service, true)
+}
+
+func (m *Manager) recreate(ctx context.Context, service string, wake bool) (Change, error) {
 	w, err := m.row(service)
 	switch {
 	case err != nil:
@@ -81,10 +112,14 @@ func (m *Manager) Recreate(ctx context.Context, service string) (Change, error) 
 	case w.Current == nil:
 		return Change{}, fmt.Errorf("cannot recreate %q: %w that is installed", service, ErrUnknown)
 	}
+	def, err := m.definitionOr(service, "", w.Service)
+	if err != nil {
+		return Change{}, err
+	}
 	to := *w.Current
 	to.Container = ""
 	return m.takeOne(ctx, Change{
-		Service: m.definitionOr(service, w.Service), Kind: KindRecreate, Action: trust.Rejudge, Version: to.Version, Channel: to.Channel, To: &to,
+		wake: wake, Service: def, Kind: KindRecreate, Action: trust.Rejudge, Version: to.Version, Channel: to.Channel, To: &to,
 	})
 }
 
@@ -135,6 +170,7 @@ func (m *Manager) take(ctx context.Context, todo []Change, together bool) (taken
 			if c.Kind == KindUpdate && c.From == nil {
 				c.Kind = KindInstall
 			}
+			c.Asleep = c.Service.Tended && c.Kind != KindRemove && !c.wake && (w.Current == nil || w.Stays)
 			taken = append(taken, c)
 		}
 		if together && len(errs) > 0 {
@@ -152,7 +188,7 @@ func (m *Manager) take(ctx context.Context, todo []Change, together bool) (taken
 			}
 		}
 		for _, c := range taken {
-			if err := put(tx, changeBucket, c.ID, c); err != nil {
+			if err := errors.Join(put(tx, changeBucket, c.ID, c), point(tx, c)); err != nil {
 				return err
 			}
 		}

@@ -105,6 +105,32 @@ type Containers interface {
 	Exec(ctx context.Context, id string, command []string) (exit int, output []byte, err error)
 }
 
+// Aside is a container of somebody else that makes room for a service, as it was found.
+type Aside struct {
+	ID      string `json:"id"`
+	Name    string `json:"name"`
+	Restart string `json:"restart"` // its restart policy, as Docker writes it
+	Retries int    `json:"retries,omitempty"`
+	Running bool   `json:"running"`
+}
+
+// Neighbours are the containers of an engine that are not Castellan's. Only one that its owner named is ever touched.
+// Every call can run twice.
+type Neighbours interface {
+	// Foreign looks a container up by its name; ok is false when there is none. One of a Castellan is refused.
+	Foreign(ctx context.Context, name string) (a Aside, ok bool, err error)
+	// HoldAside stops it, so that no reboot revives it, and renames it to "<name>.before-castellan".
+	HoldAside(ctx context.Context, a Aside) error
+	// GiveBack makes it again what HoldAside found. A missing one is a success.
+	GiveBack(ctx context.Context, a Aside) error
+}
+
+// Files writes files on the host.
+type Files interface {
+	// Write returns after all of them survive a power cut. It can run twice.
+	Write(ctx context.Context, files []spec.File) error
+}
+
 // Naming is what identifies a container that is to be created.
 type Naming struct {
 	Service string

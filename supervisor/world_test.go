@@ -129,6 +129,7 @@ type world struct {
 	memory   *trust.Memory
 	tap      *tap
 	services []Service
+	tended   map[string]Service // add-ons, as they are to be run
 	m        *Manager
 }
 
@@ -164,6 +165,25 @@ func newWorld(t testing.TB, services ...string) *world {
 	return w
 }
 
+// tend makes the configured services add-ons.
+func (w *world) tend() {
+	w.tended = map[string]Service{}
+	for i, s := range w.services {
+		s.Tended, s.Stage = true, i
+		w.tended[s.Name] = s
+		w.options(s.Name, "first")
+	}
+	w.services = nil
+	must(0, w.m.SetServices(nil))
+}
+
+// options changes what an add-on finds in its options when it is started the next time.
+func (w *world) options(name, content string) {
+	s := w.tended[name]
+	s.Files = []spec.File{{Path: "/data/" + name + "/options.json", Content: []byte(content), Mode: 0o600}}
+	w.tended[name] = s
+}
+
 // fastDir is memory where there is some: what is tested is the order of the writes, not the disk.
 func fastDir() string {
 	if fi, err := os.Stat("/dev/shm"); err == nil && fi.IsDir() {
@@ -184,7 +204,7 @@ func (w *world) boot() {
 		Preload: []trust.Preload{{Name: "example.org/addons/*", Publisher: w.ledger.id}},
 	}
 	w.gate = must(trust.NewGate(trust.GateConfig{
-		Evidence: func(string) (trust.Evidence, error) { return w.ledger, nil },
+		Evidence: func(trust.Subject) (trust.Evidence, error) { return w.ledger, nil },
 		Roots:    func() (trust.Root, trust.Reason) { return root, "" },
 		Policy:   func() trust.Policy { return trust.Policy{} },
 		Memory:   memory, Clock: trust.NewClock(memory, func() bool { return true }), Log: w.log,
@@ -194,6 +214,8 @@ func (w *world) boot() {
 		Journal: tapJournal{w.tap, w.journal}, Images: tapImages{w.tap, w.engine}, Containers: tapContainers{w.tap, w.engine},
 		Fetcher: tapFetcher{w.tap, w.engine}, Authority: tapAuthority{w.tap, w.gate}, Story: tapStory{w.tap, w.log},
 		Snapshots: tapSnapshots{w.tap, w.engine}, Services: w.services, Parallel: 2,
+		Files: tapFiles{w.tap, w.engine}, Neighbours: tapNeighbours{w.tap, w.engine},
+		Define: func(name, _ string) (Service, bool, error) { s, ok := w.tended[name]; return s, ok, nil },
 	}))
 }
 

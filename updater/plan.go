@@ -26,11 +26,19 @@ const (
 	SkipUnverified   = "unverified-channel"
 	SkipRequires     = "requires"
 	SkipTogether     = "together" // another service of a release that moves as one can't move
+	SkipDetached     = "detached"
+	SkipUnavailable  = "unavailable"
+	SkipTooNew       = "too-new"
+	SkipBreaking     = "breaking"
+	SkipOptions      = "options"
+	SkipConsent      = "consent"
+	SkipLocalBuild   = "local-build"
 )
 
 // OwnerRequest is what the owner asked for just now; the zero value means nothing. It lifts "ask", "failed-before",
 // "rollout", "unverified-channel" and "requires" (for the last two the Judge answers, with a log record) for what it
-// names, and with a version "downgrade" and "uncomparable". It lifts neither "hold" nor "busy".
+// names, and with a version "downgrade" and "uncomparable". Of an add-on it lifts "too-new" and "breaking", and "options"
+// where it does not run. It lifts neither "hold" nor "busy", nor "detached", "unavailable", "consent" and "local-build".
 type OwnerRequest struct {
 	Service string
 	Version string // "" = what the channel offers
@@ -87,6 +95,9 @@ type move struct {
 
 // decide looks at one service alone.
 func (p *planner) decide(s Installed) move {
+	if a := s.Addon; a != nil && a.Detached != "" {
+		return skipped(s, Target{}, SkipDetached, "%s; it runs on as it is", a.Detached)
+	}
 	to, why := p.target(s)
 	if why != "" {
 		return skipped(s, to, SkipNoTarget, "%s", why)
@@ -127,6 +138,12 @@ func (p *planner) allow(s Installed, step Step, asked bool) move {
 		return skipped(s, step.To, SkipBusy, "change %s is under way; it is looked at again when that ends", s.Busy)
 	case s.Mode == ModeHold:
 		return skipped(s, step.To, SkipHold, "updates are on hold; set its mode to ask or auto to let it move")
+	case s.Addon != nil:
+		if m, skip := p.holdAddon(s, step, asked); skip {
+			return m
+		}
+	}
+	switch {
 	case step.Channel != nil && !p.rel.Verified && !asked:
 		return skipped(s, step.To, SkipUnverified, "no trusted channel record names this channel file; it moves once the ledger and the file agree")
 	case !asked && s.Failed.Version == step.To.Version && sinceFailure >= 0 && sinceFailure < RetryFailed:

@@ -59,6 +59,19 @@ type Installed struct {
 	Mode    Mode
 	Busy    string       // ID of the open change, "" = none
 	Failed  FailedUpdate // the last update that was rolled back or refused, so that it is not tried in a loop
+	Addon   *Addon       // nil for what is no add-on from a repository
+}
+
+// Addon is what its repository and its owner say of an add-on's next version. The words are for people.
+type Addon struct {
+	Detached    string    // why its repository does not offer it any more, "" = it does
+	Unavailable string    // why the offered version does not work here, "" = it does
+	Seen        time.Time // when the offered version was first seen, zero = unknown
+	Breaking    []string  // versions that no automatic update crosses
+	Options     string    // why the options are not good for the offered version, "" = they are
+	Asleep      bool      // it does not run, so it can be updated first and get good options afterwards
+	Asks        []string  // rights it asks for that its owner has not granted
+	Local       bool      // it is built here: an update is a build, which only its owner asks for
 }
 
 // FailedUpdate remembers a target that did not work.
@@ -81,7 +94,8 @@ type Step struct {
 }
 
 // Skip says why a service does not move. Code is stable: up-to-date, hold, ask, busy, downgrade, uncomparable,
-// failed-before, no-target, rollout, unverified-channel, requires, together.
+// failed-before, no-target, rollout, unverified-channel, requires, together, detached, unavailable, too-new, breaking,
+// options, consent, local-build.
 type Skip struct {
 	Service string
 	Code    string

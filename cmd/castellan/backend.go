@@ -20,6 +20,12 @@ func (h *house) Log() api.Log { return logView{h.audit} }
 // Trust implements api.Backend.
 func (h *house) Trust() api.Trust { return trustView{h} }
 
+// Addons implements api.Backend: this appliance has none.
+func (h *house) Addons() api.Addons { return nil }
+
+// Repositories implements api.Backend: this appliance follows none.
+func (h *house) Repositories() api.Repositories { return nil }
+
 // Check implements api.Backend: one whole turn of the update loop, now.
 func (h *house) Check(ctx context.Context) (api.Plan, error) {
 	// What a part of the turn could not do is in the status; the plan is made of what is known.

@@ -37,7 +37,8 @@ type house struct {
 	memory    *trust.Memory
 	clock     *trust.Clock
 	roots     *roots
-	replica   *ledger.Replica
+	replica   *ledger.Replica // of the root's ledger
+	ledgers   *ledgers        // with those of repositories
 	gate      *trust.Gate
 	engine    *engine.Engine
 	resolver  *registry.Resolver
@@ -157,7 +158,7 @@ func (h *house) config() *config.Config {
 // policy is the owner's policy as it stands now.
 func (h *house) policy() trust.Policy {
 	c := h.config().Trust
-	p := trust.Policy{Map: c.Map, House: c.House}
+	p := trust.Policy{Map: h.publishers(c.Map), House: c.House}
 	if c.Profile == "strict" {
 		p.Max = 3 * 24 * time.Hour
 	}

@@ -104,8 +104,15 @@ func (h *house) setTurn(began time.Time) {
 	h.turnBegan = began
 }
 
-// sync brings the replica up to date and, with it, roots and clock.
+// sync brings all replicas up to date, the root's and, beside it, those of repositories.
 func (h *house) sync(ctx context.Context) error {
+	wait := h.ledgers.sync()
+	err := h.syncRoot(ctx)
+	return errors.Join(err, wait(ctx))
+}
+
+// syncRoot brings the root's replica up to date and, with it, roots and clock.
+func (h *house) syncRoot(ctx context.Context) error {
 	report, err, rootErr := h.syncLedger(ctx)
 	text := ""
 	if err != nil {

@@ -11,7 +11,6 @@ package api
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"net"
 	"net/http"
@@ -30,6 +29,8 @@ type Backend interface {
 	Changes(ctx context.Context) ([]Change, error)
 	Trust() Trust
 	Log() Log
+	Addons() Addons // nil = the appliance has none
+	Repositories() Repositories
 }
 
 // Trust is what an owner decides about trust. by is the caller in words ("root", "uid 1000").
@@ -57,6 +58,9 @@ type Error struct {
 	Key     string // stable error_key, as "trust_refused"
 	Message string
 	Next    string // what a person does now
+
+	// Extra is what a program needs to go on, by name; it is sent as extra_fields, beside next.
+	Extra map[string]any
 }
 
 func (e *Error) Error() string { return e.Message }
@@ -85,20 +89,5 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		MaxHeaderBytes:    24570, // as the Supervisor's
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
-	stopped := make(chan struct{})
-	go func() {
-		defer close(stopped)
-		<-ctx.Done()
-		late, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
-		defer cancel()
-		if err := srv.Shutdown(late); err != nil {
-			_ = srv.Close() // clients that do not leave are cut; nothing of theirs is lost
-		}
-	}()
-	err := srv.Serve(l)
-	if errors.Is(err, http.ErrServerClosed) {
-		<-stopped
-		return nil
-	}
-	return err
+	return serveUntil(ctx, srv, l)
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
+	"maps"
 	"net/http"
 	"strings"
 
@@ -24,15 +26,18 @@ func (s *Server) Handler() http.Handler {
 			s.answer(w, r, rt)
 		})
 	}
-	for path, allowed := range methods { // a known path with another method
-		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
+	// A known path with another method. It is a table of its own: there, {slug} stands below a path that is spelt out.
+	others := http.NewServeMux()
+	for path, allowed := range methods {
+		others.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Allow", strings.Join(allowed, ", "))
 			writePlain(w, http.StatusMethodNotAllowed)
 		})
 	}
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+	others.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, &Error{Status: http.StatusNotFound, Message: fmt.Sprintf("no such path %.120q", r.URL.Path)})
 	})
+	mux.Handle("/", others)
 	return mux
 }
 
@@ -49,28 +54,38 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, rt route) {
 		s.fail(w, r, err)
 		return
 	}
+	if d, ok := data.(rawAnswer); ok {
+		d.send(w, r)
+		return
+	}
 	write(w, http.StatusOK, envelope{Result: "ok", Data: data})
 }
 
 // envelope is the Supervisor's answer. Extra carries the next step.
 type envelope struct {
-	Result  string            `json:"result"`
-	Data    any               `json:"data,omitempty"`
-	Message string            `json:"message,omitempty"`
-	Key     string            `json:"error_key,omitempty"`
-	Extra   map[string]string `json:"extra_fields,omitempty"`
+	Result  string         `json:"result"`
+	Data    any            `json:"data,omitempty"`
+	Message string         `json:"message,omitempty"`
+	Key     string         `json:"error_key,omitempty"`
+	Extra   map[string]any `json:"extra_fields,omitempty"`
 }
 
-func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
+func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) { fail(w, r, s.log, err) }
+
+// fail answers with an error and tells it at Debug: what a caller did wrong is the caller's.
+func fail(w http.ResponseWriter, r *http.Request, log *slog.Logger, err error) {
 	var known *Error
 	if !errors.As(err, &known) {
 		known = &Error{Status: http.StatusBadRequest, Message: err.Error()}
 	}
-	out := envelope{Result: "error", Message: known.Message, Key: known.Key}
+	out := envelope{Result: "error", Message: known.Message, Key: known.Key, Extra: maps.Clone(known.Extra)}
 	if known.Next != "" {
-		out.Extra = map[string]string{"next": known.Next}
+		if out.Extra == nil {
+			out.Extra = map[string]any{}
+		}
+		out.Extra["next"] = known.Next
 	}
-	s.log.Debug("call failed", "method", r.Method, "path", r.URL.Path, "status", known.Status, "error", known.Message)
+	log.Debug("call failed", "method", r.Method, "path", r.URL.Path, "status", known.Status, "error", known.Message)
 	write(w, known.Status, out)
 }
 

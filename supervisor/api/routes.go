@@ -3,6 +3,7 @@ package api
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 )
 
@@ -15,7 +16,7 @@ const (
 )
 
 // route is one row of the table: what is called, by whom, and what answers. handle returns the `data` of the
-// envelope.
+// envelope, or a [rawAnswer] that goes out without one.
 type route struct {
 	method string
 	path   string
@@ -23,8 +24,10 @@ type route struct {
 	handle func(*Server, *http.Request) (any, error)
 }
 
-// routes is the whole API: reviewing who may do what is reading this table.
-var routes = []route{
+// routes is the whole API: reviewing who may do what is reading these tables.
+var routes = slices.Concat(baseRoutes, addonRoutes, repositoryRoutes)
+
+var baseRoutes = []route{
 	{"GET", "/supervisor/ping", anyone, func(*Server, *http.Request) (any, error) { return struct{}{}, nil }},
 	{"GET", "/castellan/version", anyone, (*Server).getVersion},
 	{"GET", "/castellan/status", anyone, func(s *Server, r *http.Request) (any, error) { return s.backend.Status(r.Context()) }},

@@ -73,6 +73,7 @@ type Engine struct {
 var (
 	_ supervisor.Images     = (*Engine)(nil)
 	_ supervisor.Containers = (*Engine)(nil)
+	_ supervisor.Neighbours = (*Engine)(nil)
 )
 
 // New makes an Engine without calling it; an error is about the configuration.

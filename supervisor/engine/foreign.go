@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/castellan/castellan/supervisor"
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/client"
@@ -20,15 +21,8 @@ const asidePatience = 2 * time.Minute
 // asideSuffix marks a container that was held aside.
 const asideSuffix = ".before-castellan"
 
-// Aside is what must be remembered of a container of somebody else's to give it back as it was. It is plain data for a
-// journal: write it down before [Engine.HoldAside].
-type Aside struct {
-	ID      string `json:"id"`
-	Name    string `json:"name"`
-	Restart string `json:"restart"` // no, always, on-failure or unless-stopped
-	Retries int    `json:"retries,omitempty"`
-	Running bool   `json:"running"`
-}
+// Aside is what must be remembered of a container of somebody else's to give it back as it was.
+type Aside = supervisor.Aside
 
 // Foreign describes a container that is nobody's, for the one who is to adopt what it does.
 type Foreign struct {
@@ -73,6 +67,15 @@ func (e *Engine) Inspect(ctx context.Context, name string) (Foreign, error) {
 		return nil
 	})
 	return out, err
+}
+
+// Foreign is [Engine.Inspect] for the supervisor: ok is false when no container has the name.
+func (e *Engine) Foreign(ctx context.Context, name string) (a Aside, ok bool, err error) {
+	f, err := e.Inspect(ctx, name)
+	if cerrdefs.IsNotFound(err) {
+		return a, false, nil
+	}
+	return f.Aside, err == nil, err
 }
 
 // HoldAside stops a foreign container, so that nothing revives it and its name is free. Nothing of it is lost, and

@@ -1,0 +1,46 @@
+package api
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"time"
+)
+
+// rawAnswer is an answer that is a file or a stream, not an envelope.
+type rawAnswer struct {
+	contentType string
+	body        io.ReadCloser
+}
+
+// send copies the body out as it comes, until it ends or the caller leaves. Nothing of it is taken for more than it is
+// said to be: an add-on wrote it.
+func (a rawAnswer) send(w http.ResponseWriter, r *http.Request) {
+	defer a.body.Close()
+	left := context.AfterFunc(r.Context(), func() { _ = a.body.Close() }) // wakes a read that waits for more
+	defer left()
+	ctl := http.NewResponseController(w)
+	_ = ctl.SetReadDeadline(time.Time{}) // the request is read; its deadline would end a long answer. No connection, none to end
+	h := w.Header()
+	h.Set("Content-Type", a.contentType)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Content-Security-Policy", "default-src 'none'; sandbox")
+	h.Set("Cache-Control", "no-store")
+	w.WriteHeader(http.StatusOK)
+	// The status is on its way: a stream that breaks off ends short, and the caller sees what came until then.
+	_, _ = io.Copy(flusher{w, ctl}, a.body)
+}
+
+// flusher sends each piece at once: who follows a log waits for its next line.
+type flusher struct {
+	w   io.Writer
+	ctl *http.ResponseController
+}
+
+func (f flusher) Write(p []byte) (int, error) {
+	n, err := f.w.Write(p)
+	if err == nil {
+		_ = f.ctl.Flush() // a writer that keeps no buffer has none to flush
+	}
+	return n, err
+}
