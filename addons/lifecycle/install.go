@@ -47,7 +47,7 @@ func (m *Manager) Build(ctx context.Context, slug string) (change string, err er
 	if more := o.Manifest.Rights().Beyond(r.Granted); r.installed() && len(more) > 0 {
 		return "", &ConsentError{Slug: slug, Version: o.Manifest.Version, Asks: more}
 	}
-	image, err := m.cfg.Build(ctx, o, m.place(r, Kept{}))
+	image, err := m.cfg.Build(ctx, o)
 	if err != nil {
 		return "", fmt.Errorf("cannot build add-on %s: %w", slug, err)
 	}

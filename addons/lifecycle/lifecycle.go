@@ -121,7 +121,7 @@ type Config struct {
 	Supervisor Supervisor
 	Host       Host
 	// Build makes an image of a local add-on with the engine and returns its ID.
-	Build func(ctx context.Context, o Offer, p addons.Place) (image string, err error)
+	Build func(ctx context.Context, o Offer) (image string, err error)
 	// Forget drops what others keep of an add-on that is gone: services it offered, what it discovered.
 	Forget func(slug string) error
 	Log    *slog.Logger

@@ -114,14 +114,16 @@ var stories = []story{
 			if err := w.m.Stop(ctx, radio); err != nil {
 				w.t.Fatal(err)
 			}
-			w.write("data/.import/state", "imported")
+			w.write("data/.core_radio.import/data/state", "imported")
+			w.write("data/.core_radio.import/config/radio.conf", "imported")
 		},
 		do: func(w *world) error {
-			return w.m.SetData(radio, w.dir+"/data/.import", func(r *Record) { r.Settings.Boot = addons.BootManual })
+			return w.m.SetData(radio, func(r *Record) { r.Settings.Boot = addons.BootManual })
 		},
 		happened: func(w *world) string {
 			return all(w.isInstalled(), state("imported")(w), want("boot", w.record(radio).Settings.Boot, "manual"),
-				want("aside", exists(w.dir+"/data/.import.before"), false), want("waiting", w.record(radio).Import == nil, true))
+				want("configuration", w.read("addon_configs/"+radio+"/radio.conf"), "imported"),
+				want("left", exists(w.m.ImportFolder(radio)), false), want("waiting", len(w.record(radio).Import), 0))
 		},
 		did: func(w *world) string {
 			return all(w.isInstalled(), state("old")(w), want("boot", w.record(radio).Settings.Boot, ""))
@@ -153,6 +155,9 @@ func TestPowerCut(t *testing.T) {
 					w.rest()
 					w.at = -1
 					w.boot()
+					if err := w.m.Sweep(radio); err != nil { // as Run does first
+						t.Fatal(err)
+					}
 					w.rest()
 					happened, did := s.happened(w), s.did(w)
 					if happened != "" && did != "" {

@@ -12,6 +12,11 @@ const lookEvery = time.Hour
 
 // Run reconciles at the start, whenever [Manager.Wake] asks, and every hour, until ctx ends.
 func (m *Manager) Run(ctx context.Context) error {
+	for _, slug := range m.slugs() {
+		if err := m.Sweep(slug); err != nil {
+			m.cfg.Log.WarnContext(ctx, "an import has left something", "addon", slug, "error", err) // it costs space only
+		}
+	}
 	for {
 		if err := m.Reconcile(ctx); err != nil && ctx.Err() == nil {
 			m.cfg.Log.WarnContext(ctx, "not every add-on is as it must be; it is tried again", "error", err)
@@ -70,7 +75,7 @@ func (m *Manager) reconcile(ctx context.Context, slug string) error {
 		return m.remove(ctx, r, st)
 	case r.Wanted:
 		return m.install(ctx, r, st)
-	case r.Import != nil && st.Stopped != "":
+	case len(r.Import) > 0 && st.Stopped != "":
 		return m.swapIn(slug)
 	case st.Version == "":
 		// A journal restored from a backup may not know it: what its owner decided is not thrown away for that.

@@ -31,7 +31,7 @@ type Record struct {
 	Wanted   bool      `json:"wanted,omitempty"`   // its installation has not ended
 	Removing *Removal  `json:"removing,omitempty"` // its removal has not ended
 	Gone     *Removal  `json:"gone,omitempty"`     // it was removed and its data is kept
-	Import   *Import   `json:"import,omitempty"`   // data that waits to take its place
+	Import   []Swap    `json:"import,omitempty"`   // data that waits to take its place
 	At       time.Time `json:"at,omitzero"`        // of the installation
 }
 
@@ -59,10 +59,11 @@ type Removal struct {
 	Until time.Time `json:"until,omitzero"` // the data is deleted then, zero = never
 }
 
-// Import is data that was unpacked beside an add-on's data folder.
-type Import struct {
-	From  string `json:"from"`  // folder that waits
-	Aside string `json:"aside"` // where the former data goes until the end
+// Swap is a folder that was unpacked beside the one whose place it takes.
+type Swap struct {
+	From  string `json:"from"`  // waits
+	To    string `json:"to"`    // the place
+	Aside string `json:"aside"` // where the former one goes until the end
 }
 
 // installed tells whether the add-on is there or is to be.

@@ -67,7 +67,7 @@ func (m *Manager) ready(slug string) (Standing, error) {
 		return st, err
 	case !r.installed() || st.Version == "":
 		return st, ErrNotInstalled
-	case r.Removing != nil, r.Import != nil, st.Open != "":
+	case r.Removing != nil, len(r.Import) > 0, st.Open != "":
 		return st, ErrBusy
 	}
 	man, _, err := r.manifest(st.Version)

@@ -74,3 +74,24 @@ func (m *Manager) Check(slug string, options map[string]any) (clean map[string]a
 	r.Settings.Options = options
 	return m.effective(r, man)
 }
+
+// Caller is an installed add-on with its token.
+type Caller struct {
+	Slug, Token string
+	Manifest    addons.Manifest
+}
+
+// Callers are the installed add-ons, by slug. One whose manifest cannot be read calls nobody.
+func (m *Manager) Callers() []Caller {
+	var out []Caller
+	for _, slug := range m.slugs() {
+		r := m.record(slug)
+		if !r.installed() || r.Removing != nil {
+			continue
+		}
+		if man, err := m.Manifest(slug); err == nil {
+			out = append(out, Caller{slug, r.Token, man})
+		}
+	}
+	return out
+}

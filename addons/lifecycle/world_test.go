@@ -211,7 +211,7 @@ func (w *world) rest() {
 
 // Host.
 
-func (w *world) build(context.Context, Offer, addons.Place) (image string, err error) {
+func (w *world) build(context.Context, Offer) (image string, err error) {
 	return "sha256:" + strings.Repeat("ab", 32), w.call("build", func() {})
 }
 

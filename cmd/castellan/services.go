@@ -20,6 +20,7 @@ func servicesOn(c *config.Config, exists func(path string) bool) []supervisor.Se
 			Container: container(s.Container),
 			Health:    healthGate(s.Health),
 			Data:      s.Data,
+			Adopts:    adopts(s),
 		}
 		if h := s.HomeAssistant; h != nil {
 			service.Container = coreContainer(service.Container, *h, c.Addons, exists)

@@ -217,6 +217,19 @@ func (h *house) installed() ([]updater.Installed, error) {
 		}
 		out = append(out, in)
 	}
+	more, err := h.addons.installs.Installed()
+	if err != nil { // one that can't be read keeps no other from moving
+		h.log.Error("not every add-on could be planned", "error", err)
+	}
+	for _, in := range more {
+		for _, s := range status {
+			if s.Service.Name == in.Service {
+				in.Failed = s.Failed
+			}
+		}
+		in.Addon.MinAge = h.config().Addons.WaitMinAge
+		out = append(out, in)
+	}
 	return out, nil
 }
 

@@ -170,7 +170,7 @@ func (h *house) openEngine(_ context.Context, data func(string) string, _ bool) 
 	}
 	h.opened(h.loopback) // closing it twice is fine
 	h.engine, err = engine.New(engine.Config{Host: h.cfg.Engine.Host, House: h.cfg.Appliance.ID,
-		Log: h.log.With("part", "engine"), PullRef: h.pullRef})
+		Log: h.log.With("part", "engine"), PullRef: h.pullRef, Network: h.network()})
 	if err != nil {
 		return err
 	}
@@ -187,6 +187,7 @@ func (h *house) openSupervisor(_ context.Context, data func(string) string, firs
 		return err
 	}
 	h.opened(journal)
+	h.journal = journal
 	snapshots, err := backup.Open(data("snapshots"))
 	if err != nil {
 		return err
@@ -194,6 +195,7 @@ func (h *house) openSupervisor(_ context.Context, data func(string) string, firs
 	h.manager, err = supervisor.New(supervisor.Config{
 		Journal: journal, Images: h.engine, Containers: h.engine, Fetcher: fetcher{h.resolver}, Authority: h.gate,
 		Story: story{h.audit}, Snapshots: snapshots, Services: services(h.cfg), Parallel: h.cfg.Limits.Parallel,
+		Files: hostFiles{}, Neighbours: h.engine, Define: h.define, Starts: h.cfg.Addons.Parallel,
 		Log: h.log.With("part", "supervisor"), Observe: h.observe,
 		Now: h.now, Clock: func() bool { _, ok := h.clock.Now(); return ok },
 	})
