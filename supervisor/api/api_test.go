@@ -49,6 +49,21 @@ func (h *house) Forget(_ context.Context, s, by string) error {
 	h.did("forget " + s + " by " + by)
 	return nil
 }
+func (h *house) InitHouse(_ context.Context, by string) (api.HouseKey, error) {
+	h.did("house init by " + by)
+	return api.HouseKey{Publisher: "p-x"}, nil
+}
+func (h *house) AcceptHouse(_ context.Context, r api.HouseRequest, by string) (api.HouseWord, error) {
+	h.did("house accept " + r.Service + " by " + by)
+	return api.HouseWord{Status: "TRUSTED"}, nil
+}
+func (h *house) WithdrawHouse(_ context.Context, r api.HouseRequest, by string) (api.HouseWord, error) {
+	h.did("house withdraw " + r.Service + " by " + by)
+	return api.HouseWord{Status: "UNTRUSTED"}, nil
+}
+func (h *house) House(context.Context) (api.HouseList, error) {
+	return api.HouseList{Publisher: "p-x"}, nil
+}
 func (h *house) Trust() api.Trust { return h }
 func (h *house) Log() api.Log     { return h }
 func (h *house) Records(context.Context, api.LogQuery) ([]api.LogRecord, error) {
