@@ -8,10 +8,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"github.com/castellan/castellan/config"
 	"github.com/castellan/castellan/tests/testenv"
 	"github.com/castellan/castellan/trust"
-	"github.com/castellan/castellan/trust/ledger"
+	"github.com/castellan/castellan/trust/audit"
 	"github.com/castellan/castellan/trust/trusttest"
 )
 
@@ -75,6 +77,25 @@ func (w *ledgersWorld) judge(t *testing.T, s trust.Subject) trust.Verdict {
 		t.Fatal(err)
 	}
 	return v
+}
+
+// reinit is what the owner does when no backup is left.
+func (w *ledgersWorld) reinit(t *testing.T) {
+	t.Helper()
+	data := filepath.Dir(w.house.ledgers.dir)
+	if err := w.audit.Close(); err != nil { // the daemon is stopped
+		t.Fatal(err)
+	}
+	cmd := &cobra.Command{}
+	cmd.SetContext(t.Context())
+	made, err := reinit(cmd, &config.Config{DataDir: data, Trust: config.Trust{RootDir: filepath.Join(data, "shipped")}})
+	if want := ownHead(w.pinned.ledgers[radio].folder()); err != nil || !slices.Contains(made, want) || slices.Contains(made, "ledger/head") {
+		t.Fatalf("made %v, %v; want %s", made, err, want)
+	}
+	if w.audit, err = audit.Open(filepath.Join(data, "log"), audit.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = w.audit.Close() })
 }
 
 func (w *ledgersWorld) origin(t *testing.T, component string) string {
@@ -265,9 +286,7 @@ func TestLostReplicaOfARepositoryIsNoFreshStart(t *testing.T) {
 	if err := w.sync(t.Context()); err == nil {
 		t.Error("the sync says nothing of it")
 	}
-	if err := ledger.Init(ownConfig(dir, w.pinned.ledgers[radio])); err != nil { // as trust reinit does
-		t.Fatal(err)
-	}
+	w.reinit(t)
 	testenv.Eventually(t, 10*time.Second, "the ledger is followed again", func() bool { return w.sync(t.Context()) == nil })
 	if v := w.judge(t, w.image); v.Outcome != trust.Allow {
 		t.Errorf("%s %s", v.Outcome, v.Reason())
