@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -48,18 +50,27 @@ func houseInitCommand(o *options) *cobra.Command {
 func houseAcceptCommand(o *options) *cobra.Command {
 	var req api.HouseRequest
 	cmd := &cobra.Command{
-		Use:   "accept NAME",
+		Use:   "accept NAME | --channel CHANNEL --digest DIGEST",
 		Short: "Vouch for exactly the image NAME would run now; it is logged",
 		Long: "Signs a notarization of the image that was refused or deferred last, or else of the one that is offered: its index, " +
-			"its manifest for this appliance and its configuration, under its name and version.",
-		Args: argsRange(1, 1),
+			"its manifest for this appliance and its configuration, under its name and version. " +
+			"With --channel, it makes the file with that digest what the channel is now; its images still need a word of their own.",
+		Args: argsRange(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			req.Service = args[0]
-			return houseSay(cmd, o, req, o.client().AcceptHouse, "is accepted on this appliance", "castellan update "+args[0])
+			next := "castellan check"
+			switch {
+			case len(args) == 1 && req.Channel == "":
+				req.Service, next = args[0], "castellan update "+args[0]
+			case len(args) == 0 && req.Channel != "" && req.Digest != "":
+			default:
+				return usage(errors.New("say one: a service, or --channel with --digest"), "castellan trust house accept --help")
+			}
+			return houseSay(cmd, o, req, o.client().AcceptHouse, "is accepted on this appliance", next)
 		},
 	}
 	cmd.Flags().StringVar(&req.Version, "version", "", "version (default: what was refused last, or is offered)")
-	cmd.Flags().StringVar(&req.Digest, "digest", "", "manifest digest it must have")
+	cmd.Flags().StringVar(&req.Digest, "digest", "", "manifest digest it must have; of a channel, the sha256 of the file")
+	cmd.Flags().StringVar(&req.Channel, "channel", "", "accept a file of this channel in place of an image")
 	cmd.Flags().StringVar(&req.Why, "why", "", "why, for the log")
 	return cmd
 }
@@ -92,14 +103,18 @@ func houseSay(cmd *cobra.Command, o *options, req api.HouseRequest, say func(con
 		return printJSON(cmd.OutOrStdout(), w)
 	}
 	out := cmd.OutOrStdout()
-	fmt.Fprintf(out, "%s %s for %s %s; verification log record %d\n", w.Repository, w.Version, w.Platform, what, w.Seq)
+	name := w.Repository + " " + w.Version + " for " + w.Platform
+	if w.File != "" {
+		name = "channel " + w.Repository
+	}
+	fmt.Fprintf(out, "%s %s; verification log record %d\n", name, what, w.Seq)
 	printDigests(out, w)
 	fmt.Fprintln(out, "Next:", next)
 	return nil
 }
 
 func printDigests(out io.Writer, w api.HouseWord) {
-	for _, d := range []struct{ role, digest string }{{"index", w.Index}, {"manifest", w.Manifest}, {"config", w.Config}} {
+	for _, d := range []struct{ role, digest string }{{"index", w.Index}, {"manifest", w.Manifest}, {"config", w.Config}, {"file", w.File}} {
 		if d.digest != "" {
 			fmt.Fprintf(out, "  %-8s %s\n", d.role, d.digest)
 		}
@@ -124,9 +139,9 @@ func houseListCommand(o *options) *cobra.Command {
 				return nil
 			}
 			fmt.Fprintln(cmd.OutOrStdout(), "house key", list.Publisher)
-			t := newTable(cmd.OutOrStdout(), "WHEN", "WORD", "REPOSITORY", "VERSION", "MANIFEST")
+			t := newTable(cmd.OutOrStdout(), "WHEN", "WORD", "REPOSITORY", "VERSION", "DIGEST")
 			for _, w := range list.Words {
-				t.AppendRow(table.Row{w.Time.Local().Format(time.DateTime), w.Status, w.Repository, w.Version, w.Manifest})
+				t.AppendRow(table.Row{w.Time.Local().Format(time.DateTime), w.Status, w.Repository, w.Version, cmp.Or(w.Manifest, w.File)})
 			}
 			t.Render()
 			return nil

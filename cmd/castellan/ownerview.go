@@ -78,6 +78,9 @@ func (h trustView) AcceptHouse(ctx context.Context, r api.HouseRequest, by strin
 	if err != nil {
 		return api.HouseWord{}, err
 	}
+	if r.Channel != "" {
+		return h.acceptChannel(ctx, s, r, by)
+	}
 	asked, err := h.wouldRun(ctx, r)
 	if err != nil {
 		return api.HouseWord{}, err
@@ -97,6 +100,23 @@ func (h trustView) AcceptHouse(ctx context.Context, r api.HouseRequest, by strin
 		}
 	}
 	return h.say(ctx, s, housekey.Word{Name: subject.Repository, Version: subject.Version, Subjects: housekey.Subjects(subject), Status: trust.Trusted}, subject, r, by)
+}
+
+// acceptChannel vouches for a file of the channel that is followed, by its digest.
+func (h trustView) acceptChannel(ctx context.Context, s *housekey.Store, r api.HouseRequest, by string) (api.HouseWord, error) {
+	d, err := trust.ParseDigest(r.Digest)
+	switch {
+	case err != nil:
+		return api.HouseWord{}, &api.Error{Status: http.StatusBadRequest, Message: fmt.Sprintf("cannot accept a file of channel %.60s: %v", r.Channel, err),
+			Next: "look at the file, then give --digest sha256:… of it"}
+	case r.Service != "" || h.poller == nil || r.Channel != h.config().Channel.Name:
+		return api.HouseWord{}, &api.Error{Status: http.StatusBadRequest, Message: fmt.Sprintf("cannot accept a file of channel %.60q: it is not the one this appliance follows, or a service was named as well", r.Channel)}
+	}
+	out, err := h.say(ctx, s, housekey.ChannelWord("", r.Channel, d), trust.Subject{Class: trust.ClassCore}, r, by)
+	if err == nil {
+		h.wake()
+	}
+	return out, err
 }
 
 // wouldRun is what a service would run now: what was refused or deferred last, else what the plan wants.
@@ -224,6 +244,8 @@ func houseWord(n trust.Notarization) api.HouseWord {
 	out := api.HouseWord{Status: string(n.Status), Repository: n.Name, Version: n.Version, Ledger: n.Ledger, Time: time.Unix(n.SignedAt, 0).UTC(), Reason: n.Reason}
 	for _, x := range n.Subjects {
 		switch x.Role {
+		case "":
+			out.File = string(x.Digest)
 		case trust.RoleIndex:
 			out.Index = string(x.Digest)
 		case trust.RoleManifest:

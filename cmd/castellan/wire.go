@@ -220,7 +220,7 @@ func (h *house) openUpdater(_ context.Context, data func(string) string, _ bool)
 	h.poller, err = updater.NewPoller(updater.PollerConfig{
 		Channel: updater.ChannelOptions{Name: h.cfg.Channel.Name, Machine: h.cfg.Appliance.Machine, Arch: arch, Appliance: h.cfg.Appliance.ID},
 		URLs:    h.cfg.Channel.URLs,
-		Records: channelRecords{h.replica, h.roots, h.policy},
+		Records: channelRecords{h.replica, h.evidence, h.roots, h.policy},
 		Store:   fileStore(data("channel.json")),
 		Seed:    h.cfg.Appliance.ID,
 		Log:     h.log.With("part", "channel"),

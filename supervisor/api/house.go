@@ -10,7 +10,7 @@ import (
 type House interface {
 	// InitHouse makes the house key. There is one for each appliance, made once.
 	InitHouse(ctx context.Context, by string) (HouseKey, error)
-	// AcceptHouse vouches for exactly the image a service would run now.
+	// AcceptHouse vouches for exactly the image a service would run now, or for a file of the channel.
 	AcceptHouse(ctx context.Context, r HouseRequest, by string) (HouseWord, error)
 	// WithdrawHouse says UNTRUSTED about what a service runs, or about the image with the digest asked for.
 	WithdrawHouse(ctx context.Context, r HouseRequest, by string) (HouseWord, error)
@@ -27,7 +27,8 @@ type HouseKey struct {
 type HouseRequest struct {
 	Service  string `json:"service"`
 	Version  string `json:"version,omitempty"`  // to accept; empty = what would run now
-	Digest   string `json:"digest,omitempty"`   // the manifest it must be
+	Channel  string `json:"channel,omitempty"`  // in place of a service: accept its file with Digest
+	Digest   string `json:"digest,omitempty"`   // the manifest it must be; of a withdrawal, any digest of the image
 	Why      string `json:"why,omitempty"`      // for the log; of a withdrawal, for the record too
 	Severity string `json:"severity,omitempty"` // of a withdrawal: notify, update or stop; empty = notify
 }
@@ -39,9 +40,10 @@ type HouseWord struct {
 	Repository string    `json:"repository"`
 	Version    string    `json:"version"`
 	Index      string    `json:"index,omitempty"`
-	Manifest   string    `json:"manifest"`
-	Config     string    `json:"config"`
-	Platform   string    `json:"platform"`
+	Manifest   string    `json:"manifest,omitempty"`
+	Config     string    `json:"config,omitempty"`
+	File       string    `json:"file,omitempty"` // of a channel; Repository is the channel's name then
+	Platform   string    `json:"platform,omitempty"`
 	Ledger     string    `json:"ledger"` // it stands beside, and counts in
 	Time       time.Time `json:"time"`
 	Reason     string    `json:"reason,omitempty"`
@@ -63,14 +65,14 @@ func (s *Server) postHouse(r *http.Request, say func(House, context.Context, Hou
 	if err := readBody(r, &req); err != nil {
 		return nil, err
 	}
-	if req.Service == "" {
+	if req.Service == "" && req.Channel == "" {
 		return nil, badRequest("cannot use the house key: field \"service\" is missing")
 	}
 	return say(s.backend.Trust(), r.Context(), req, peerOf(r.Context()).String())
 }
 
 func (s *Server) postHouseAccept(r *http.Request) (any, error) {
-	return s.postHouse(r, House.AcceptHouse)
+	return s.postHouse(r, House.AcceptHouse) // the channel is checked there
 }
 
 func (s *Server) postHouseWithdraw(r *http.Request) (any, error) {

@@ -1,6 +1,7 @@
 package house
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"testing"
@@ -94,5 +95,39 @@ func TestOwnersWord(t *testing.T) {
 	h.castellan("trust", "house", "init").says(t, 0)
 	h.change(0, "update", h.core, "--to", "1.3.0")
 	h.runs(h.core, "1.3.0", "verified")
+	h.soundness()
+}
+
+// TestOwnersChannel follows a channel that nobody notarizes: its file counts once the owner has vouched for it.
+func TestOwnersChannel(t *testing.T) {
+	w := newWorld(t)
+	w.core("1.0.0")
+	w.release("1.0.0")
+	h := newHouse(w)
+	h.begin()
+	w.image("core", "1.1.0")
+	file, err := json.Marshal(w.channelFile("1.1.0"))
+	must(t, err)
+	must(t, os.WriteFile(w.path("web", "stable.json"), file, 0o644))
+	h.castellan("trust", "house", "init").says(t, 0)
+	h.castellan("trust", "house", "accept", h.core, "--version", "1.1.0").says(t, 0)
+
+	h.castellan("check").says(t, 0)
+	h.castellan("update", h.core).says(t, 3) // the file is not the channel's
+	h.runs(h.core, "1.0.0", "verified")
+	d := string(trust.DigestOf(file))
+	h.castellan("trust", "house", "accept", "--channel", "stable").says(t, 2, "--digest")
+	h.castellan("trust", "house", "accept", "--channel", "stable", "--digest", "latest").says(t, 1, "cannot read digest")
+	h.castellan("trust", "house", "accept", "--channel", "beta", "--digest", d).says(t, 1, "not the one this appliance follows")
+	h.castellan("trust", "house", "accept", "--channel", "stable", "--digest", d).says(t, 0, d)
+	h.castellan("check").says(t, 0)
+	if st := h.status(); !st.Channel.Verified {
+		t.Errorf("channel %+v", st.Channel)
+	}
+	h.change(0, "update", h.core)
+	h.runs(h.core, "1.1.0", "verified")
+	if p := h.service(h.core).Publisher; p != "you" {
+		t.Errorf("publisher %q, want you", p)
+	}
 	h.soundness()
 }

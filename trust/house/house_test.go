@@ -303,3 +303,47 @@ func TestDamagedOrLostFileIsNoFreshStart(t *testing.T) {
 		t.Errorf("words %+v", n)
 	}
 }
+
+// TestChannelIsTheOwnersOnlyWhenHeSaysSo accepts an image, which says nothing of a channel, and then a channel's file.
+func TestChannelIsTheOwnersOnlyWhenHeSaysSo(t *testing.T) {
+	w := newWorld(t)
+	policy := trust.Policy{House: w.s.Publisher()}
+	current := func() (trust.Digest, bool) {
+		facts, err := trust.CollectChannel(With(w.ledger, w.s), "stable", w.root, policy.House)
+		must(t, err)
+		d, _, ok := trust.CurrentChannel(facts, w.root, policy, "stable")
+		return d, ok
+	}
+	mine := image("1.0", "")
+	must(t, w.say(mine, trust.Trusted))
+	if d, ok := current(); ok {
+		t.Fatalf("the channel is %s by a word about an image", d)
+	}
+	file := trust.DigestOf([]byte("stable"))
+	claim := func(in *trust.Input) {
+		in.Action, in.Channel = trust.AutoUpdate, &trust.ChannelClaim{Name: "stable", Digest: file}
+	}
+	judge := func() trust.Verdict { return w.judgeChannel(mine, claim) }
+	w.want(judge(), trust.Refuse, trust.NotInChannel)
+	_, err := w.s.Say(ChannelWord(origin, "stable", file), now, func(trust.Notarization) error { return nil })
+	must(t, err)
+	if d, ok := current(); !ok || d != file {
+		t.Fatalf("the channel is %s %t, want %s", d, ok, file)
+	}
+	w.want(judge(), trust.Allow, "")
+	w.reopen()
+	w.want(judge(), trust.Allow, "")
+	w.want(w.judgeChannel(image("1.1", ""), claim), trust.Refuse, trust.SignatureMissing) // a channel vouches for no image
+}
+
+func (w *world) judgeChannel(s trust.Subject, claim func(*trust.Input)) trust.Verdict {
+	w.t.Helper()
+	raw := trusttest.Manifests(s.Repository, s.Version, "")
+	in := trust.Input{Request: trust.Request{Subject: s, Raw: &raw, Change: "c", FirstResolved: now.Add(-2 * time.Hour)},
+		Root: w.root, Policy: trust.Policy{House: w.s.Publisher()}, Now: now.Add(time.Minute)}
+	claim(&in)
+	var err error
+	in.Facts, err = trust.Collect(With(w.ledger, w.s), s, in.Channel, w.root, in.Policy.House)
+	must(w.t, err)
+	return trust.Judge(in)
+}

@@ -1,6 +1,7 @@
 package house
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -8,9 +9,10 @@ import (
 	"github.com/castellan/castellan/trust"
 )
 
-// Word is what the owner says about one image.
+// Word is what the owner says about one image, or one channel file.
 type Word struct {
 	Ledger        string // origin of the ledger the image's component is judged by
+	Kind          string // "" = image
 	Name, Version string // repository and version, as the component asks for them
 	Subjects      []trust.RecordSubject
 	Status        trust.Status   // TRUSTED or UNTRUSTED
@@ -30,6 +32,13 @@ func Subjects(s trust.Subject) []trust.RecordSubject {
 	return out
 }
 
+// ChannelWord makes a file what a channel is now, for this appliance: the newest word of the core publishers and the owner
+// counts. Its images still need somebody's word of their own.
+func ChannelWord(ledger, channel string, file trust.Digest) Word {
+	return Word{Ledger: ledger, Kind: trust.KindChannel, Name: channel, Status: trust.Trusted,
+		Subjects: []trust.RecordSubject{{Name: channel, Digest: file}}}
+}
+
 // Say signs a word and keeps it; log writes it down first. Withdrawals carry the root key's signature as well, so that
 // they may ask for what only the publisher himself may. What was withdrawn can't be accepted again.
 func (s *Store) Say(w Word, now time.Time, log func(trust.Notarization) error) (trust.Notarization, error) {
@@ -46,7 +55,7 @@ func (s *Store) Say(w Word, now time.Time, log func(trust.Notarization) error) (
 	} else if err != nil {
 		return trust.Notarization{}, err
 	}
-	n := trust.Notarization{UID: s.nextUID(now), Ledger: w.Ledger, Publisher: s.id, Doc: 1, Kind: trust.KindImage, Name: w.Name, Version: w.Version,
+	n := trust.Notarization{UID: s.nextUID(now), Ledger: w.Ledger, Publisher: s.id, Doc: 1, Kind: cmp.Or(w.Kind, trust.KindImage), Name: w.Name, Version: w.Version,
 		Status: w.Status, Severity: w.Severity, Reason: w.Reason, SignedAt: now.Unix(), Subjects: w.Subjects}
 	if w.Status == trust.Trusted {
 		if bad := s.withdrawn(w.Subjects); bad != "" {
