@@ -62,7 +62,7 @@ func (h trustView) store() (*housekey.Store, error) {
 	s, err := h.owner.get()
 	switch {
 	case err != nil:
-		return nil, &api.Error{Status: http.StatusConflict, Key: "house_key", Message: err.Error(), Next: "restore a backup; if there is none: castellan trust house init"}
+		return nil, &api.Error{Status: http.StatusConflict, Key: "house_key", Message: err.Error(), Next: "restore a backup; if there is none, move away what is left of the file, then: castellan trust house init"}
 	case s == nil:
 		return nil, &api.Error{Status: http.StatusConflict, Key: "house_key", Message: "this appliance has no house key", Next: "castellan trust house init"}
 	case h.policy().House != s.Publisher():
