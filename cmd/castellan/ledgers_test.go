@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -148,7 +149,7 @@ func TestAddonLedgerTouchesNeitherRootNorClock(t *testing.T) {
 	if root, state := w.roots.current(); root.Version != 1 || state != "" {
 		t.Errorf("root %d %s", root.Version, state)
 	}
-	if now, ok := w.clock.Now(); !ok || now.Sub(time.Now()).Abs() > time.Minute {
+	if now, ok := w.clock.Now(); !ok || time.Until(now).Abs() > time.Minute {
 		t.Errorf("the clock says %s", now)
 	}
 	if v := w.judge(t, core); v.Outcome.Allowed() || v.Head.Origin != w.root.Origin {
@@ -229,6 +230,37 @@ func TestOneLedgerHoldsUpNoOther(t *testing.T) {
 	other.ownMirror.Heal()
 	if err := other.sync(t.Context()); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestAddonLedgerThatForksIsQuarantinedAlone lets a repository's ledger tell two stories.
+func TestAddonLedgerThatForksIsQuarantinedAlone(t *testing.T) {
+	w := newLedgersWorld(t)
+	if err := w.sync(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	fork := w.own.Fork(1)
+	grow(fork, "other", 3)
+	w.ownMirror.Serve(fork.Tree(3))
+	if err := w.sync(t.Context()); err == nil || w.syncErr != "" {
+		t.Errorf("sync says %v, and of the root's ledger %q", err, w.syncErr)
+	}
+	if v := w.judge(t, w.image); v.Reason() != trust.LedgerQuarantined {
+		t.Errorf("%s %s, want LEDGER_QUARANTINED", v.Outcome, v.Reason())
+	}
+	st := w.ledgersStatus(w.ledgerStatus())
+	if st[0].State != "fresh" || st[1].State != "quarantined" {
+		t.Errorf("status %+v", st)
+	}
+	told := 0
+	for rec, err := range w.audit.Records(audit.Filter{Kinds: []audit.Kind{audit.KindEquivocation}}) {
+		if err != nil || !strings.Contains(string(rec.Payload), w.own.Origin) {
+			t.Errorf("record %s, %v", rec.Payload, err)
+		}
+		told++
+	}
+	if told != 1 {
+		t.Errorf("it is told %d times in the log, want once", told)
 	}
 }
 
