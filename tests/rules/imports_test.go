@@ -25,6 +25,7 @@ var mayImport = map[string][]string{
 	"trust/artifact":      {"trust", "config/durable"},
 	"trust/sbom":          {"trust", "config/durable"},
 	"trust/audit":         {"trust", "config/durable"},
+	"trust/house":         {"trust", "config/durable"},
 	"trust/trusttest":     {"trust", "trust/ledger", "config/durable"}, // test support
 
 	"updater":          {"trust"},
