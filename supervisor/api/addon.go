@@ -58,7 +58,7 @@ type AddonConfig struct {
 	// From is the subnet of the bridge; connections from elsewhere are closed unheard, because Linux answers for
 	// the bridge's address on every interface. The zero prefix = from anywhere.
 	From netip.Prefix
-	Log       *slog.Logger
+	Log  *slog.Logger
 }
 
 // AddonServer is the Supervisor's API as add-ons reach it, at http://supervisor on the bridge they share.
