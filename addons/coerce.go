@@ -1,9 +1,7 @@
 package addons
 
 import (
-	"encoding/json"
 	"errors"
-	"fmt"
 	"math"
 	"path"
 	"regexp"
@@ -165,90 +163,4 @@ var (
 func isEmail(s string) bool {
 	i := strings.LastIndexByte(s, '@')
 	return i > 0 && emailUser.MatchString(s[:i]) && emailDomain.MatchString(s[i+1:])
-}
-
-// want is what an element takes, for people.
-func (e element) want() string {
-	unit := func(singular, one string) string { return singular + e.span(one) }
-	switch {
-	case e.isDict:
-		return "a group of options"
-	case e.isList && len(e.list) > 0:
-		return "a list, each item " + e.list[0].want()
-	case e.isList:
-		return "a list"
-	}
-	switch e.word {
-	case "str":
-		return unit("a text", " characters")
-	case "password":
-		return unit("a password", " characters")
-	case "bool":
-		return "true or false"
-	case "int":
-		return unit("a whole number", "")
-	case "float":
-		return unit("a number", "")
-	case "port":
-		return "a port from 1 to 65535"
-	case "email":
-		return "an e-mail address"
-	case "url":
-		return "an address with scheme and host, as https://example.org"
-	case "match":
-		return "a text that fits the pattern " + short(e.arg)
-	case "list":
-		return "one of " + short(strings.ReplaceAll(e.arg, "|", ", "))
-	case "device":
-		if e.arg != "" {
-			return "the path of a device of kind " + e.arg + " that is plugged in, as /dev/ttyUSB0"
-		}
-		return "the path of a device that is plugged in, as /dev/ttyUSB0"
-	}
-	return "a value"
-}
-
-func (e element) span(unit string) string {
-	number := func(f *float64) string { return strconv.FormatFloat(*f, 'f', -1, 64) }
-	switch {
-	case e.min != nil && e.max != nil:
-		return fmt.Sprintf(" from %s to %s%s", number(e.min), number(e.max), unit)
-	case e.min != nil:
-		return fmt.Sprintf(" of at least %s%s", number(e.min), unit)
-	case e.max != nil:
-		return fmt.Sprintf(" of at most %s%s", number(e.max), unit)
-	}
-	return ""
-}
-
-// MarshalOptions writes validated options as the add-on finds them in options.json: a number with a fraction keeps it,
-// 1.0 does not become 1.
-func MarshalOptions(options map[string]any) ([]byte, error) {
-	b, err := json.MarshalIndent(pythonNumbers(options), "", "  ")
-	if err != nil {
-		return nil, fmt.Errorf("cannot write options: %w", err)
-	}
-	return append(b, '\n'), nil
-}
-
-func pythonNumbers(v any) any {
-	switch v := v.(type) {
-	case map[string]any:
-		out := make(map[string]any, len(v))
-		for key, item := range v {
-			out[key] = pythonNumbers(item)
-		}
-		return out
-	case []any:
-		out := make([]any, len(v))
-		for i, item := range v {
-			out[i] = pythonNumbers(item)
-		}
-		return out
-	case float64:
-		if !math.IsNaN(v) && !math.IsInf(v, 0) {
-			return json.Number(pythonFloat(v))
-		}
-	}
-	return v
 }

@@ -84,8 +84,7 @@ var manifestKeys = map[string]readKey{
 	"tmpfs":             func(_ *decoder, m *Manifest, n *node, _ *at) { m.Tmpfs = n.kind != kindBool || n.yes },
 	"map":               readMap,
 	"environment": func(d *decoder, m *Manifest, n *node, where *at) {
-		m.Environment = map[string]string{}
-		d.dict(n, where, "a dictionary of texts", func(key string, n *node, where *at) { m.Environment[key] = d.text(n, where) })
+		m.Environment = d.textDict(n, where)
 	},
 	"privileged": func(d *decoder, m *Manifest, n *node, where *at) {
 		m.Privileged = []string{}

@@ -2,7 +2,6 @@ package addons
 
 import (
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -118,10 +117,12 @@ func (d *decoder) formed(n *node, where *at, form *regexp.Regexp, want string) s
 
 // unique tells whether no text stands twice.
 func unique(list []string) bool {
-	for i, s := range list {
-		if slices.Contains(list[:i], s) {
+	seen := make(map[string]bool, len(list))
+	for _, s := range list {
+		if seen[s] {
 			return false
 		}
+		seen[s] = true
 	}
 	return true
 }

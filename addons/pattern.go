@@ -15,7 +15,7 @@ var errNoMatch = errors.New("no match")
 // Limits on the patterns of match(): they are a stranger's.
 const (
 	maxPattern     = 4 << 10
-	maxMatchText   = 64 << 10
+	maxMatchText   = 16 << 10
 	patternTimeout = 250 * time.Millisecond
 )
 

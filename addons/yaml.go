@@ -2,6 +2,7 @@ package addons
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/goccy/go-yaml"
@@ -29,8 +30,8 @@ func readYAML(name string, data []byte) (n *node, err error) {
 		}
 	}()
 	tokens := lexer.Tokenize(string(data))
-	if line := tooDeep(tokens); line > 0 {
-		return nil, invalid(name, line, root, "nested more than %d deep", maxDepth)
+	if line, what := tooMuch(tokens); line > 0 {
+		return nil, invalid(name, line, root, "%s", what)
 	}
 	file, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
@@ -43,7 +44,7 @@ func readYAML(name string, data []byte) (n *node, err error) {
 			continue
 		}
 		if body != nil {
-			return nil, invalid(name, line(d.Body), root, "a second YAML document begins; keep one and delete the line ---")
+			return nil, invalid(name, line(d.Body), root, secondDocument)
 		}
 		body = d.Body
 	}
@@ -53,10 +54,15 @@ func readYAML(name string, data []byte) (n *node, err error) {
 	return f.node(body, root, 1)
 }
 
-// tooDeep finds the line where brackets, or what opens a level without a new line, stand too deep for a parser that
-// recurses; 0 when there is none. Levels by indentation are bounded by the size of the file.
-func tooDeep(tokens token.Tokens) int {
-	brackets, opened, on := 0, 0, 0
+// maxKeys is how many keys a YAML file may have: the library looks at all keys of a dictionary for each of them.
+const maxKeys = 5000
+
+const secondDocument = "a second YAML document begins; keep one and delete the line ---"
+
+// tooMuch finds the line where the file gets too large for a parser that recurses; 0 when there is none. Depth is that
+// of brackets and of what opens a level without a new line: levels by indentation are bounded by the size of the file.
+func tooMuch(tokens token.Tokens) (line int, what string) {
+	brackets, opened, on, keys, documents := 0, 0, 0, 0, 0
 	for _, t := range tokens {
 		if t.Position.Line != on {
 			on, opened = t.Position.Line, 0
@@ -66,16 +72,26 @@ func tooDeep(tokens token.Tokens) int {
 			brackets++
 		case token.SequenceEndType, token.MappingEndType:
 			brackets = max(brackets-1, 0)
-		case token.SequenceEntryType, token.MappingKeyType, token.AnchorType, token.TagType, token.MappingValueType:
-			if brackets == 0 {
-				opened++
-			}
+		case token.CollectEntryType:
+			opened = 0
+		case token.DocumentHeaderType:
+			documents++
+		case token.MappingValueType:
+			keys++
+			opened++
+		case token.SequenceEntryType, token.MappingKeyType, token.AnchorType, token.TagType:
+			opened++
 		}
-		if brackets > maxDepth || opened > maxDepth {
-			return max(on, 1)
+		switch {
+		case brackets > maxDepth, opened > maxDepth:
+			return max(on, 1), fmt.Sprintf("nested more than %d deep", maxDepth)
+		case documents > 1:
+			return max(on, 1), secondDocument
+		case keys > maxKeys:
+			return max(on, 1), fmt.Sprintf("more than %d keys", maxKeys)
 		}
 	}
-	return 0
+	return 0, ""
 }
 
 // syntax takes the place and the sentence out of the library's error.
@@ -133,7 +149,7 @@ func (f *yamlFile) make(n ast.Node, where *at, depth int) (*node, error) {
 		}
 		return out, nil
 	case *ast.AnchorNode:
-		made, err := f.node(n.Value, where, depth)
+		made, err := f.node(n.Value, where, depth+1)
 		if err == nil && n.Name != nil {
 			if f.anchors == nil {
 				f.anchors = map[string]*node{}
@@ -150,6 +166,8 @@ func (f *yamlFile) make(n ast.Node, where *at, depth int) (*node, error) {
 			return nil, f.refuse(n, where, "its aliases make more than %d values, or more than %d levels", maxNodes, maxDepth)
 		}
 		return made, nil
+	case *ast.MappingKeyNode: // "? key"
+		return f.node(n.Value, where, depth+1)
 	case *ast.TagNode:
 		return f.tagged(n, where, depth)
 	case *ast.LiteralNode:
@@ -180,7 +198,7 @@ func height(n *node) int {
 // tagged is a value whose author says what it is.
 func (f *yamlFile) tagged(n *ast.TagNode, where *at, depth int) (*node, error) {
 	tag := n.Start.Value
-	made, err := f.node(n.Value, where, depth)
+	made, err := f.node(n.Value, where, depth+1)
 	if err != nil {
 		return nil, err
 	}

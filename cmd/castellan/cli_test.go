@@ -173,6 +173,7 @@ func TestWrongUsageIsToldBeforeAnythingIsAsked(t *testing.T) {
 		{"update a b", "arg(s)", "Next: castellan update --help"},
 		{"rollback", "arg(s)", "Next: castellan rollback --help"},
 		{"trust dance", `unknown command "trust dance"`, "Next: castellan trust --help"},
+		{"addon dance", `unknown command "addon dance"`, "Next: castellan addon --help"},
 		{"log dance", `unknown command "log dance"`, "Next: castellan log --help"},
 		{"trust force core", "--why is missing", "Next: castellan trust force core --why"},
 		{"trust reinit", "--yes", "Next: "},
