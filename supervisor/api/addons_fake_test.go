@@ -39,8 +39,8 @@ func (s shop) Info(_ context.Context, slug, lang string) (api.AddonInfo, error) 
 		return api.AddonInfo{}, api.AddonNotFound(slug)
 	}
 	_, err := s.did("info", slug, lang)
-	return api.AddonInfo{Addon: api.Addon{Slug: slug}, Options: map[string]any{"pass": "s3cret", "port": 8080},
-		Schema: []map[string]any{{"name": "pass", "type": "string", "format": "password"}, {"name": "port", "type": "integer"}}}, err
+	return api.AddonInfo{Addon: api.Addon{Slug: slug}, Options: map[string]any{"pass": "s3cret", "port": 8080, "ratio": 1.0},
+		Schema: []map[string]any{{"name": "pass", "type": "string", "format": "password"}, {"name": "port", "type": "integer"}, {"name": "ratio", "type": "float"}}}, err
 }
 
 func (s shop) Install(_ context.Context, slug string, r api.InstallRequest, by string) (api.Accepted, error) {

@@ -174,7 +174,7 @@ func TestOnlyTheOwnerSeesSecrets(t *testing.T) {
 		t.Errorf("root does not see the password: %s", body)
 	}
 	body := ask(t, &house{}, false, "GET", "/castellan/addons/core_x", "").body.String()
-	if strings.Contains(body, "s3cret") || !strings.Contains(body, `"port":8080`) {
+	if strings.Contains(body, "s3cret") || !strings.Contains(body, `"port":8080,"ratio":1.0`) {
 		t.Errorf("nobody sees: %s", body)
 	}
 	form := `[{"name":"user","type":"string"},{"name":"pass","type":"string","format":"password"},{"name":"keys","type":"string","format":"password","multiple":true},
