@@ -149,10 +149,12 @@ func TestAddonJSONHasTheShapeOfTheAPI(t *testing.T) {
 		"repo list":                        `{"repositories":[{"slug":"core",`,
 		"repo add x":                       `{"slug":"12345678",`,
 		"repo remove x":                    `{}`,
+		"addon logs core_ssh":              `{"line":"one"}`,
 	} {
 		code, stdout, stderr := run(t, append([]string{"--json", "--socket", serve(t, &butler{addon: sshInstalled})}, strings.Fields(line)...)...)
 		var compact bytes.Buffer
-		if err := json.Compact(&compact, []byte(stdout)); err != nil || code != 0 || !strings.HasPrefix(compact.String(), want) {
+		var first json.RawMessage // a log is an object per line
+		if err := errors.Join(json.NewDecoder(strings.NewReader(stdout)).Decode(&first), json.Compact(&compact, first)); err != nil || code != 0 || !strings.HasPrefix(compact.String(), want) {
 			t.Errorf("%s: exit %d, %v\n%s\nwant %s\n%s", line, code, err, compact.String(), want, stderr)
 		}
 	}

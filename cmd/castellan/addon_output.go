@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bufio"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +11,9 @@ import (
 
 	"github.com/castellan/castellan/supervisor/api"
 )
+
+// maxLogLine is how much of one line is held, in bytes.
+const maxLogLine = 64 << 10
 
 func addonLogsCommand(o *options) *cobra.Command {
 	var follow bool
@@ -26,11 +31,7 @@ func addonLogsCommand(o *options) *cobra.Command {
 				return addonError(cmd, args[0], err)
 			}
 			defer in.Close()
-			out := cmd.OutOrStdout()
-			if isTerminal(out) {
-				out = &tame{w: out}
-			}
-			if _, err = io.Copy(out, in); err != nil && cmd.Context().Err() == nil { // whoever stops following is done
+			if err = showLog(cmd.OutOrStdout(), in, o.json); err != nil && cmd.Context().Err() == nil { // whoever stops following is done
 				return &exitError{exitFailed, fmt.Errorf("the log of %s broke off: %w", args[0], err), "castellan addon logs " + args[0]}
 			}
 			return nil
@@ -39,6 +40,32 @@ func addonLogsCommand(o *options) *cobra.Command {
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on with what is printed from now on")
 	cmd.Flags().IntVarP(&lines, "lines", "n", 100, "how many of the last lines")
 	return cmd
+}
+
+// showLog copies a log out as it comes; for programs, as an object per line.
+func showLog(out io.Writer, in io.Reader, asJSON bool) error {
+	if !asJSON {
+		if isTerminal(out) {
+			out = &tame{w: out}
+		}
+		_, err := io.Copy(out, in)
+		return err
+	}
+	lines, enc := bufio.NewReaderSize(in, maxLogLine), json.NewEncoder(out)
+	for {
+		b, _, err := lines.ReadLine() // a longer line comes in pieces
+		if err == io.EOF {
+			return nil
+		}
+		if err == nil {
+			err = enc.Encode(struct {
+				Line string `json:"line"`
+			}{string(b)})
+		}
+		if err != nil {
+			return err
+		}
+	}
 }
 
 func addonStatsCommand(o *options) *cobra.Command {

@@ -62,8 +62,8 @@ func (b *butler) Changes(context.Context) ([]api.Change, error) {
 	}
 	return []api.Change{c}, nil
 }
-func (b *butler) Trust() api.Trust               { return b }
-func (b *butler) Log() api.Log                   { return b }
+func (b *butler) Trust() api.Trust { return b }
+func (b *butler) Log() api.Log     { return b }
 func (b *butler) Force(_ context.Context, r api.ForceRequest, by string) (api.Override, error) {
 	b.asked = append(b.asked, "force "+r.Service+" "+r.Why+" "+r.Confirm)
 	return api.Override{ID: "o", Service: r.Service, Version: "2", Digest: "sha256:" + strings.Repeat("0", 64), Reasons: []string{"SIGNATURE_MISSING"}, Seq: 9}, b.err
