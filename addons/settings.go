@@ -24,6 +24,11 @@ type Place struct {
 	Profile  bool   // the repository brings apparmor.txt
 	Network  string // the bridge that add-ons share, as "hassio"
 	API      string // address of the Supervisor API on that bridge, as "172.30.32.2"
+	// Exists tells whether a path of the host is there, so that what one host lacks (/run/udev, a device) is left out of a
+	// container there; nil means that everything is.
+	Exists func(path string) bool
+	// Majors are the major numbers of /proc/devices, for devices that the kernel numbers anew at each boot ("hidraw").
+	Majors map[string]uint32
 	// IngressPort is the port that was picked for an add-on that leaves the choice open.
 	IngressPort uint16
 }

@@ -29,7 +29,7 @@ var (
 
 // check validates a decoded file; the first mistake is the error.
 func (s *source) check(c *Config) error {
-	for _, step := range []func(*Config) error{s.general, s.registry, s.trust, s.channel, s.services} {
+	for _, step := range []func(*Config) error{s.general, s.registry, s.trust, s.channel, s.addons, s.homeAssistant, s.services, s.addonData} {
 		if err := step(c); err != nil {
 			return err
 		}
@@ -148,22 +148,38 @@ func (s *source) channel(c *Config) error {
 
 // files checks that the files the configuration names are there. The default root folder is checked when it is read.
 func (s *source) files(c *Config) error {
-	if name := c.Registry.CredentialsFile; name != "" {
-		fi, err := os.Stat(name)
-		if err != nil {
-			return s.field("$.registry.credentials_file", "%v; write the file or delete the key", err)
-		}
-		if !fi.Mode().IsRegular() {
-			return s.field("$.registry.credentials_file", "%s is not a file", name)
-		}
-		if fi.Mode().Perm()&0o077 != 0 {
-			return s.field("$.registry.credentials_file", "%s can be read by others; run chmod 600 %s", name, name)
+	if err := s.secretFile("$.registry.credentials_file", c.Registry.CredentialsFile); err != nil {
+		return err
+	}
+	for i, svc := range c.Services {
+		if h := svc.HomeAssistant; h != nil {
+			if err := s.secretFile("$.services"+index(i)+".home_assistant.token_file", h.TokenFile); err != nil {
+				return err
+			}
 		}
 	}
 	if fi, err := os.Stat(c.Trust.RootDir); err != nil {
 		return s.field("$.trust.root_dir", "%v; install the root documents there or name their folder", err)
 	} else if !fi.IsDir() {
 		return s.field("$.trust.root_dir", "%s is not a folder", c.Trust.RootDir)
+	}
+	return nil
+}
+
+// secretFile wants a file that nobody but its owner can read; "" is none.
+func (s *source) secretFile(at, name string) error {
+	if name == "" {
+		return nil
+	}
+	fi, err := os.Stat(name)
+	if err != nil {
+		return s.field(at, "%v; write the file or delete the key", err)
+	}
+	if !fi.Mode().IsRegular() {
+		return s.field(at, "%s is not a file", name)
+	}
+	if fi.Mode().Perm()&0o077 != 0 {
+		return s.field(at, "%s can be read by others; run chmod 600 %s", name, name)
 	}
 	return nil
 }
@@ -214,6 +230,9 @@ func isPort(s string) bool {
 	n, err := strconv.Atoi(s)
 	return err == nil && n > 0 && n < 1<<16
 }
+
+// index writes a position for a YAML path.
+func index(i int) string { return "[" + strconv.Itoa(i) + "]" }
 
 // quoteKey writes a map key for a YAML path.
 func quoteKey(key string) string { return "'" + strings.ReplaceAll(key, "'", `\'`) + "'" }

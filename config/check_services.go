@@ -219,6 +219,14 @@ func (s *source) ports(c *Config) error {
 	listen := netip.MustParseAddrPort(c.Registry.Listen) // registry has checked it
 	taken := []place{{"registry.listen", "tcp", listen.Addr(), listen.Port()}}
 	for i, svc := range c.Services {
+		if h := svc.HomeAssistant; h != nil && svc.Container.Network == "host" {
+			for _, t := range taken {
+				if t.port == h.Port && t.network == "tcp" {
+					return s.field(fmt.Sprintf("$.services[%d].home_assistant.port", i), "tcp port %d is taken by %s", h.Port, t.where)
+				}
+			}
+			taken = append(taken, place{fmt.Sprintf("service %q", svc.Name), "tcp", netip.IPv4Unspecified(), h.Port})
+		}
 		for j, p := range svc.Container.Ports {
 			at := fmt.Sprintf("$.services[%d].container.ports[%d]", i, j)
 			if n := svc.Container.Network; n == "host" || n == "none" {

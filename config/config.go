@@ -31,6 +31,7 @@ type Config struct {
 	Trust     Trust     `yaml:"trust"`
 	Channel   Channel   `yaml:"channel"`
 	Services  []Service `yaml:"services"`
+	Addons    Addons    `yaml:"addons"`
 	Log       Log       `yaml:"log"`
 	Limits    Limits    `yaml:"limits"`
 }
@@ -113,7 +114,8 @@ type Service struct {
 	// Name is the container's name. Lower-case letters, digits, "_", ".", "-"; used once.
 	Name string `yaml:"name"`
 
-	// Class is "core", "supervisor", "addon" or "local" (built here, never updated by itself). Default "addon".
+	// Class is "core", "supervisor", "addon" or "local" (built here, never updated by itself). Default "addon", or "core"
+	// with home_assistant.
 	Class string `yaml:"class"`
 
 	// Target is the service's name in the channel, as "core". Used once.
@@ -127,6 +129,10 @@ type Service struct {
 
 	// Update is "auto", "ask" (offer it, wait for the owner) or "hold" (say nothing). Default "ask".
 	Update string `yaml:"update"`
+
+	// HomeAssistant makes it Home Assistant Core: container, health and data below need only what differs. One service
+	// at most, of class core.
+	HomeAssistant *HomeAssistant `yaml:"home_assistant"`
 
 	Container Container `yaml:"container"`
 	Health    Health    `yaml:"health"`
@@ -172,8 +178,12 @@ func (c *Config) setDefaults() {
 	set(&c.Channel.Poll, time.Hour)
 	set(&c.Log.Level, "info")
 	set(&c.Limits.Parallel, 2)
+	c.Addons.setDefaults(c.DataDir)
 	for i := range c.Services {
 		s := &c.Services[i]
+		if s.HomeAssistant != nil {
+			s.HomeAssistant.setDefaults(s)
+		}
 		set(&s.Class, "addon")
 		set(&s.Update, "ask")
 		set(&s.Container.Network, "bridge")

@@ -64,6 +64,7 @@ func load(path string, data []byte) (*Config, error) {
 	if err := p.files(c); err != nil {
 		return nil, err
 	}
+	set(&c.Addons.Timezone, hostZone("/etc"))
 	return c, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -54,11 +55,16 @@ func TestExampleShowsEveryKeyAndTheTrueDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if !slices.Equal(example.Addons.Builtins, empty.Addons.Builtins) {
+		t.Errorf("the example lists %v, the default is %v", example.Addons.Builtins, empty.Addons.Builtins)
+	}
 	example.Appliance.Machine, empty.Appliance.Machine = "", ""
 	for _, pair := range [][2]any{
 		{example.DataDir, empty.DataDir}, {example.Socket, empty.Socket}, {example.Appliance, empty.Appliance},
 		{example.Engine, empty.Engine}, {example.Registry.Listen, empty.Registry.Listen}, {example.Log, empty.Log},
 		{example.Trust.RootDir, empty.Trust.RootDir}, {example.Trust.Poll, empty.Trust.Poll}, {example.Limits, empty.Limits},
+		{example.Addons.Dir, empty.Addons.Dir}, {example.Addons.Network, empty.Addons.Network}, {example.Addons.Refresh, empty.Addons.Refresh},
+		{example.Addons.Parallel, empty.Addons.Parallel}, {example.Addons.WaitMinAge, empty.Addons.WaitMinAge},
 		{example.Trust.Profile, empty.Trust.Profile}, {example.Channel.Name, empty.Channel.Name}, {example.Channel.Poll, empty.Channel.Poll},
 	} {
 		if pair[0] != pair[1] {
@@ -239,6 +245,9 @@ func TestMissingFilesAreNamed(t *testing.T) {
 	if _, err := Load(name); err != nil {
 		t.Error(err)
 	}
+	core := good + "channel: {urls: [https://c.example/s.json]}\nservices:\n  - name: core\n    target: core\n    home_assistant:\n      config: /srv/ha\n"
+	write(core + "      token_file: " + dir + "/token\n")
+	fails("line 9: services[0].home_assistant.token_file: stat " + dir + "/token: no such file")
 	write(good + "registry:\n  credentials_file: " + dir + "/creds\n")
 	fails("line 4: registry.credentials_file: stat " + dir + "/creds: no such file")
 	if err := os.WriteFile(dir+"/creds", []byte("{}"), 0o644); err != nil {

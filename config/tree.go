@@ -109,7 +109,24 @@ func (v *scalars) Visit(n ast.Node) ast.Visitor {
 	if slices.Contains(durations, key) {
 		v.duration(m.Value)
 	}
+	v.meant(key, m.Value)
 	return v
+}
+
+// meant refuses what would count as left out although it is written.
+func (v *scalars) meant(key string, n ast.Node) {
+	t := n.GetToken()
+	if v.err != nil || t == nil || t.Position == nil {
+		return
+	}
+	switch {
+	case key == "home_assistant" && n.Type() == ast.NullType:
+		v.err = v.s.at(t.Position.Line, t.Position.Column, "home_assistant says nothing; write at least its config folder")
+	case key == "wait_min_age":
+		if d, err := time.ParseDuration(strings.TrimSpace(t.Value)); err == nil && d == 0 {
+			v.err = v.s.at(t.Position.Line, t.Position.Column, "want 1m at least; write 1m to wait for nothing")
+		}
+	}
 }
 
 func toText(m *ast.MappingValueNode) {

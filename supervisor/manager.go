@@ -61,6 +61,7 @@ type Manager struct {
 	remade   map[string]time.Time     // when a lost container was last made anew
 	tended   map[string]tending       // what is known of tended services that do not run as they must
 	returned chan struct{}            // asks for another pass of BringUp
+	risen    bool                     // that pass is over; see Risen
 }
 
 // New makes a Manager. It does nothing before [Manager.Run].
@@ -88,7 +89,7 @@ func New(c Config) (*Manager, error) {
 		news: make(chan struct{}), moving: map[string]bool{}, remade: map[string]time.Time{},
 		tended: map[string]tending{}, returned: make(chan struct{}, 1),
 	}
-	return m, m.SetServices(c.Services)
+	return m, errors.Join(m.SetServices(c.Services), m.index())
 }
 
 // goodName is what names of configured services, and so of containers, look like. Those of add-ons are made of two slugs,

@@ -51,6 +51,42 @@ func (m *Manager) openChanges() ([]Change, error) {
 	return slices.DeleteFunc(list, func(c Change) bool { return !c.Open() }), err
 }
 
+// Status returns one service, as [Manager.Services] does; ok is false when it is neither configured nor installed. last is
+// its newest change that ended, the zero Change when none is kept.
+func (m *Manager) Status(service string) (s Status, last Change, ok bool, err error) {
+	m.mu.Lock()
+	s.Service, s.Configured = m.services[service], m.services[service].Name != ""
+	s.Trouble = m.tended[service].trouble
+	m.mu.Unlock()
+	err = m.cfg.Journal.View(func(tx *state.Tx) error {
+		w, known, err := get[row](tx, serviceBucket, service)
+		if err != nil {
+			return err
+		}
+		if known {
+			s.fill(w)
+		}
+		open, busy, err := openChange(tx, service)
+		if busy {
+			s.Open, s.Stuck = open.ID, open.State == StateStuck
+		}
+		if err != nil {
+			return err
+		}
+		last, _, err = pointed(tx, lastBucket, service)
+		return err
+	})
+	return s, last, s.Configured || s.Current != nil || s.Open != "", err
+}
+
+// fill adds what the journal knows.
+func (s *Status) fill(w row) {
+	if !s.Configured {
+		s.Service, s.Configured = w.Service, w.Service.Tended
+	}
+	s.Current, s.Previous, s.Stopped, s.Stays, s.Unproved, s.Failed = w.Current, w.Previous, w.Stopped, w.Stays, w.Unproved, w.Failed
+}
+
 // Services returns every service that is configured or installed, by name.
 func (m *Manager) Services() ([]Status, error) {
 	m.mu.Lock()
@@ -69,20 +105,17 @@ func (m *Manager) Services() ([]Status, error) {
 			if !ok && w.Current == nil {
 				continue // an installation that failed and is not wanted any more
 			}
-			if !ok {
-				s.Service, s.Configured = w.Service, w.Service.Tended
-			}
-			s.Current, s.Previous, s.Stopped, s.Stays, s.Unproved, s.Failed = w.Current, w.Previous, w.Stopped, w.Stays, w.Unproved, w.Failed
+			s.fill(w)
 			known[w.Service.Name] = s
 		}
-		list, err := all[Change](tx, changeBucket)
-		for _, c := range list {
-			if s, ok := known[c.Service.Name]; ok && c.Open() {
+		return tx.ForEach(openBucket, func(service string, id []byte) error {
+			c, found, err := get[Change](tx, changeBucket, string(id))
+			if s, ok := known[service]; ok && found {
 				s.Open, s.Stuck = c.ID, c.State == StateStuck
-				known[c.Service.Name] = s
+				known[service] = s
 			}
-		}
-		return err
+			return err
+		})
 	})
 	out := make([]Status, 0, len(known))
 	for _, s := range known {

@@ -24,6 +24,8 @@ const (
 	serviceBucket = "service" // service name -> row
 	changeBucket  = "change"  // change ID -> Change
 	setBucket     = "set"     // set ID -> set
+	openBucket    = "open"    // service name -> ID of its open change; made anew at each start
+	lastBucket    = "last"    // service name -> ID of its newest change that ended; likewise
 	rowFormat     = 1
 )
 
@@ -95,13 +97,56 @@ func all[T any](tx *state.Tx, bucket string) (list []T, err error) {
 
 // openChange finds the open change of a service.
 func openChange(tx *state.Tx, service string) (c Change, ok bool, err error) {
-	list, err := all[Change](tx, changeBucket)
-	for _, c := range list {
-		if c.Open() && c.Service.Name == service {
-			return c, true, err
+	return pointed(tx, openBucket, service)
+}
+
+// pointed is the change that a bucket names for a service.
+func pointed(tx *state.Tx, bucket, service string) (c Change, ok bool, err error) {
+	id, ok := tx.Get(bucket, service)
+	if !ok {
+		return c, false, nil
+	}
+	return get[Change](tx, changeBucket, string(id))
+}
+
+// point keeps openBucket and lastBucket in step with a change that is stored.
+func point(tx *state.Tx, c Change) error {
+	if c.Open() {
+		return tx.Put(openBucket, c.Service.Name, []byte(c.ID))
+	}
+	if id, ok := tx.Get(openBucket, c.Service.Name); ok && string(id) == c.ID {
+		if err := tx.Delete(openBucket, c.Service.Name); err != nil {
+			return err
 		}
 	}
-	return Change{}, false, err
+	return tx.Put(lastBucket, c.Service.Name, []byte(c.ID))
+}
+
+// index makes openBucket and lastBucket what the changes say.
+func (m *Manager) index() error {
+	return m.cfg.Journal.Update(func(tx *state.Tx) error {
+		list, err := all[Change](tx, changeBucket)
+		if err != nil {
+			return err
+		}
+		for _, bucket := range []string{openBucket, lastBucket} {
+			var stale []string
+			if err := tx.ForEach(bucket, func(k string, _ []byte) error { stale = append(stale, k); return nil }); err != nil {
+				return err
+			}
+			for _, k := range stale {
+				if err := tx.Delete(bucket, k); err != nil {
+					return err
+				}
+			}
+		}
+		for _, c := range list { // oldest first
+			if err := point(tx, c); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // save stores c and, in the same transaction, what its new state means for its service: that is the commit point.
@@ -111,7 +156,7 @@ func (m *Manager) save(c Change) error {
 		if err := put(tx, changeBucket, c.ID, c); err != nil {
 			return err
 		}
-		if err := applyTo(tx, c); err != nil {
+		if err := errors.Join(point(tx, c), applyTo(tx, c)); err != nil {
 			return err
 		}
 		if c.Open() {

@@ -188,7 +188,7 @@ func (m *Manager) take(ctx context.Context, todo []Change, together bool) (taken
 			}
 		}
 		for _, c := range taken {
-			if err := put(tx, changeBucket, c.ID, c); err != nil {
+			if err := errors.Join(put(tx, changeBucket, c.ID, c), point(tx, c)); err != nil {
 				return err
 			}
 		}

@@ -33,11 +33,12 @@ var ErrNotPermitted = errors.New("not permitted")
 // ErrNoSpace says that a disk is full: the engine's, or the one that snapshots lie on.
 var ErrNoSpace = errors.New("the disk is full")
 
-// ErrPortTaken says that another program or container has a port the service wants on the host.
+// ErrPortTaken says that a published port is another container's or a program's of the host. Trying again changes
+// nothing until its owner gives it up.
 var ErrPortTaken = errors.New("the port is taken")
 
-// ErrDeviceMissing says that a device the service wants is not there.
-var ErrDeviceMissing = errors.New("the device is not there")
+// ErrDeviceMissing says that a device of the specification is not plugged in. It is never a fault of the image.
+var ErrDeviceMissing = errors.New("the device is missing")
 
 // Image is an image the engine holds.
 type Image struct {
@@ -108,7 +109,8 @@ type Containers interface {
 type Aside struct {
 	ID      string `json:"id"`
 	Name    string `json:"name"`
-	Restart string `json:"restart"` // its restart policy
+	Restart string `json:"restart"` // its restart policy, as Docker writes it
+	Retries int    `json:"retries,omitempty"`
 	Running bool   `json:"running"`
 }
 

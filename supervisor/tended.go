@@ -34,6 +34,7 @@ type tending struct {
 // service by itself.
 func (m *Manager) EngineReturned() {
 	m.mu.Lock()
+	m.risen = false
 	for name, t := range m.tended { // they may have ended with their engine
 		t.container, t.since = "", time.Time{}
 		m.tended[name] = t
@@ -47,8 +48,10 @@ func (m *Manager) EngineReturned() {
 
 // tend brings tended services up at the start and whenever the engine returned.
 func (m *Manager) tend(ctx context.Context) {
+	defer m.rise(false)
 	pause := retryFirst
 	for {
+		m.rise(false)
 		err := m.BringUp(ctx)
 		switch {
 		case ctx.Err() != nil:
@@ -63,12 +66,28 @@ func (m *Manager) tend(ctx context.Context) {
 			m.cfg.Log.WarnContext(ctx, "not every service could be started", "error", err)
 		}
 		pause = retryFirst
+		m.rise(true)
 		select {
 		case <-m.returned:
 		case <-ctx.Done():
 			return
 		}
 	}
+}
+
+// rise notes that a pass of BringUp begins or is over; one that is asked for already has begun.
+func (m *Manager) rise(over bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.risen = over && len(m.returned) == 0
+}
+
+// Risen tells whether the services that must run were started since the engine was last said to have returned, each as
+// far as it would. Before that, one that does not run has its turn still to come.
+func (m *Manager) Risen() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.risen
 }
 
 // BringUp starts every tended service that must run and does not, stage after stage, several of a stage at the same

@@ -204,7 +204,7 @@ func (w *world) boot() {
 		Preload: []trust.Preload{{Name: "example.org/addons/*", Publisher: w.ledger.id}},
 	}
 	w.gate = must(trust.NewGate(trust.GateConfig{
-		Evidence: func(string) (trust.Evidence, error) { return w.ledger, nil },
+		Evidence: func(trust.Subject) (trust.Evidence, error) { return w.ledger, nil },
 		Roots:    func() (trust.Root, trust.Reason) { return root, "" },
 		Policy:   func() trust.Policy { return trust.Policy{} },
 		Memory:   memory, Clock: trust.NewClock(memory, func() bool { return true }), Log: w.log,

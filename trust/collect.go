@@ -69,6 +69,31 @@ func CollectChannel(ev Evidence, name string, root Root, also ...string) (Facts,
 	return c.finish()
 }
 
+// CollectSecurity copies what the root's security publishers say about the digests of s in the root's own ledger, for
+// a component that another ledger judges: whoever runs that one can't keep such a withdrawal out of it. It is nil when
+// they say nothing. Of the head only the origin is kept; the words are as good as the replica, and age blocks nothing.
+func CollectSecurity(root Evidence, s Subject, doc Root) (*Facts, error) {
+	c := newCollector(root, Root{Security: doc.Security})
+	if err := c.start(); err != nil {
+		return nil, err
+	}
+	for _, d := range s.Digests() {
+		found, err := c.ev.ByDigest(d)
+		if err != nil {
+			return nil, fmt.Errorf("cannot look up digest %s: %w", d.Short(), err)
+		}
+		c.facts.Records = append(c.facts.Records, found...)
+	}
+	records := c.keep(c.facts.Records, func(n *Notarization) bool {
+		return slices.Contains(doc.Security, n.Publisher) && slices.ContainsFunc(s.Digests(), n.about)
+	})
+	records = slices.DeleteFunc(records, func(n PlacedNotarization) bool { return c.words.standing(&n) == worthless })
+	if len(records) == 0 {
+		return nil, nil
+	}
+	return &Facts{Head: Head{Origin: c.facts.Head.Origin}, Records: records, Publishers: c.facts.Publishers}, nil
+}
+
 type collector struct {
 	ev        Evidence
 	known     []string // publishers whose every record matters

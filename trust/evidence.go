@@ -60,10 +60,11 @@ type Focused interface {
 // kept beside a verdict and judged again years later.
 type Facts struct {
 	Head       Head                         `json:"head"`
-	Records    []PlacedNotarization         `json:"records"`           // every record about one of the subject's digests
-	Named      []PlacedNotarization         `json:"named"`             // every image record with the subject's repository and version
-	Channel    []PlacedNotarization         `json:"channel"`           // records about the channel file the release came from, by digest and name
-	Oldest     []PlacedNotarization         `json:"oldest,omitempty"`  // image records of the version the channel lets owners go back to
-	Publishers map[string][]PlacedPublisher `json:"publishers"`        // chains of all publishers above and of the root's
-	LeftOut    int                          `json:"leftOut,omitempty"` // records about the digests that were too many to copy and count for nothing
+	Records    []PlacedNotarization         `json:"records"`            // every record about one of the subject's digests
+	Named      []PlacedNotarization         `json:"named"`              // every image record with the subject's repository and version
+	Channel    []PlacedNotarization         `json:"channel"`            // records about the channel file the release came from, by digest and name
+	Oldest     []PlacedNotarization         `json:"oldest,omitempty"`   // image records of the version the channel lets owners go back to
+	Publishers map[string][]PlacedPublisher `json:"publishers"`         // chains of all publishers above and of the root's
+	LeftOut    int                          `json:"leftOut,omitempty"`  // records about the digests that were too many to copy and count for nothing
+	Security   *Facts                       `json:"security,omitempty"` // of the root's ledger, when these are of another: see CollectSecurity
 }

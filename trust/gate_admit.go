@@ -7,10 +7,14 @@ import (
 	"slices"
 )
 
-// GateConfig is what a [Gate] stands on. All fields are needed.
+// GateConfig is what a [Gate] stands on. All fields but Security are needed.
 type GateConfig struct {
-	// Evidence gives the replica of the one ledger a component is judged by.
-	Evidence func(component string) (Evidence, error)
+	// Evidence gives the replica of the one ledger a subject is judged by: the root's for what [Root.Names], for an
+	// add-on that of its repository if one was pinned.
+	Evidence func(Subject) (Evidence, error)
+	// Security gives the root's ledger for a subject that another one judges, and nil for all others: the words of
+	// the root's security publishers count there too.
+	Security func(Subject) (Evidence, error)
 	// Roots gives the newest verified root document, and RootMissing or RootExpired when that is known of it.
 	Roots  func() (Root, Reason)
 	Policy func() Policy
@@ -118,17 +122,31 @@ func (g *Gate) judge(r Request) (Input, Verdict) {
 	if in.Pin != nil {
 		also = append(also, in.Pin.Publisher)
 	}
-	ev, err := g.cfg.Evidence(r.Subject.Component)
+	ev, err := g.cfg.Evidence(r.Subject)
 	if err == nil && ev == nil {
 		err = fmt.Errorf("no ledger is known for %q", r.Subject.Component)
 	}
 	if err == nil {
 		in.Facts, err = Collect(ev, r.Subject, r.Channel, root, also...)
 	}
+	if err == nil {
+		in.Facts.Security, err = g.above(r.Subject, root)
+	}
 	if err != nil {
 		in.Facts, in.Unread = Facts{}, &Finding{Reason: ReasonOf(err), Detail: err.Error()}
 	}
 	return in, Judge(in)
+}
+
+func (g *Gate) above(s Subject, root Root) (*Facts, error) {
+	if g.cfg.Security == nil {
+		return nil, nil
+	}
+	ev, err := g.cfg.Security(s)
+	if err != nil || ev == nil {
+		return nil, err
+	}
+	return CollectSecurity(ev, s, root)
 }
 
 // remember keeps a withdrawal for the day its record is not in the replica any more. Without the mark the record

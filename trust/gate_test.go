@@ -81,7 +81,7 @@ func TestUnreadableReplicaDefersWithItsReason(t *testing.T) {
 			t.Errorf("got %v, status %s", err, v.Status)
 		}
 	}
-	h.cfg.Evidence = func(string) (Evidence, error) { return nil, nil }
+	h.cfg.Evidence = func(Subject) (Evidence, error) { return nil, nil }
 	v, _ := h.admit(h.request(i, AutoUpdate, "c1"))
 	want(t, v, Defer, EvidenceUnreadable)
 }

@@ -177,7 +177,7 @@ func (j *judgement) denied() bool {
 // withdrawn looks for a withdrawal by those whose word counts. How old the ledger is plays no part: age limits what
 // may be allowed, never what is blocked.
 func (j *judgement) withdrawn() bool {
-	word, _, ok := j.words.withdrawal(j.accepted, j.in.Subject.Digests())
+	word, mark, ok := j.words.withdrawal(j.accepted, j.in.Subject.Digests())
 	if !ok {
 		return false
 	}
@@ -186,7 +186,11 @@ func (j *judgement) withdrawn() bool {
 	if word.Reason != "" {
 		detail += fmt.Sprintf(": %q", word.Reason)
 	}
-	return j.against(Revoked, word.Record, "%s", detail)
+	pos := word.Record
+	if mark.Ledger != j.in.Facts.Head.Origin { // the root's, or one the component was in before
+		detail, pos = detail+" in ledger "+mark.Ledger, Position{}
+	}
+	return j.against(Revoked, pos, "%s", detail)
 }
 
 // ledger makes sure that the replica is one this component may be judged by.
@@ -206,11 +210,13 @@ func (j *judgement) ledger() bool {
 
 // bound lists the ledgers the component may be judged by: the root's, for what the root names; the pinned one else.
 func (j *judgement) bound() []string {
-	if j.core() {
+	switch pin := j.in.Pin; {
+	case j.core():
 		return origins(j.in.Root)
-	}
-	if j.in.Pin != nil && j.in.Pin.Ledger != "" {
-		return []string{j.in.Pin.Ledger}
+	case pin != nil && pin.Ledger != "":
+		return []string{pin.Ledger}
+	case j.in.Root.Names(j.in.Subject):
+		return origins(j.in.Root)
 	}
 	return nil
 }

@@ -154,7 +154,7 @@ func TestFailingReplicaOnlyEverDefers(t *testing.T) {
 	for _, i := range []image{good, bad, none} {
 		for left := 0; ; left++ {
 			n := left
-			h.cfg.Evidence = func(string) (Evidence, error) { return wholeThenFlaky(h.world, &n), nil }
+			h.cfg.Evidence = func(Subject) (Evidence, error) { return wholeThenFlaky(h.world, &n), nil }
 			r := h.request(i, Install, "c1")
 			r.Channel = claim
 			v, err := h.admit(r)

@@ -332,7 +332,7 @@ func (h *house) boot() {
 		System: func() time.Time { return h.system }, Uptime: func() time.Duration { return h.uptime }, Synced: func() bool { return h.synced },
 	}
 	h.Gate, err = NewGate(GateConfig{
-		Evidence: func(string) (Evidence, error) { return h.world, nil },
+		Evidence: func(Subject) (Evidence, error) { return h.world, nil },
 		Roots:    func() (Root, Reason) { return h.root, "" },
 		Policy:   func() Policy { return h.policy },
 		Memory:   h.mem, Clock: h.clock, Log: h.log,

@@ -21,6 +21,12 @@ type Root struct {
 	ClockFloor time.Time
 }
 
+// Names tells whether s is the root's to speak of, in its own ledger and in no other: core, the supervisor, and what it
+// has a publisher preloaded for.
+func (r Root) Names(s Subject) bool {
+	return s.Class == ClassCore || s.Class == ClassSupervisor || len(preloaded(r, s.Repository)) > 0
+}
+
 // RootLedger is one ledger of the root.
 type RootLedger struct {
 	Origin   string

@@ -68,10 +68,15 @@ type words struct {
 	root   *Root
 	marks  []Mark
 	memory map[Position]standing
+	above  *words // over the words of security in the root's ledger, nil when facts are of that ledger
 }
 
 func newWords(f *Facts, root *Root, marks []Mark) *words {
-	return &words{facts: f, root: root, marks: marks, memory: map[Position]standing{}}
+	w := &words{facts: f, root: root, marks: marks, memory: map[Position]standing{}}
+	if f.Security != nil {
+		w.above = newWords(f.Security, root, nil)
+	}
+	return w
 }
 
 // standing checks n against its publisher's chain. A record counts only in the ledger it was made for.
@@ -150,6 +155,9 @@ func (w *words) lift(d Digest) uint64 {
 			}
 		})
 	}
+	if w.above != nil {
+		uid = max(uid, w.above.lift(d))
+	}
 	return uid
 }
 
@@ -186,25 +194,35 @@ func (w *words) withdrawals(publisher string, d Digest, lift uint64) (Word, Mark
 			worst, mark, found = got, m, true
 		}
 	}
-	present := map[uint64]bool{}
-	for i := range w.facts.Records {
-		n := &w.facts.Records[i]
-		if n.Notarization.Publisher != publisher || n.Notarization.Status != Untrusted || !n.Notarization.about(d) {
-			continue
+	type place struct {
+		ledger string
+		uid    uint64
+	}
+	present := map[place]bool{}
+	hear := func(w *words) {
+		for i := range w.facts.Records {
+			n := &w.facts.Records[i]
+			if n.Notarization.Publisher != publisher || n.Notarization.Status != Untrusted || !n.Notarization.about(d) {
+				continue
+			}
+			s := w.standing(n)
+			if s == worthless || !w.covered(n) {
+				continue
+			}
+			present[place{n.Notarization.Ledger, n.Notarization.UID}] = true
+			if s == revokedBy || n.Notarization.UID < lift {
+				continue
+			}
+			take(Mark{Digest: d, Publisher: publisher, Ledger: n.Notarization.Ledger, UID: n.Notarization.UID, Pos: n.Pos,
+				Severity: n.Notarization.Severity, ByRoot: s == countsByRoot}, n.Notarization.Reason)
 		}
-		s := w.standing(n)
-		if s == worthless || !w.covered(n) {
-			continue
-		}
-		present[n.Notarization.UID] = true
-		if s == revokedBy || n.Notarization.UID < lift {
-			continue
-		}
-		take(Mark{Digest: d, Publisher: publisher, Ledger: n.Notarization.Ledger, UID: n.Notarization.UID, Pos: n.Pos,
-			Severity: n.Notarization.Severity, ByRoot: s == countsByRoot}, n.Notarization.Reason)
+	}
+	hear(w)
+	if w.above != nil && security {
+		hear(w.above)
 	}
 	for _, m := range w.marks {
-		here := m.Ledger == w.facts.Head.Origin && present[m.UID]
+		here := present[place{m.Ledger, m.UID}]
 		if m.Digest == d && m.Publisher == publisher && m.UID >= lift && !here {
 			take(m, "")
 		}

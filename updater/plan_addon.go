@@ -1,6 +1,7 @@
 package updater
 
 import (
+	"cmp"
 	"strings"
 	"time"
 )
@@ -13,6 +14,7 @@ const MinAge = 24 * time.Hour
 // must agree to, which Home Assistant does not ask.
 func (p *planner) holdAddon(s Installed, step Step, asked bool) (m move, skip bool) {
 	a := s.Addon
+	least := cmp.Or(a.MinAge, MinAge)
 	age := p.now.Sub(a.Seen) // negative after the clock was set back: then it is no guide, and it waits
 	switch {
 	case a.Unavailable != "":
@@ -31,9 +33,9 @@ func (p *planner) holdAddon(s Installed, step Step, asked bool) (m move, skip bo
 		return move{}, false
 	case a.crosses(s.Version, step.To.Version):
 		return skipped(s, step.To, SkipBreaking, "version %s breaks with what was before; read what changed, then: castellan update %s", step.To.Version, s.Service), true
-	case s.Mode == ModeAuto && (a.Seen.IsZero() || age < MinAge):
+	case s.Mode == ModeAuto && (a.Seen.IsZero() || age < least):
 		return skipped(s, step.To, SkipTooNew, "version %s is too new to be taken by itself; it is after %s, or when you ask",
-			step.To.Version, a.Seen.Add(MinAge).UTC().Format(time.DateTime)), true
+			step.To.Version, a.Seen.Add(least).UTC().Format(time.DateTime)), true
 	}
 	return move{}, false
 }

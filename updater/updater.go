@@ -64,14 +64,15 @@ type Installed struct {
 
 // Addon is what its repository and its owner say of an add-on's next version. The words are for people.
 type Addon struct {
-	Detached    string    // why its repository does not offer it any more, "" = it does
-	Unavailable string    // why the offered version does not work here, "" = it does
-	Seen        time.Time // when the offered version was first seen, zero = unknown
-	Breaking    []string  // versions that no automatic update crosses
-	Options     string    // why the options are not good for the offered version, "" = they are
-	Asleep      bool      // it does not run, so it can be updated first and get good options afterwards
-	Asks        []string  // rights it asks for that its owner has not granted
-	Local       bool      // it is built here: an update is a build, which only its owner asks for
+	Detached    string        // why its repository does not offer it any more, "" = it does
+	Unavailable string        // why the offered version does not work here, "" = it does
+	Seen        time.Time     // when the offered version was first seen, zero = unknown
+	MinAge      time.Duration // how long ago that must be, 0 = [MinAge]
+	Breaking    []string      // versions that no automatic update crosses
+	Options     string        // why the options are not good for the offered version, "" = they are
+	Asleep      bool          // it does not run, so it can be updated first and get good options afterwards
+	Asks        []string      // rights it asks for that its owner has not granted
+	Local       bool          // it is built here: an update is a build, which only its owner asks for
 }
 
 // FailedUpdate remembers a target that did not work.

@@ -21,10 +21,8 @@ func (h *house) Log() api.Log { return logView{h.audit} }
 func (h *house) Trust() api.Trust { return trustView{h} }
 
 // Addons implements api.Backend: this appliance has none.
-func (h *house) Addons() api.Addons { return nil }
 
 // Repositories implements api.Backend: this appliance follows none.
-func (h *house) Repositories() api.Repositories { return nil }
 
 // Check implements api.Backend: one whole turn of the update loop, now.
 func (h *house) Check(ctx context.Context) (api.Plan, error) {
@@ -200,6 +198,9 @@ func (h *house) observe(c supervisor.Change, p supervisor.Progress) {
 	}
 	if c.Resting() {
 		delete(h.progress.bytes, c.ID)
+		if h.addons.installs != nil {
+			h.addons.installs.Wake()
+		}
 	} else if p.Total > 0 && p.Check == "" {
 		h.progress.bytes[c.ID] = [2]int64{p.Done, p.Total}
 	}

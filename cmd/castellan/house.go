@@ -17,6 +17,7 @@ import (
 	"github.com/castellan/castellan/supervisor"
 	"github.com/castellan/castellan/supervisor/api"
 	"github.com/castellan/castellan/supervisor/engine"
+	"github.com/castellan/castellan/supervisor/state"
 	"github.com/castellan/castellan/supervisor/watch"
 	"github.com/castellan/castellan/trust"
 	"github.com/castellan/castellan/trust/audit"
@@ -37,7 +38,8 @@ type house struct {
 	memory    *trust.Memory
 	clock     *trust.Clock
 	roots     *roots
-	replica   *ledger.Replica
+	replica   *ledger.Replica // of the root's ledger
+	ledgers   *ledgers        // with those of repositories
 	gate      *trust.Gate
 	engine    *engine.Engine
 	resolver  *registry.Resolver
@@ -45,6 +47,8 @@ type house struct {
 	manager   *supervisor.Manager
 	withdrawn *watch.Withdrawals
 	poller    *updater.Poller
+	journal   *state.Journal
+	addons    addonHouse
 
 	progress progress      // of changes under way
 	kick     chan struct{} // asks the update loop for a turn
@@ -94,7 +98,7 @@ func openHouse(ctx context.Context, path string, cfg *config.Config, log *slog.L
 		return nil, err
 	}
 	for _, open := range []func(context.Context, func(string) string, bool) error{
-		h.openLog, h.openTrust, h.openEngine, h.openSupervisor, h.openUpdater,
+		h.openLog, h.openTrust, h.openEngine, h.openSupervisor, h.openUpdater, h.openAddons,
 	} {
 		if err := open(ctx, data, first); err != nil {
 			return nil, err
@@ -131,6 +135,7 @@ func (h *house) run(ctx context.Context) error {
 	g.Go(func() error { h.verifyReplica(ctx); return nil })
 	g.Go(func() error { return h.updates(ctx) })
 	g.Go(func() error { h.daily(ctx); return nil })
+	h.runAddons(ctx, func(f func(context.Context)) { g.Go(func() error { f(ctx); return nil }) })
 	return g.Wait()
 }
 
@@ -157,7 +162,7 @@ func (h *house) config() *config.Config {
 // policy is the owner's policy as it stands now.
 func (h *house) policy() trust.Policy {
 	c := h.config().Trust
-	p := trust.Policy{Map: c.Map, House: c.House}
+	p := trust.Policy{Map: h.publishers(c.Map), House: c.House}
 	if c.Profile == "strict" {
 		p.Max = 3 * 24 * time.Hour
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/castellan/castellan/supervisor"
 	"github.com/castellan/castellan/supervisor/api"
 	"github.com/castellan/castellan/trust"
+	"github.com/castellan/castellan/trust/ledger"
 	"github.com/castellan/castellan/updater"
 )
 
@@ -33,6 +34,7 @@ func (h *house) Status(ctx context.Context) (api.Status, error) {
 		}
 	}
 	h.mu.Unlock()
+	out.Ledgers = h.ledgersStatus(out.Ledger)
 	out.Services = []api.ServiceStatus{}
 	for _, s := range services {
 		row := h.serviceStatus(s, running, out.Engine.Error != "")
@@ -66,13 +68,21 @@ func (h *house) askEngine(ctx context.Context, st *api.EngineStatus) map[string]
 
 func (h *house) ledgerStatus() api.LedgerStatus {
 	root, _ := h.roots.current()
-	out := api.LedgerStatus{Origin: root.Ledgers[0].Origin, Root: root.Version, State: "empty"}
-	head, err := h.replica.Head()
+	out := h.replicaStatus(h.replica, root.Ledgers[0].Origin)
+	out.Root = root.Version
+	return out
+}
+
+// replicaStatus is how far a replica is and how fresh.
+func (h *house) replicaStatus(r *ledger.Replica, origin string) api.LedgerStatus {
+	root, _ := h.roots.current()
+	out := api.LedgerStatus{Origin: origin, State: "empty"}
+	head, err := r.Head()
 	if err != nil {
 		out.State = "unreadable"
 		return out
 	}
-	out.Count, out.Time, out.Ignored = head.Count, head.Time, h.replica.Stats().Ignored()
+	out.Count, out.Time, out.Ignored = head.Count, head.Time, r.Stats().Ignored()
 	now, _ := h.clock.Now()
 	policy := h.policy()
 	warn, most := cmp.Or(policy.Warn, root.Warn, trust.DefaultWarn), cmp.Or(policy.Max, root.Max, trust.DefaultMax)

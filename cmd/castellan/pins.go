@@ -107,7 +107,15 @@ func reinit(cmd *cobra.Command, cfg *config.Config) (made []string, err error) {
 		return nil, err
 	}
 	defer lock.Close()
-	for _, part := range []string{"log/device.key", "trust.json", "ledger/head", "journal.db"} {
+	own, err := readLedgers(data("ledgers"))
+	if err != nil {
+		return nil, err
+	}
+	parts := []string{"log/device.key", "trust.json", "ledger/head", "journal.db"}
+	for name := range own {
+		parts = append(parts, ownHead(name))
+	}
+	for _, part := range parts {
 		if _, err := os.Stat(data(part)); errors.Is(err, fs.ErrNotExist) {
 			made = append(made, part)
 		} else if err != nil {
@@ -145,9 +153,17 @@ func reinit(cmd *cobra.Command, cfg *config.Config) (made []string, err error) {
 		case "journal.db":
 			err = state.Init(data(part))
 		}
+		for name, l := range own {
+			if part == ownHead(name) {
+				err = errors.Join(durable.MkdirAll(data("ledgers/"+name), 0o750), ledger.Reinit(ownConfig(data("ledgers/"+name), l)))
+			}
+		}
 		if err != nil {
 			return nil, err
 		}
 	}
 	return made, nil
 }
+
+// ownHead is the file that says how far the replica of a repository's ledger is.
+func ownHead(name string) string { return "ledgers/" + name + "/head" }

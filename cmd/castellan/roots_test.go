@@ -160,5 +160,9 @@ func ledgerHouse(t *testing.T, root []byte) *house {
 	h.replica, err = ledger.Open(rc)
 	must(err)
 	t.Cleanup(func() { _ = h.replica.Close() })
+	h.ledgers, err = newLedgers(&ledgers{dir: filepath.Join(data, "ledgers"), log: h.log, roots: h.roots.current, root: h.replica,
+		installed: func() []string { return nil }, pin: h.memory.Pin, note: h.note, news: h.wake})
+	must(err)
+	t.Cleanup(func() { _ = h.ledgers.Close() })
 	return h
 }

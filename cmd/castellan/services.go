@@ -8,16 +8,25 @@ import (
 )
 
 // services turns the configuration's services into the supervisor's.
-func services(c *config.Config) []supervisor.Service {
+func services(c *config.Config) []supervisor.Service { return servicesOn(c, onHost) }
+
+// servicesOn does it for a host on which exists tells what is there.
+func servicesOn(c *config.Config, exists func(path string) bool) []supervisor.Service {
 	out := make([]supervisor.Service, 0, len(c.Services))
 	for _, s := range c.Services {
-		out = append(out, supervisor.Service{
+		service := supervisor.Service{
 			Name:      s.Name,
 			Class:     trust.Class(s.Class),
 			Container: container(s.Container),
 			Health:    healthGate(s.Health),
 			Data:      s.Data,
-		})
+			Adopts:    adopts(s),
+		}
+		if h := s.HomeAssistant; h != nil {
+			service.Container = coreContainer(service.Container, *h, c.Addons, exists)
+			service.Health = coreHealth(service.Health, *h)
+		}
+		out = append(out, service)
 	}
 	return out
 }

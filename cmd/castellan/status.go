@@ -32,6 +32,9 @@ func statusCommand(o *options) *cobra.Command {
 func printStatus(w io.Writer, st api.Status) {
 	fmt.Fprintf(w, "castellan %s, %s\n", st.Version, st.State)
 	fmt.Fprintf(w, "ledger    %s: %s, %d transactions, checkpoint %s\n", st.Ledger.Origin, st.Ledger.State, st.Ledger.Count, age(st.Ledger.Time))
+	for _, l := range st.Ledgers[min(1, len(st.Ledgers)):] {
+		fmt.Fprintf(w, "ledger    %s: %s, %d transactions, checkpoint %s; of a repository\n", l.Origin, l.State, l.Count, age(l.Time))
+	}
 	if st.Channel.Name != "" {
 		verified := "verified"
 		if !st.Channel.Verified {

@@ -104,8 +104,15 @@ func (h *house) setTurn(began time.Time) {
 	h.turnBegan = began
 }
 
-// sync brings the replica up to date and, with it, roots and clock.
+// sync brings all replicas up to date, the root's and, beside it, those of repositories.
 func (h *house) sync(ctx context.Context) error {
+	wait := h.ledgers.sync()
+	err := h.syncRoot(ctx)
+	return errors.Join(err, wait(ctx))
+}
+
+// syncRoot brings the root's replica up to date and, with it, roots and clock.
+func (h *house) syncRoot(ctx context.Context) error {
 	report, err, rootErr := h.syncLedger(ctx)
 	text := ""
 	if err != nil {
@@ -208,6 +215,19 @@ func (h *house) installed() ([]updater.Installed, error) {
 				in.Version, in.Busy, in.Failed = s.Version(), s.Open, s.Failed
 			}
 		}
+		out = append(out, in)
+	}
+	more, err := h.addons.installs.Installed()
+	if err != nil { // one that can't be read keeps no other from moving
+		h.log.Error("not every add-on could be planned", "error", err)
+	}
+	for _, in := range more {
+		for _, s := range status {
+			if s.Service.Name == in.Service {
+				in.Failed = s.Failed
+			}
+		}
+		in.Addon.MinAge = h.config().Addons.WaitMinAge
 		out = append(out, in)
 	}
 	return out, nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"time"
 
@@ -86,11 +87,30 @@ func (h *house) openTrust(_ context.Context, data func(string) string, first boo
 		return err
 	}
 	h.opened(h.replica)
+	if h.ledgers, err = newLedgers(&ledgers{dir: data("ledgers"), log: h.log.With("part", "ledger"), roots: h.roots.current, root: h.replica,
+		installed: h.components, pin: h.memory.Pin, note: h.note, news: h.wake}); err != nil {
+		return err
+	}
+	h.opened(h.ledgers)
 	h.gate, err = trust.NewGate(trust.GateConfig{
-		Evidence: func(string) (trust.Evidence, error) { return h.replica, nil },
-		Roots:    h.roots.current, Policy: h.policy, Memory: h.memory, Clock: h.clock, Log: h.audit,
+		Evidence: h.ledgers.For, Security: h.ledgers.Security,
+		Roots: h.roots.current, Policy: h.policy, Memory: h.memory, Clock: h.clock, Log: h.audit,
 	})
 	return err
+}
+
+// components are the names of all services that are configured or run. What can't be read now is asked for at the next
+// turn.
+func (h *house) components() []string {
+	list, err := h.manager.Services()
+	if err != nil {
+		h.log.Error("cannot list the services", "error", err)
+	}
+	var out []string
+	for _, s := range list {
+		out = append(out, s.Service.Name)
+	}
+	return out
 }
 
 // replicaConfig is the replica of the root's ledger.
@@ -98,6 +118,18 @@ func replicaConfig(root trust.Root, dir string) ledger.Config {
 	l := root.Ledgers[0]
 	return ledger.Config{Dir: dir, Origin: l.Origin, NoteKeys: l.NoteKeys, Mirrors: l.URLs, Minimum: l.Minimum,
 		Resume: l.Resume, Transfers: root.Transfers}
+}
+
+// publishers maps components to the publisher that must vouch for them: as the configuration says, else as their
+// repository does.
+func (h *house) publishers(configured map[string]string) map[string]string {
+	named := h.ledgers.publishers()
+	if len(named) == 0 {
+		return configured
+	}
+	out := maps.Clone(named)
+	maps.Copy(out, configured)
+	return out
 }
 
 // deny makes the deny list what the configuration says.
@@ -138,7 +170,7 @@ func (h *house) openEngine(_ context.Context, data func(string) string, _ bool) 
 	}
 	h.opened(h.loopback) // closing it twice is fine
 	h.engine, err = engine.New(engine.Config{Host: h.cfg.Engine.Host, House: h.cfg.Appliance.ID,
-		Log: h.log.With("part", "engine"), PullRef: h.pullRef})
+		Log: h.log.With("part", "engine"), PullRef: h.pullRef, Network: h.network()})
 	if err != nil {
 		return err
 	}
@@ -155,6 +187,7 @@ func (h *house) openSupervisor(_ context.Context, data func(string) string, firs
 		return err
 	}
 	h.opened(journal)
+	h.journal = journal
 	snapshots, err := backup.Open(data("snapshots"))
 	if err != nil {
 		return err
@@ -162,6 +195,7 @@ func (h *house) openSupervisor(_ context.Context, data func(string) string, firs
 	h.manager, err = supervisor.New(supervisor.Config{
 		Journal: journal, Images: h.engine, Containers: h.engine, Fetcher: fetcher{h.resolver}, Authority: h.gate,
 		Story: story{h.audit}, Snapshots: snapshots, Services: services(h.cfg), Parallel: h.cfg.Limits.Parallel,
+		Files: hostFiles{}, Neighbours: h.engine, Define: h.define, Starts: h.cfg.Addons.Parallel,
 		Log: h.log.With("part", "supervisor"), Observe: h.observe,
 		Now: h.now, Clock: func() bool { _, ok := h.clock.Now(); return ok },
 	})

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
 	"net/http"
 	"strings"
@@ -69,7 +70,10 @@ type envelope struct {
 	Extra   map[string]any `json:"extra_fields,omitempty"`
 }
 
-func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
+func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) { fail(w, r, s.log, err) }
+
+// fail answers with an error and tells it at Debug: what a caller did wrong is the caller's.
+func fail(w http.ResponseWriter, r *http.Request, log *slog.Logger, err error) {
 	var known *Error
 	if !errors.As(err, &known) {
 		known = &Error{Status: http.StatusBadRequest, Message: err.Error()}
@@ -81,7 +85,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		}
 		out.Extra["next"] = known.Next
 	}
-	s.log.Debug("call failed", "method", r.Method, "path", r.URL.Path, "status", known.Status, "error", known.Message)
+	log.Debug("call failed", "method", r.Method, "path", r.URL.Path, "status", known.Status, "error", known.Message)
 	write(w, known.Status, out)
 }
 

@@ -12,7 +12,8 @@ type Status struct {
 	Appliance string          `json:"appliance"`
 	Config    ConfigStatus    `json:"config"`
 	Engine    EngineStatus    `json:"engine"`
-	Ledger    LedgerStatus    `json:"ledger"`
+	Ledger    LedgerStatus    `json:"ledger"`  // the root's
+	Ledgers   []LedgerStatus  `json:"ledgers"` // that one, and those repositories of add-ons have of their own
 	Channel   ChannelStatus   `json:"channel"`
 	Services  []ServiceStatus `json:"services"`
 	LogSeq    uint64          `json:"log_seq"` // last record of the verification log
@@ -38,12 +39,14 @@ type LedgerStatus struct {
 	State  string    `json:"state"`           // fresh, stale, expired, empty, quarantined
 	Count  uint64    `json:"count"`           // transactions verified
 	Time   time.Time `json:"time"`            // newest valid checkpoint
-	Root   int       `json:"root"`            // root version in force
+	Root   int       `json:"root,omitempty"`  // root version in force; only of the root's ledger
 	Error  string    `json:"error,omitempty"` // why the last sync brought nothing
 
 	// Ignored counts what the ledger holds and no verdict heeds, by kind: repeated, malformed, otherLedger, metadata,
 	// foreign. Kinds that were not met are left out.
 	Ignored map[string]uint64 `json:"ignored,omitempty"`
+
+	Services []string `json:"services,omitempty"` // judged by it; only of a repository's ledger
 }
 
 // ChannelStatus tells what the channel offers.

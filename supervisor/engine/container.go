@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -11,7 +10,6 @@ import (
 	"github.com/castellan/castellan/trust"
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
-	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/client"
 )
 
@@ -27,7 +25,7 @@ func (e *Engine) Start(ctx context.Context, id string) error {
 		}
 		if !r.State.Running {
 			if err := cli.ContainerStart(ctx, r.ID, container.StartOptions{}); err != nil {
-				return err
+				return e.explainStart(ctx, cli, r.ID, err)
 			}
 			if r, err = cli.ContainerInspect(ctx, r.ID); err != nil {
 				return err
@@ -41,48 +39,21 @@ func (e *Engine) Start(ctx context.Context, id string) error {
 // Stop stops a container and returns when it does not run any more. timeout 0 means the container's own.
 func (e *Engine) Stop(ctx context.Context, id string, timeout time.Duration) error {
 	what := "stop container " + short(id)
-	running := false
+	mine := ""
 	err := e.call(ctx, e.cfg.CallTimeout, what, func(ctx context.Context, cli *client.Client) error {
 		r, err := e.mine(ctx, cli, id)
 		if cerrdefs.IsNotFound(err) {
 			return nil
 		}
-		if err != nil || !r.State.Running {
-			return err
+		if err == nil {
+			mine = r.ID
 		}
-		id, running = r.ID, true
-		if timeout <= 0 {
-			timeout = 10 * time.Second // the engine's default
-			if r.Config.StopTimeout != nil {
-				timeout = time.Duration(*r.Config.StopTimeout) * time.Second
-			}
-		}
-		return nil
+		return err
 	})
-	if err != nil || !running {
+	if err != nil || mine == "" {
 		return err
 	}
-	return e.call(ctx, timeout+e.work, what, func(ctx context.Context, cli *client.Client) error {
-		grace := seconds(timeout)
-		// An engine that lost track of a process waits for it without end; then the kill below is the last word.
-		stopCtx, cancel := context.WithTimeout(ctx, timeout+e.work/2)
-		defer cancel()
-		err := cli.ContainerStop(stopCtx, id, container.StopOptions{Timeout: &grace})
-		switch {
-		case ctx.Err() != nil, client.IsErrConnectionFailed(err):
-			return err
-		case err != nil && !cerrdefs.IsNotFound(err):
-			e.cfg.Log.Warn("engine did not stop a container, killing it", "container", short(id), "error", err)
-			_ = cli.ContainerKill(ctx, id, "KILL") // what became of it is asked next
-		}
-		return poll(ctx, pollEvery, func() (bool, error) {
-			r, err := cli.ContainerInspect(ctx, id)
-			if cerrdefs.IsNotFound(err) {
-				return true, nil
-			}
-			return err == nil && !r.State.Running, err
-		})
-	})
+	return e.halt(ctx, what, mine, timeout)
 }
 
 // Remove deletes a container, killing it when it runs. It returns when the container is gone.
@@ -156,42 +127,6 @@ func (e *Engine) moveAside(ctx context.Context, cli *client.Client, name string)
 		return nil // an ID that begins with the name
 	}
 	return cli.ContainerRename(ctx, r.ID, name+"."+or(r.Config.Labels[supervisor.LabelChange], short(r.ID)))
-}
-
-// List returns this appliance's containers, ordered by name.
-func (e *Engine) List(ctx context.Context) ([]supervisor.Container, error) {
-	var out []supervisor.Container
-	err := e.call(ctx, e.cfg.CallTimeout, "list containers", func(ctx context.Context, cli *client.Client) (err error) {
-		out, err = e.list(ctx, cli)
-		return err
-	})
-	return out, err
-}
-
-// list inspects each container: the engine's listing leaves out exit codes, health and restart counts.
-func (e *Engine) list(ctx context.Context, cli *client.Client, more ...filters.KeyValuePair) ([]supervisor.Container, error) {
-	args := filters.NewArgs(append(more, filters.Arg("label", supervisor.LabelHouse+"="+e.cfg.House))...)
-	found, err := cli.ContainerList(ctx, container.ListOptions{All: true, Filters: args})
-	if err != nil {
-		return nil, err
-	}
-	var out []supervisor.Container
-	for _, f := range found {
-		r, err := cli.ContainerInspect(ctx, f.ID)
-		if cerrdefs.IsNotFound(err) {
-			continue // removed since
-		}
-		if err != nil {
-			return nil, err
-		}
-		c, err := containerOf(r)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, c)
-	}
-	slices.SortFunc(out, func(a, b supervisor.Container) int { return strings.Compare(a.Name, b.Name) })
-	return out, nil
 }
 
 // mine inspects a container of this appliance.

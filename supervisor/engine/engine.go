@@ -5,7 +5,8 @@
 // The engine is trusted to do what it says, not to answer: every call ends with its context or with a ceiling of its
 // own, whichever comes first, and an error leaves it open whether the call took effect. An image is what its digest
 // says, never what a tag says: images are pulled by the platform manifest's digest, containers are created from the
-// image ID, and after both the engine is asked what it holds. Without a permit of the Gate neither happens.
+// image ID, and after both the engine is asked what it holds. Without a permit of the Gate neither happens. Building
+// ([Engine.Build]) needs none, because it brings nothing to run: the image it leaves waits for a permit as any other.
 //
 // # Two image stores
 //
@@ -53,6 +54,9 @@ type Config struct {
 	// exec) may take four times that; stop, its own timeout more; a pull, five minutes without any progress.
 	CallTimeout time.Duration
 	PullStall   time.Duration // 0 = 5 m
+
+	// Network is the one that add-ons share; the zero value is an appliance without add-ons.
+	Network NetworkSpec
 }
 
 // Engine is a Docker engine. It is safe for concurrent use. It need not be reachable when it is made and may be
@@ -69,6 +73,7 @@ type Engine struct {
 var (
 	_ supervisor.Images     = (*Engine)(nil)
 	_ supervisor.Containers = (*Engine)(nil)
+	_ supervisor.Neighbours = (*Engine)(nil)
 )
 
 // New makes an Engine without calling it; an error is about the configuration.
@@ -78,6 +83,9 @@ func New(cfg Config) (*Engine, error) {
 	}
 	if cfg.House == "" {
 		return nil, errors.New("cannot use an engine without the appliance's ID: its containers could not be told from others")
+	}
+	if err := cfg.Network.check(); err != nil {
+		return nil, fmt.Errorf("cannot use the add-ons' network: %w", err)
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
@@ -170,7 +178,7 @@ func (e *Engine) call(ctx context.Context, ceiling time.Duration, what string, d
 	} else {
 		err = e.classify(ctx, err)
 	}
-	if errors.Is(err, supervisor.ErrEngineAway) {
+	if away(err) {
 		e.forget(cli)
 	}
 	return fmt.Errorf("cannot %s: %w", what, err)

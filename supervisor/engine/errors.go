@@ -48,7 +48,8 @@ func (e *Engine) classify(ctx context.Context, err error) error {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case errors.As(err, &version),
-		errors.Is(err, supervisor.ErrNotPermitted), errors.Is(err, supervisor.ErrEngineAway), errors.Is(err, supervisor.ErrNoSpace):
+		errors.Is(err, supervisor.ErrNotPermitted), errors.Is(err, supervisor.ErrEngineAway), errors.Is(err, supervisor.ErrNoSpace),
+		errors.Is(err, supervisor.ErrPortTaken), errors.Is(err, supervisor.ErrDeviceMissing):
 		return err
 	case client.IsErrConnectionFailed(err):
 		return fmt.Errorf("%w: %s", supervisor.ErrEngineAway, e.whyAway(err))
@@ -87,6 +88,9 @@ func (e *Engine) whyAway(err error) string {
 	}
 	return dialErr.Error()
 }
+
+// away tells whether the engine is to be asked for its version again.
+func away(err error) bool { return errors.Is(err, supervisor.ErrEngineAway) }
 
 // notPermitted is for what no retry changes.
 func notPermitted(format string, args ...any) error {

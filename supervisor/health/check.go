@@ -3,6 +3,7 @@ package health
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/castellan/castellan/supervisor/spec"
 )
@@ -20,44 +22,69 @@ const (
 	quoteLimit = 120
 )
 
+// dialTime bounds a connection, and a TLS handshake, that nobody waits for any more.
+const dialTime = 10 * time.Second
+
 // client is shared by all checks. Connections are not kept: each try must find the service listening. No proxy of
 // the environment comes between us and a container.
-var client = &http.Client{
-	Transport: &http.Transport{
-		DisableKeepAlives:      true,
-		DisableCompression:     true, // a body of a few bytes must not unpack to gigabytes
-		MaxResponseHeaderBytes: 64 << 10,
-	},
-	CheckRedirect: func(r *http.Request, via []*http.Request) error {
-		if len(via) >= 5 {
-			return errors.New("more than 5 redirects")
-		}
-		if r.URL.Host != via[0].URL.Host || r.URL.Scheme != via[0].URL.Scheme {
-			return http.ErrUseLastResponse // not 2xx, so it fails and says what it is
-		}
-		return nil
-	},
+var client = newClient(nil)
+
+func newClient(tls *tls.Config) *http.Client {
+	return &http.Client{
+		Transport: &http.Transport{
+			DisableKeepAlives:      true,
+			DisableCompression:     true, // a body of a few bytes must not unpack to gigabytes
+			MaxResponseHeaderBytes: 64 << 10,
+			TLSClientConfig:        tls,
+			// The transport dials on after a try has ended; these end that.
+			DialContext:         (&net.Dialer{Timeout: dialTime}).DialContext,
+			TLSHandshakeTimeout: dialTime,
+		},
+		CheckRedirect: func(r *http.Request, via []*http.Request) error {
+			if len(via) >= 5 {
+				return errors.New("more than 5 redirects")
+			}
+			if r.URL.Host != via[0].URL.Host || r.URL.Scheme != via[0].URL.Scheme {
+				return http.ErrUseLastResponse // not 2xx, so it fails and says what it is
+			}
+			return nil
+		},
+	}
 }
 
 // Try runs c once, until ctx ends. nil is a pass.
 func Try(ctx context.Context, t Target, c spec.Check) error {
-	var err error
-	switch {
-	case c.HTTP != nil:
-		err = tryHTTP(ctx, t, *c.HTTP)
-	case c.TCP != nil:
-		err = tryTCP(ctx, t, *c.TCP)
-	case c.Exec != nil:
-		err = tryExec(ctx, t, *c.Exec)
-	case c.Engine:
-		err = tryEngine(ctx, t)
-	default:
-		return errors.New("the check has none of http, tcp, exec and engine")
-	}
-	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return errors.New("no answer in time")
-	}
+	_, err := prober(c)(ctx, t)
 	return err
+}
+
+// prober is a function that runs c once, until ctx ends, and says what a pass could not look at. What it learns in one
+// try it may use in the next.
+func prober(c spec.Check) func(context.Context, Target) (note string, err error) {
+	try := func(ctx context.Context, t Target) (string, error) {
+		switch {
+		case c.HTTP != nil:
+			return "", tryHTTP(ctx, t, *c.HTTP)
+		case c.TCP != nil:
+			return "", tryTCP(ctx, t, *c.TCP)
+		case c.Exec != nil:
+			return "", tryExec(ctx, t, *c.Exec)
+		case c.Engine:
+			return "", tryEngine(ctx, t)
+		default:
+			return "", errors.New("the check has none of http, tcp, exec, engine and core")
+		}
+	}
+	if c.Core != nil {
+		try = newCore(*c.Core).try
+	}
+	return func(ctx context.Context, t Target) (string, error) {
+		note, err := try(ctx, t)
+		if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) && !errors.As(err, new(*waiting)) {
+			return "", errors.New("no answer in time")
+		}
+		return note, err
+	}
 }
 
 func tryHTTP(ctx context.Context, t Target, c spec.HTTPCheck) error {
@@ -81,11 +108,7 @@ func tryHTTP(ctx context.Context, t Target, c spec.HTTPCheck) error {
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		// *url.Error repeats the URL, which the check's name already stands for.
-		if inner := (*url.Error)(nil); errors.As(err, &inner) {
-			err = inner.Err
-		}
-		return quoted(err)
+		return withoutURL(err)
 	}
 	defer func() { _ = resp.Body.Close() }() // the connection is not kept
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {

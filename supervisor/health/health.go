@@ -52,8 +52,9 @@ type Target struct {
 // Result is one try of one check.
 type Result struct {
 	Check  string
-	Err    error // nil when it passed
-	Passes int   // in a row, with this one
+	Err    error  // nil when it passed
+	Note   string // what a pass could not look at, "" = nothing
+	Passes int    // in a row, with this one
 	Needed int
 }
 
@@ -93,7 +94,8 @@ func (e *CheckError) Error() string {
 func (e *CheckError) Unwrap() error { return e.Last }
 
 // Run holds t to h: nil when every check has passed as often in a row as it needs, or, without checks, when the
-// container ran for h.Settle. It fails with [*DeadError] as soon as the container stops, restarts or runs out of
+// container ran for h.Settle. A [spec.CoreCheck] may move the deadline, up to [MaxDeadline], while Core answers that it
+// starts or migrates its database. Run fails with [*DeadError] as soon as the container stops, restarts or runs out of
 // memory, with [*CheckError] at the deadline, and with ctx's error when that ends first. observe, which may be nil,
 // is told of each try, one at a time.
 func Run(ctx context.Context, t Target, h spec.Health, observe func(Result)) error {
@@ -101,9 +103,8 @@ func Run(ctx context.Context, t Target, h spec.Health, observe func(Result)) err
 	if len(h.Checks) == 0 {
 		deadline = or(h.Settle, DefaultSettle)
 	}
-	began := time.Now()
-	inner, cancel := context.WithTimeout(ctx, deadline)
-	defer cancel()
+	inner, clock := start(ctx, deadline)
+	defer clock.stop()
 
 	var (
 		wg    sync.WaitGroup
@@ -111,16 +112,16 @@ func Run(ctx context.Context, t Target, h spec.Health, observe func(Result)) err
 		tries = make(chan struct{}, parallelTries)
 		ends  = make(chan error, len(h.Checks)+1) // one from each check, nil = passed; one from watch if it died
 	)
-	defer wg.Wait() // after cancel: nothing of the probation outlives it
-	defer cancel()
+	defer wg.Wait() // after stop: nothing of the probation outlives it
+	defer clock.stop()
 	wg.Go(func() {
-		if err := watch(inner, t, began); err != nil {
+		if err := watch(inner, t, clock); err != nil {
 			ends <- err
 		}
 	})
 	for _, c := range h.Checks {
 		wg.Go(func() {
-			ends <- repeat(inner, t, c, deadline, tries, func(r Result) {
+			ends <- repeat(inner, t, c, clock, tries, func(r Result) {
 				mu.Lock()
 				defer mu.Unlock()
 				if observe != nil {
@@ -143,7 +144,7 @@ func Run(ctx context.Context, t Target, h spec.Health, observe func(Result)) err
 		return ctx.Err()
 	}
 	// The last pass may be older than a death, and a check that failed may have failed because of one.
-	if dead := lives(ctx, t, began); dead != nil && (err == nil || errors.As(dead, new(*DeadError))) {
+	if dead := lives(ctx, t, clock.began); dead != nil && (err == nil || errors.As(dead, new(*DeadError))) {
 		return dead
 	}
 	return err
@@ -164,7 +165,7 @@ func lives(ctx context.Context, t Target, began time.Time) error {
 }
 
 // watch returns when the container dies; nil when ctx ends first.
-func watch(ctx context.Context, t Target, began time.Time) error {
+func watch(ctx context.Context, t Target, clock *clock) error {
 	restarts := -1
 	for {
 		if s, err := t.State(ctx); err == nil { // an engine that does not answer says nothing about the container
@@ -172,60 +173,54 @@ func watch(ctx context.Context, t Target, began time.Time) error {
 				restarts = s.Restarts
 			}
 			if !s.Running || s.OOMKilled || s.Restarts > restarts {
-				return &DeadError{State: s, After: time.Since(began)}
+				return &DeadError{State: s, After: time.Since(clock.began)}
 			}
 		}
-		if !sleep(ctx, statePeriod) {
+		if !clock.sleep(ctx, statePeriod) {
 			return nil
 		}
 	}
 }
 
 // repeat tries c until it passed often enough; a [*CheckError] when ctx ends first.
-func repeat(ctx context.Context, t Target, c spec.Check, within time.Duration, slots chan struct{}, observe func(Result)) error {
+func repeat(ctx context.Context, t Target, c spec.Check, clock *clock, slots chan struct{}, observe func(Result)) error {
 	need := or(c.Successes, DefaultSuccesses)
-	sum := CheckError{Check: c.Name, Within: within}
+	sum := CheckError{Check: c.Name}
+	over := func() error {
+		sum.Within = clock.within()
+		return &sum
+	}
+	try := prober(c)
 	for passes := 0; ; {
 		select {
 		case slots <- struct{}{}:
 		case <-ctx.Done():
-			return &sum
+			return over()
 		}
 		tryCtx, cancel := context.WithTimeout(ctx, or(c.Timeout, DefaultTimeout))
-		err := Try(tryCtx, t, c)
+		note, err := try(tryCtx, t)
 		cancel()
 		<-slots
 		if ctx.Err() != nil && err != nil {
-			return &sum // the deadline cut this try off: it says nothing
+			return over() // the deadline cut this try off: it says nothing
+		}
+		var wants *waiting
+		if c.Core != nil {
+			errors.As(err, &wants)
+			clock.grant(wants)
 		}
 		sum.Tries++
 		if passes++; err != nil {
 			passes, sum.Last = 0, err
 			sum.Failed++
 		}
-		observe(Result{Check: c.Name, Err: err, Passes: passes, Needed: need})
+		observe(Result{Check: c.Name, Err: err, Note: note, Passes: passes, Needed: need})
 		if passes >= need {
 			return nil
 		}
-		if !sleep(ctx, or(c.Period, DefaultPeriod)) {
-			return &sum
+		if !clock.sleep(ctx, or(c.Period, DefaultPeriod)) {
+			return over()
 		}
-	}
-}
-
-// sleep tells whether d passed before ctx ended. A sleep up to the deadline itself does not.
-func sleep(ctx context.Context, d time.Duration) bool {
-	if end, ok := ctx.Deadline(); ok && !time.Now().Add(d).Before(end) {
-		<-ctx.Done()
-		return false
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }
 

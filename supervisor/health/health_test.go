@@ -116,7 +116,7 @@ func TestProbation(t *testing.T) {
 			return State{Running: true}, nil
 		}}, spec.Health{Checks: []spec.Check{check("a")}}, "", 2 * time.Second},
 		{"check of nothing", app{}, spec.Health{Checks: []spec.Check{{Name: "a"}}, Deadline: 1500 * time.Millisecond},
-			`check "a" failed 2 of 2 times in 1.5s (last: the check has none of http, tcp, exec and engine)`, 1500 * time.Millisecond},
+			`check "a" failed 2 of 2 times in 1.5s (last: the check has none of http, tcp, exec, engine and core)`, 1500 * time.Millisecond},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

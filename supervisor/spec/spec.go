@@ -70,7 +70,7 @@ type Mount struct {
 	ReadOnly bool   `json:"readOnly,omitempty" yaml:"read_only"`
 
 	Propagation  string `json:"propagation,omitempty" yaml:"propagation"`    // "" = private, or "rslave": what is mounted later is seen
-	NonRecursive bool   `json:"nonRecursive,omitempty" yaml:"non_recursive"` // without what is mounted below Source
+	NonRecursive bool   `json:"nonRecursive,omitempty" yaml:"non_recursive"` // read-only ends at what is mounted below Source, as at /dev/pts below /dev
 }
 
 // Check is a health check of a service (supervisor/health runs it).

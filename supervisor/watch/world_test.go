@@ -181,7 +181,7 @@ func newWorld(t *testing.T, class trust.Class) *world {
 	clock := trust.NewClock(x.memory, func() bool { return true })
 	clock.System = func() time.Time { return x.now }
 	x.gate, err = trust.NewGate(trust.GateConfig{
-		Evidence: func(string) (trust.Evidence, error) { return x.evidence, nil },
+		Evidence: func(trust.Subject) (trust.Evidence, error) { return x.evidence, nil },
 		Roots:    func() (trust.Root, trust.Reason) { return root, "" },
 		Policy:   func() trust.Policy { return trust.Policy{} },
 		Memory:   x.memory, Clock: clock, Log: x.log,

@@ -33,6 +33,7 @@ var mayImport = map[string][]string{
 	"addons":           {"updater", "supervisor/spec"},
 	"addons/store":     {"addons", "updater", "config/durable"},                    // repositories
 	"addons/lifecycle": {"addons", "updater", "supervisor/spec", "config/durable"}, // what is installed and how it lives
+	"addons/services":  {"addons", "config/durable"},                               // what add-ons offer each other
 	"addons/habackup":  {"addons", "config/durable"},                               // Home Assistant's backup files
 
 	"supervisor/spec":   {},
@@ -41,9 +42,9 @@ var mayImport = map[string][]string{
 	"supervisor":        {"config", "trust", "trust/audit", "updater", "supervisor/spec", "supervisor/state", "supervisor/health"},
 	"supervisor/engine": {"supervisor", "supervisor/spec", "trust"},
 	"supervisor/backup": {"supervisor", "supervisor/spec", "trust", "config/durable"},
-	"supervisor/watch":  {"supervisor", "supervisor/spec", "trust"},
+	"supervisor/watch":  {"supervisor", "supervisor/spec", "supervisor/health", "trust"},
 
-	"supervisor/api":        {"supervisor/...", "trust/...", "updater/...", "config/...", "addons"},
+	"supervisor/api":        {"supervisor/...", "trust/...", "updater/...", "config/...", "addons", "addons/services"},
 	"supervisor/api/client": {"supervisor/api", "supervisor/spec", "trust"},
 	"supervisor/web":        {"supervisor/...", "trust/...", "updater/...", "config/...", "addons"},
 
@@ -52,12 +53,13 @@ var mayImport = map[string][]string{
 	"cmd/demo":        {"*"},
 	"cmd/demo/sample": {},
 
-	"tests/report":      {},
-	"tests/rules":       {},
-	"tests/bench":       {"*"},
-	"tests/house":       {"*"},
-	"tests/testenv":     {"trust", "config/durable"},
-	"tests/testenv/app": {},
+	"tests/report":       {},
+	"tests/rules":        {},
+	"tests/bench":        {"*"},
+	"tests/house":        {"*"},
+	"tests/testenv":      {"trust", "config/durable"},
+	"tests/testenv/app":  {},
+	"tests/testenv/core": {},
 }
 
 // testMayImport is what the tests of any package may import besides.
@@ -70,6 +72,7 @@ var onlyIn = []struct {
 }{
 	{"github.com/codenotary/immudb", []string{"trust/ledger", "trust/ledger/server", "trust/trusttest"}, nil},
 	{"github.com/docker/docker", []string{"supervisor/engine"}, nil},
+	{"github.com/coder/websocket", []string{"supervisor/health", "tests/testenv/core"}, nil},
 	{"go.etcd.io/bbolt", []string{"supervisor/state"}, nil},
 	{"github.com/google/go-containerregistry", // in the daemon, updater/registry alone; the others are cas and test support
 		[]string{"updater/registry", "trust/artifact", "cmd/demo", "tests/testenv"},

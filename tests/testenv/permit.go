@@ -21,7 +21,7 @@ func PermitFor(t testing.TB, s trust.Subject, raw trust.Raw) trust.Permit {
 	memory, err := trust.InitMemory(filepath.Join(t.TempDir(), "memory.json"))
 	must(t, err)
 	gate, err := trust.NewGate(trust.GateConfig{
-		Evidence: func(string) (trust.Evidence, error) { return emptyLedger{}, nil },
+		Evidence: func(trust.Subject) (trust.Evidence, error) { return emptyLedger{}, nil },
 		Roots:    func() (trust.Root, trust.Reason) { return trust.Root{Version: 1}, "" },
 		Policy:   func() trust.Policy { return trust.Policy{} },
 		Memory:   memory,

@@ -93,7 +93,7 @@ func newHouse(t testing.TB, o Options) *house {
 	root := trust.Root{Version: 1, Expires: time.Now().AddDate(1, 0, 0), Threshold: 1,
 		Ledgers: []trust.RootLedger{{Origin: testOrigin}}, Core: []string{h.core.ID}}
 	h.gate, err = trust.NewGate(trust.GateConfig{
-		Evidence: func(string) (trust.Evidence, error) { return h.replica, nil },
+		Evidence: func(trust.Subject) (trust.Evidence, error) { return h.replica, nil },
 		Roots:    func() (trust.Root, trust.Reason) { return root, "" },
 		Policy:   func() trust.Policy { return trust.Policy{} },
 		Memory:   h.memory, Clock: trust.NewClock(h.memory, func() bool { return true }), Log: h.log,

@@ -8,20 +8,27 @@
 //	APP_EXIT_AFTER=2s      ends with code 1 then
 //	APP_IGNORE_TERM=1      has to be killed
 //	APP_WRITE=/data/file   writes its version there at start
+//	APP_ECHO=1             writes what it reads from standard input to standard output
 //
 //	app exit N             ends with code N
 //	app print N            writes N bytes to standard output and a word to standard error
 //	app sleep 10s          sleeps
 //	app get URL            ends with 0 when the answer is 200
+//	app read FILE          writes the file to standard output; of a link, where it leads
+//	app write FILE         writes a word into the file
+//	app lookup NAME        writes the addresses of a host to standard output
 package main
 
 import (
 	"bytes"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/signal"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -40,6 +47,9 @@ func main() {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
+	}
+	if os.Getenv("APP_ECHO") != "" {
+		go io.Copy(os.Stdout, os.Stdin)
 	}
 	start := time.Now()
 	failAfter, fails := after("APP_FAIL_AFTER")
@@ -92,8 +102,29 @@ func command(verb, arg string) int {
 			return 0
 		}
 		return 1
+	case "read":
+		text, err := os.ReadFile(arg)
+		if to, linkErr := os.Readlink(arg); linkErr == nil {
+			text, err = []byte(to), nil
+		}
+		_, _ = os.Stdout.Write(text)
+		return told(err)
+	case "write":
+		return told(os.WriteFile(arg, []byte("word"), 0o644))
+	case "lookup":
+		addrs, err := net.LookupHost(arg)
+		fmt.Println(strings.Join(addrs, " "))
+		return told(err)
 	}
 	return 2
+}
+
+func told(err error) int {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
 }
 
 func after(name string) (time.Duration, bool) {

@@ -1,0 +1,169 @@
+package lifecycle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/castellan/castellan/addons"
+)
+
+// keptFor is how long data stays that its owner wants kept for a while.
+const keptFor = 30 * 24 * time.Hour
+
+// Install brings an add-on in, not started. That its owner asks for it is his consent to the rights its manifest asks for
+// now; asks, when not nil, are the rights he was shown, and the installation is refused when there are more by now. It
+// returns the change once it is durable. Data and settings that an earlier removal kept are taken up again.
+func (m *Manager) Install(ctx context.Context, slug string, asks []string) (change string, err error) {
+	o, err := m.prepare(slug)
+	if err != nil {
+		return "", fmt.Errorf("cannot install add-on %s: %w", slug, err)
+	}
+	if o.Manifest.Image == "" {
+		return "", fmt.Errorf("cannot install add-on %s: it has no image and is built on this appliance; nobody can vouch for it; build it with: castellan addon build %s", slug, slug)
+	}
+	if err := m.want(o, asks); err != nil {
+		return "", fmt.Errorf("cannot install add-on %s: %w", slug, err)
+	}
+	change, err = m.cfg.Supervisor.Install(ctx, Service(slug))
+	if err != nil {
+		err = errors.Join(err, m.giveUp(slug))
+	}
+	return change, err
+}
+
+// Build makes the image of an add-on that has none, from its folder on this appliance, and installs or updates it. No one
+// vouches for it: it has no badge and is never updated by itself.
+func (m *Manager) Build(ctx context.Context, slug string) (change string, err error) {
+	o, err := m.offer(slug)
+	if err != nil {
+		return "", fmt.Errorf("cannot build add-on %s: %w", slug, err)
+	}
+	if o.Manifest.Image != "" {
+		return "", fmt.Errorf("cannot build add-on %s: it comes as an image; install it with: castellan addon install %s", slug, slug)
+	}
+	r := m.record(slug)
+	if more := o.Manifest.Rights().Beyond(r.Granted); r.installed() && len(more) > 0 {
+		return "", &ConsentError{Slug: slug, Version: o.Manifest.Version, Asks: more}
+	}
+	image, err := m.cfg.Build(ctx, o)
+	if err != nil {
+		return "", fmt.Errorf("cannot build add-on %s: %w", slug, err)
+	}
+	if r.installed() {
+		err = m.keep(slug, o)
+	} else {
+		err = m.want(o, nil)
+	}
+	if err != nil {
+		return "", fmt.Errorf("cannot build add-on %s: %w", slug, err)
+	}
+	change, err = m.cfg.Supervisor.Place(ctx, Service(slug), o.Manifest.Version, image)
+	if err != nil {
+		err = errors.Join(err, m.giveUp(slug))
+	}
+	return change, err
+}
+
+// offer is what a repository has, if it can run here.
+func (m *Manager) offer(slug string) (Offer, error) {
+	o, err := m.cfg.Offers.Offer(slug)
+	if err != nil {
+		return o, err
+	}
+	if why := o.Manifest.Unavailable(m.cfg.Host.Place()); why != "" {
+		return o, errors.New(why)
+	}
+	return o, nil
+}
+
+func (m *Manager) prepare(slug string) (Offer, error) {
+	if m.record(slug).installed() {
+		return Offer{}, ErrInstalled
+	}
+	return m.offer(slug)
+}
+
+// want writes the wish down.
+func (m *Manager) want(o Offer, shown []string) error {
+	rights := o.Manifest.Rights()
+	if shown != nil {
+		if more := rights.Beyond(addons.Rights(shown)); len(more) > 0 {
+			return &ConsentError{Slug: o.Slug, Version: o.Manifest.Version, Asks: more}
+		}
+	}
+	return m.change(o.Slug, func(r *Record) (bool, error) {
+		if r.installed() {
+			return false, ErrInstalled
+		}
+		settings := r.Settings // what an earlier removal kept
+		if settings.Boot != "" && o.Manifest.Boot == addons.BootManualOnly {
+			settings.Boot = ""
+		}
+		*r = Record{Slug: o.Slug, Repository: o.Repository, Settings: settings, Granted: rights, Token: newToken(), Wanted: true,
+			At: m.now(), IngressPort: m.pickIngressPort(o.Slug, o.Manifest), Gone: nil, Manifests: map[string]Kept{o.Manifest.Version: keptOf(o)}}
+		return true, nil
+	})
+}
+
+func keptOf(o Offer) Kept { return Kept{File: o.File, Raw: o.Raw, Profile: o.Profile} }
+
+// giveUp ends an installation that brought nothing: the record goes, data that an earlier removal had kept stays kept.
+func (m *Manager) giveUp(slug string) error {
+	return m.change(slug, func(r *Record) (bool, error) {
+		if !r.Wanted {
+			return false, nil
+		}
+		if len(r.Settings.Options) == 0 && len(r.Settings.Ports) == 0 && !exists(m.dataFolder(slug)) {
+			*r = Record{}
+			return true, nil
+		}
+		r.forget(&Removal{Data: KeepData, At: m.now()})
+		return true, nil
+	})
+}
+
+// forget keeps of an add-on only what its owner wrote.
+func (r *Record) forget(gone *Removal) {
+	r.Gone, r.Removing, r.Wanted, r.Import = gone, nil, false, nil
+	r.Granted, r.Manifests, r.Token, r.IngressPort = nil, nil, "", 0
+}
+
+// Uninstall removes an add-on. Its data is treated as data says once the container is gone.
+func (m *Manager) Uninstall(ctx context.Context, slug string, data DataMode) (change string, err error) {
+	switch data {
+	case "":
+		data = KeepData
+	case KeepData, Keep30Days, DeleteData:
+	default:
+		return "", fmt.Errorf("cannot uninstall add-on %s: data %q: want keep, 30d or delete", slug, data)
+	}
+	err = m.change(slug, func(r *Record) (bool, error) {
+		switch {
+		case r.Gone != nil && data == DeleteData: // it is gone and only its data is left
+			r.Removing, r.Gone = &Removal{Data: data, At: m.now()}, nil
+			return true, nil
+		case !r.installed():
+			return false, ErrNotInstalled
+		case r.Wanted:
+			return false, ErrBusy
+		}
+		r.Removing = &Removal{Data: data, At: m.now()}
+		if data == Keep30Days {
+			r.Removing.Until = m.now().Add(keptFor)
+		}
+		return true, nil
+	})
+	if err != nil {
+		return "", fmt.Errorf("cannot uninstall add-on %s: %w", slug, err)
+	}
+	if st, err := m.cfg.Supervisor.Standing(Service(slug)); err == nil && st.Version == "" && st.Open == "" {
+		return "", m.Reconcile(ctx)
+	}
+	change, err = m.cfg.Supervisor.Remove(ctx, Service(slug))
+	if err != nil { // nothing was begun
+		err = errors.Join(err, m.change(slug, func(r *Record) (bool, error) { r.Removing = nil; return true, nil }))
+	}
+	return change, err
+}

@@ -1,0 +1,276 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+
+	"github.com/castellan/castellan/addons"
+	"github.com/castellan/castellan/addons/lifecycle"
+	"github.com/castellan/castellan/addons/store"
+	"github.com/castellan/castellan/supervisor/engine"
+	"github.com/castellan/castellan/supervisor/spec"
+	"github.com/castellan/castellan/supervisor/state"
+)
+
+// haArch is Home Assistant's word for the processor.
+func (h *house) haArch() string {
+	if h.cfg.Appliance.Arch == "arm64" {
+		return "aarch64"
+	}
+	return h.cfg.Appliance.Arch
+}
+
+// addonHost is the appliance as add-ons see it.
+type addonHost struct{ *house }
+
+var _ lifecycle.Host = addonHost{}
+
+// Place implements lifecycle.Host.
+func (h addonHost) Place() addons.Place {
+	c := h.config()
+	return addons.Place{Dir: c.Addons.Dir, Arch: h.haArch(), Machine: c.Appliance.Machine, Core: h.coreVersion(), TimeZone: c.Addons.Timezone,
+		Network: c.Addons.Network.Name, API: c.Addons.Network.API().String(), Exists: onHost, Majors: majors("/proc/devices")}
+}
+
+// coreVersion is the installed Home Assistant Core, "" when there is none.
+func (h *house) coreVersion() string {
+	for _, s := range h.config().Services {
+		if s.Class == "core" {
+			if st, _, _, err := h.manager.Status(s.Name); err == nil {
+				return st.Version()
+			}
+		}
+	}
+	return ""
+}
+
+// maxSecrets bounds Home Assistant's secrets.yaml, in bytes.
+const maxSecrets = 1 << 20
+
+// Secret implements lifecycle.Host. A file that cannot be read knows no secret, and the option that wants one says so.
+func (h addonHost) Secret(name string) (string, bool) {
+	path := filepath.Join(h.coreFolder(), "secrets.yaml")
+	fi, err := os.Stat(path)
+	if err != nil || !fi.Mode().IsRegular() || fi.Size() > maxSecrets {
+		return "", false
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return "", false
+	}
+	var all map[string]any
+	if yaml.Unmarshal(b, &all) != nil {
+		return "", false
+	}
+	switch v := all[name].(type) {
+	case string:
+		return v, true
+	case uint64, int64, float64, bool:
+		return fmt.Sprint(v), true
+	}
+	return "", false
+}
+
+// coreFolder is the configuration folder of Home Assistant Core.
+func (h *house) coreFolder() string {
+	for _, s := range h.config().Services {
+		if s.HomeAssistant != nil {
+			return s.HomeAssistant.Config
+		}
+	}
+	return filepath.Join(h.config().Addons.Dir, "homeassistant")
+}
+
+// Device implements lifecycle.Host: a device is there when its path is one, and its subsystem is what sysfs says.
+func (h addonHost) Device(path, subsystem string) bool {
+	fi, err := os.Stat(path)
+	if err != nil || fi.Mode()&fs.ModeDevice == 0 {
+		return false
+	}
+	if subsystem == "" {
+		return true
+	}
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return false
+	}
+	_, err = os.Stat(filepath.Join("/sys/class", filepath.Base(subsystem), filepath.Base(real)))
+	return err == nil
+}
+
+// Exists implements lifecycle.Host.
+func (h addonHost) Exists(path string) bool { return onHost(path) }
+
+// LoadProfile implements lifecycle.Host.
+func (h addonHost) LoadProfile(ctx context.Context, slug, profile string) (bool, error) {
+	return h.addons.loader.load(ctx, slug, profile)
+}
+
+// Taken implements lifecycle.Host.
+func (h addonHost) Taken(p spec.Port) string {
+	for _, s := range h.config().Services {
+		for _, q := range s.Container.Ports {
+			if q.Host == p.Host && q.Protocol == p.Protocol {
+				return s.Name
+			}
+		}
+		if ha := s.HomeAssistant; ha != nil && ha.Port == p.Host && p.Protocol == "tcp" {
+			return s.Name
+		}
+	}
+	return ""
+}
+
+// majors reads /proc/devices; what is not there or not understood is left out.
+func majors(path string) map[string]uint32 {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	out := map[string]uint32{}
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		number, name, ok := strings.Cut(strings.TrimSpace(lines.Text()), " ")
+		if n, err := strconv.ParseUint(number, 10, 32); ok && err == nil {
+			out[name] = uint32(n)
+		}
+	}
+	return out
+}
+
+// addonRecords keeps the add-ons' records in the journal, beside the changes that are made of them.
+type addonRecords struct{ journal *state.Journal }
+
+var _ lifecycle.Records = addonRecords{}
+
+// Load implements lifecycle.Records.
+func (r addonRecords) Load() (map[string][]byte, error) {
+	out := map[string][]byte{}
+	err := r.journal.View(func(tx *state.Tx) error {
+		return tx.ForEach(addonBucket, func(k string, b []byte) error {
+			out[k] = append([]byte(nil), b...)
+			return nil
+		})
+	})
+	return out, err
+}
+
+// Put implements lifecycle.Records.
+func (r addonRecords) Put(slug string, record []byte) error {
+	return r.journal.Update(func(tx *state.Tx) error { return tx.Put(addonBucket, slug, record) })
+}
+
+// Delete implements lifecycle.Records.
+func (r addonRecords) Delete(slug string) error {
+	return r.journal.Update(func(tx *state.Tx) error { return tx.Delete(addonBucket, slug) })
+}
+
+// addonOffers is the store as what is installed sees it.
+type addonOffers struct{ *house }
+
+var _ lifecycle.Offers = addonOffers{}
+
+// Offer implements lifecycle.Offers.
+func (h addonOffers) Offer(slug string) (lifecycle.Offer, error) {
+	e, ok := h.addons.store.Entry(slug)
+	if !ok {
+		if r, known := h.addons.store.RepositoryOf(slug); known {
+			return lifecycle.Offer{}, fmt.Errorf("its repository %s does not hold it: %w", r.Name, lifecycle.ErrNotOffered)
+		}
+		return lifecycle.Offer{}, fmt.Errorf("no repository that is followed has it: %w", lifecycle.ErrNotOffered)
+	}
+	m, raw, err := h.addons.store.Manifest(slug)
+	if err != nil {
+		return lifecycle.Offer{}, fmt.Errorf("%w: %w", lifecycle.ErrNotOffered, err)
+	}
+	o := lifecycle.Offer{Slug: slug, Repository: e.Repository, Manifest: m, File: filepath.Base(e.Path), Raw: raw, Seen: e.FirstSeen}
+	if e.AppArmor {
+		profile, err := h.addons.store.Asset(slug, store.AppArmor)
+		if err != nil {
+			return lifecycle.Offer{}, fmt.Errorf("%w: %w", lifecycle.ErrNotOffered, err)
+		}
+		o.Profile = string(profile)
+	}
+	if e.Build() {
+		if o.Folder, err = h.addons.store.Folder(slug); err != nil {
+			return lifecycle.Offer{}, fmt.Errorf("%w: %w", lifecycle.ErrNotOffered, err)
+		}
+	}
+	return o, nil
+}
+
+// addonRepositories is what owners pinned with their repositories, as trust sees it.
+type addonRepositories struct{ *house }
+
+var _ Repositories = addonRepositories{}
+
+// LedgerOf implements Repositories.
+func (h addonRepositories) LedgerOf(component string) (Ledger, bool) {
+	slug, ok := lifecycle.Slug(component)
+	if !ok {
+		return Ledger{}, false
+	}
+	r, ok := h.addons.store.RepositoryOf(slug)
+	if !ok || r.Ledger == nil {
+		return Ledger{}, false
+	}
+	return Ledger{Origin: r.Ledger.Origin, Keys: r.Ledger.Keys, URLs: r.Ledger.URLs}, true
+}
+
+// Publishers implements Repositories: those that repositories name, and, where they name none, those that manifests claim.
+// A claim is a demand and no favour: without the publisher's word the image does not come in.
+func (h addonRepositories) Publishers() map[string]string {
+	out := map[string]string{}
+	for _, r := range h.addons.store.Repositories() {
+		for slug, publisher := range r.Publishers {
+			out[lifecycle.Service(r.Slug+"_"+slug)] = publisher
+		}
+	}
+	for _, slug := range h.addons.installs.Slugs() {
+		service := lifecycle.Service(slug)
+		if m, err := h.addons.installs.Manifest(slug); err == nil && m.Publisher != "" && out[service] == "" {
+			out[service] = m.Publisher
+		}
+	}
+	return out
+}
+
+// buildRequest is how a local add-on's image is built, as Home Assistant's builder does.
+func buildRequest(o lifecycle.Offer, arch string) (engine.BuildRequest, error) {
+	req := engine.BuildRequest{Context: o.Folder, Tag: lifecycle.LocalRepository(o.Slug) + ":" + o.Manifest.Version, Labels: map[string]string{
+		"io.hass.version": o.Manifest.Version, "io.hass.arch": arch, "io.hass.type": "addon", "io.hass.name": o.Manifest.Name}}
+	var build addons.Build
+	for _, name := range []string{"build.yaml", "build.yml", "build.json"} {
+		b, err := os.ReadFile(filepath.Join(o.Folder, name))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return req, err
+		}
+		if build, err = addons.ParseBuild(name, b); err != nil {
+			return req, err
+		}
+		break
+	}
+	req.Args = map[string]string{"BUILD_VERSION": o.Manifest.Version, "BUILD_ARCH": arch}
+	if base := build.Base(arch); base != "" {
+		req.Args["BUILD_FROM"] = base
+	}
+	for k, v := range build.Args {
+		req.Args[k] = v
+	}
+	for k, v := range build.Labels {
+		req.Labels[k] = v
+	}
+	return req, nil
+}

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/castellan/castellan/addons/lifecycle"
+	"github.com/castellan/castellan/config/durable"
+	"github.com/castellan/castellan/supervisor"
+	"github.com/castellan/castellan/supervisor/spec"
+	"github.com/castellan/castellan/trust"
+	"github.com/castellan/castellan/updater"
+)
+
+// addonSupervisor is the supervisor as what is installed sees it.
+type addonSupervisor struct{ *house }
+
+var _ lifecycle.Supervisor = addonSupervisor{}
+
+// Standing implements lifecycle.Supervisor.
+func (h addonSupervisor) Standing(service string) (lifecycle.Standing, error) {
+	s, last, _, err := h.manager.Status(service)
+	if err != nil {
+		return lifecycle.Standing{}, err
+	}
+	out := lifecycle.Standing{Version: s.Version(), Open: s.Open, Stopped: s.Stopped, Unproved: s.Unproved}
+	if s.Previous != nil {
+		out.Previous = s.Previous.Version
+	}
+	if s.Open != "" {
+		c, err := h.manager.Change(s.Open)
+		if err != nil {
+			return out, err
+		}
+		out.OpenVersion = c.Version
+	}
+	if last.ID != "" {
+		out.Last = lifecycle.Change{ID: last.ID, Removal: last.Kind == supervisor.KindRemove, Good: last.State == supervisor.StateCommitted,
+			Why: last.Why, Created: last.Created}
+	}
+	return out, nil
+}
+
+// Differs implements lifecycle.Supervisor.
+func (h addonSupervisor) Differs(service string) (bool, error) { return h.manager.Differs(service) }
+
+// Install implements lifecycle.Supervisor: an installation is a step of the same plan as an update.
+func (h addonSupervisor) Install(ctx context.Context, service string) (string, error) {
+	plan, err := h.makePlan(updater.OwnerRequest{Service: service})
+	if err != nil {
+		return "", err
+	}
+	plan = only(plan, service)
+	taken, errs := h.manager.Submit(ctx, plan)
+	switch {
+	case len(taken) > 0:
+		return taken[0].ID, nil
+	case len(errs) == 0 && len(plan.Skips) > 0:
+		return "", errors.New(plan.Skips[0].Why)
+	}
+	return "", errors.Join(errs...)
+}
+
+// Place implements lifecycle.Supervisor. What was built here has no manifest that anybody signed: it is known by the
+// engine's ID alone.
+func (h addonSupervisor) Place(ctx context.Context, service, version, image string) (string, error) {
+	def, ok, err := h.define(service, version)
+	if err != nil || !ok {
+		return "", errors.Join(err, ifNot(ok, "it is not installed"))
+	}
+	id, err := trust.ParseDigest(image)
+	if err != nil {
+		return "", fmt.Errorf("cannot run what was built: %w", err)
+	}
+	slug, _ := lifecycle.Slug(service)
+	repository := lifecycle.LocalRepository(slug)
+	c, err := h.manager.Place(ctx, def, supervisor.Slot{
+		Subject: trust.Subject{Component: service, Class: trust.ClassLocal, Repository: repository, Version: version, Platform: h.platform(),
+			Manifest: id, Config: id},
+		Image: id, Version: version, Reference: repository + ":" + version,
+	})
+	return c.ID, err
+}
+
+func ifNot(ok bool, text string) error {
+	if ok {
+		return nil
+	}
+	return errors.New(text)
+}
+
+// Remove implements lifecycle.Supervisor.
+func (h addonSupervisor) Remove(ctx context.Context, service string) (string, error) {
+	c, err := h.manager.Remove(ctx, service)
+	return c.ID, err
+}
+
+// Renew implements lifecycle.Supervisor.
+func (h addonSupervisor) Renew(ctx context.Context, service string) (string, error) {
+	c, err := h.manager.Renew(ctx, service)
+	return c.ID, err
+}
+
+// Run implements lifecycle.Supervisor.
+func (h addonSupervisor) Run(ctx context.Context, service string, run bool) error {
+	if run {
+		return h.manager.Start(ctx, service)
+	}
+	return h.manager.Stop(ctx, service, "")
+}
+
+// Retune implements lifecycle.Supervisor.
+func (h addonSupervisor) Retune(ctx context.Context, service string) error {
+	return h.manager.Retune(ctx, service)
+}
+
+// hostFiles writes the files of services.
+type hostFiles struct{}
+
+var _ supervisor.Files = hostFiles{}
+
+// Write implements supervisor.Files. The folder is the service's own and may hold a link under the file's name: it is
+// replaced and never followed.
+func (hostFiles) Write(_ context.Context, files []spec.File) error {
+	for _, f := range files {
+		if err := durable.WriteFile(f.Path, f.Content, fs.FileMode(f.Mode).Perm()); err != nil {
+			return err
+		}
+	}
+	return nil
+}

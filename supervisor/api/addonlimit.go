@@ -1,0 +1,104 @@
+package api
+
+import (
+	"net"
+	"net/netip"
+	"sync"
+)
+
+// Limits on add-ons: one of them must not take the API, or the daemon's memory and files, from the others.
+const (
+	maxCalls   = 8   // of one add-on at a time
+	maxPerAddr = 64  // connections of one address; add-ons in the host's network share one
+	maxConns   = 512 // in all
+)
+
+// calls counts the open calls of each add-on.
+type calls struct {
+	mu   sync.Mutex
+	open map[string]int
+}
+
+// begin counts a call until done; free is false when the add-on has too many open.
+func (c *calls) begin(slug string) (done func(), free bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.open == nil {
+		c.open = map[string]int{}
+	}
+	if c.open[slug] >= maxCalls {
+		return nil, false
+	}
+	c.open[slug]++
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.open[slug]--; c.open[slug] == 0 {
+			delete(c.open, slug)
+		}
+	}, true
+}
+
+// limited is a listener that closes connections over the limits at once.
+type limited struct {
+	net.Listener
+	mu  sync.Mutex
+	all int
+	per map[netip.Addr]int
+}
+
+func limitConns(l net.Listener) net.Listener {
+	return &limited{Listener: l, per: map[netip.Addr]int{}}
+}
+
+// Accept implements [net.Listener].
+func (l *limited) Accept() (net.Conn, error) {
+	for {
+		c, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		addr := addrOf(c)
+		l.mu.Lock()
+		free := l.all < maxConns && l.per[addr] < maxPerAddr
+		if free {
+			l.all++
+			l.per[addr]++
+		}
+		l.mu.Unlock()
+		if free {
+			return &counted{Conn: c, gone: sync.OnceFunc(func() { l.leave(addr) })}, nil
+		}
+		_ = c.Close() // nothing was said yet
+	}
+}
+
+func (l *limited) leave(addr netip.Addr) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.all--
+	if l.per[addr]--; l.per[addr] == 0 {
+		delete(l.per, addr)
+	}
+}
+
+// addrOf is where a connection comes from; all that have no address share the zero one.
+func addrOf(c net.Conn) netip.Addr {
+	p, err := netip.ParseAddrPort(c.RemoteAddr().String())
+	if err != nil {
+		return netip.Addr{}
+	}
+	return p.Addr().Unmap().WithZone("")
+}
+
+// counted is a connection that gives its place back once.
+type counted struct {
+	net.Conn
+	gone func()
+}
+
+// Close implements [net.Conn].
+func (c *counted) Close() error {
+	c.gone()
+	return c.Conn.Close()
+}
