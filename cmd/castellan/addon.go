@@ -10,5 +10,6 @@ func addonCommand(o *options) *cobra.Command {
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(addonLintCommand(o))
+	cmd.AddCommand(addonCommands(o)...)
 	return cmd
 }

@@ -25,6 +25,7 @@ type butler struct {
 	report api.LogReport
 	replay api.Replay
 	asked  []string
+	addon  api.AddonInfo
 	seen   bool // the first reading of a change finds it under way
 }
 
@@ -61,10 +62,8 @@ func (b *butler) Changes(context.Context) ([]api.Change, error) {
 	}
 	return []api.Change{c}, nil
 }
-func (b *butler) Trust() api.Trust               { return b }
-func (b *butler) Log() api.Log                   { return b }
-func (b *butler) Addons() api.Addons             { return nil }
-func (b *butler) Repositories() api.Repositories { return nil }
+func (b *butler) Trust() api.Trust { return b }
+func (b *butler) Log() api.Log     { return b }
 func (b *butler) Force(_ context.Context, r api.ForceRequest, by string) (api.Override, error) {
 	b.asked = append(b.asked, "force "+r.Service+" "+r.Why+" "+r.Confirm)
 	return api.Override{ID: "o", Service: r.Service, Version: "2", Digest: "sha256:" + strings.Repeat("0", 64), Reasons: []string{"SIGNATURE_MISSING"}, Seq: 9}, b.err

@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"strings"
+	"time"
 
 	"github.com/castellan/castellan/supervisor/api"
 )
@@ -38,8 +39,8 @@ func (s shop) Info(_ context.Context, slug, lang string) (api.AddonInfo, error) 
 		return api.AddonInfo{}, api.AddonNotFound(slug)
 	}
 	_, err := s.did("info", slug, lang)
-	return api.AddonInfo{Addon: api.Addon{Slug: slug}, Options: map[string]any{"pass": "s3cret", "port": 8080},
-		Schema: []map[string]any{{"name": "pass", "type": "string", "format": "password"}, {"name": "port", "type": "integer"}}}, err
+	return api.AddonInfo{Addon: api.Addon{Slug: slug}, Options: map[string]any{"pass": "s3cret", "port": 8080, "ratio": 1.0},
+		Schema: []map[string]any{{"name": "pass", "type": "string", "format": "password"}, {"name": "port", "type": "integer"}, {"name": "ratio", "type": "float"}}}, err
 }
 
 func (s shop) Install(_ context.Context, slug string, r api.InstallRequest, by string) (api.Accepted, error) {
@@ -98,7 +99,7 @@ func (s shop) Set(_ context.Context, slug string, r api.SettingsRequest, by stri
 	return api.Kept{}, err
 }
 
-// Logs that are followed say a line and then nothing until the caller leaves.
+// Logs that are followed say a line a minute until the caller leaves.
 func (s shop) Logs(ctx context.Context, slug string, lines int, follow bool) (io.ReadCloser, error) {
 	_, err := s.did("logs", slug, lines, follow)
 	if !follow {
@@ -106,9 +107,17 @@ func (s shop) Logs(ctx context.Context, slug string, lines int, follow bool) (io
 	}
 	r, w := io.Pipe()
 	go func() {
-		_, _ = io.WriteString(w, "one\n") // fails when the reader is gone
-		<-ctx.Done()
-		w.CloseWithError(ctx.Err())
+		for {
+			if _, err := io.WriteString(w, "a line\n"); err != nil {
+				return // the reader is gone
+			}
+			select {
+			case <-ctx.Done():
+				w.CloseWithError(ctx.Err())
+				return
+			case <-time.After(time.Minute):
+			}
+		}
 	}()
 	return r, err
 }

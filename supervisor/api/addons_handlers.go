@@ -15,8 +15,8 @@ import (
 	"strings"
 )
 
-// maxStdin bounds one write to an add-on's standard input, in bytes.
-const maxStdin = 64 << 10
+// MaxStdin bounds one write to an add-on's standard input, in bytes.
+const MaxStdin = 64 << 10
 
 // maxAsks bounds the rights of a request; a manifest asks for far fewer.
 const maxAsks = 1000
@@ -128,8 +128,8 @@ func postStdin(a Addons, r *http.Request, slug string) (any, error) {
 		switch {
 		case q.Data == "":
 			return missing("write to the standard input", "data")
-		case len(q.Data) > maxStdin:
-			return &Error{Status: http.StatusRequestEntityTooLarge, Message: fmt.Sprintf("field \"data\" is larger than %d bytes", maxStdin)}
+		case len(q.Data) > MaxStdin:
+			return &Error{Status: http.StatusRequestEntityTooLarge, Message: fmt.Sprintf("field \"data\" is larger than %d bytes", MaxStdin)}
 		}
 		return nil
 	})

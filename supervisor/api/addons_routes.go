@@ -108,10 +108,10 @@ func (i AddonInfo) filled() AddonInfo {
 	fill(&i.Machine)
 	fill(&i.Changes)
 	if i.Options == nil {
-		i.Options = map[string]any{}
+		i.Options = AddonOptions{}
 	}
 	if i.Overrides == nil {
-		i.Overrides = map[string]any{}
+		i.Overrides = AddonOptions{}
 	}
 	return i
 }

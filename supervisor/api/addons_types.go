@@ -1,6 +1,12 @@
 package api
 
-import "time"
+import (
+	"bytes"
+	"encoding/json"
+	"time"
+
+	"github.com/castellan/castellan/addons"
+)
 
 // Addon is one line of the list of add-ons.
 type Addon struct {
@@ -45,8 +51,8 @@ type AddonInfo struct {
 	Verdict         uint64  `json:"verdict,omitempty"`          // verification log record that let it in
 	Previous        string  `json:"previous,omitempty"`         // version to go back to
 
-	Options     map[string]any              `json:"options"`   // in force
-	Overrides   map[string]any              `json:"overrides"` // only what the owner set
+	Options     AddonOptions                `json:"options"`   // in force
+	Overrides   AddonOptions                `json:"overrides"` // only what the owner set
 	Schema      []map[string]any            `json:"schema"`    // form of Home Assistant's frontend; null = options are not checked
 	Ports       []AddonPort                 `json:"ports"`
 	Language    string                      `json:"language,omitempty"` // of Translation
@@ -71,6 +77,24 @@ type AddonInfo struct {
 	DataBytes int64      `json:"data_bytes,omitempty"` // 0 = not measured
 	Kept      *AddonKept `json:"kept,omitempty"`       // of a removed add-on
 	Changes   []Change   `json:"changes"`              // newest first
+}
+
+// AddonOptions are options whose numbers stay as they are on the way: a fraction of zero is kept, and so is each digit.
+type AddonOptions map[string]any
+
+// MarshalJSON writes what [addons.ParseOptions] reads as the same.
+func (o AddonOptions) MarshalJSON() ([]byte, error) {
+	if o == nil {
+		return []byte("null"), nil
+	}
+	return addons.MarshalOptions(o)
+}
+
+// UnmarshalJSON reads every number as a [json.Number].
+func (o *AddonOptions) UnmarshalJSON(b []byte) error {
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.UseNumber()
+	return d.Decode((*map[string]any)(o))
 }
 
 // AddonPort is one port of an add-on.

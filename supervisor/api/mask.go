@@ -23,29 +23,31 @@ func mask(options map[string]any, form []map[string]any) map[string]any {
 }
 
 func maskOne(v any, field map[string]any) any {
-	if list, ok := v.([]any); ok && field["multiple"] == true {
-		out := make([]any, len(list))
-		for i, e := range list {
-			out[i] = maskOne(e, field)
-		}
-		return out
+	list, ok := v.([]any)
+	if !ok || field["multiple"] != true {
+		return maskLeaf(v, field)
 	}
-	if v == nil {
+	out := make([]any, len(list))
+	for i, e := range list {
+		out[i] = maskLeaf(e, field)
+	}
+	return out
+}
+
+func maskLeaf(v any, field map[string]any) any {
+	typ, _ := field["type"].(string)
+	switch v := v.(type) {
+	case nil:
 		return nil
-	}
-	if field["type"] == "schema" {
-		below, ok := v.(map[string]any)
-		form, formed := formBelow(field["schema"])
-		if ok && formed {
-			return mask(below, form)
+	case map[string]any:
+		if form, ok := formBelow(field["schema"]); ok && typ == "schema" {
+			return mask(v, form)
 		}
 		return masked
-	}
-	switch v.(type) {
-	case []any, map[string]any: // not what the form says
+	case []any: // not what the form says
 		return masked
 	}
-	if typ, _ := field["type"].(string); typ == "" || field["format"] == "password" {
+	if typ == "" || typ == "schema" || field["format"] == "password" {
 		return masked
 	}
 	return v

@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 	"net/http"
-	"time"
 )
 
 // rawAnswer is an answer that is a file or a stream, not an envelope.
@@ -19,8 +18,6 @@ func (a rawAnswer) send(w http.ResponseWriter, r *http.Request) {
 	defer a.body.Close()
 	left := context.AfterFunc(r.Context(), func() { _ = a.body.Close() }) // wakes a read that waits for more
 	defer left()
-	ctl := http.NewResponseController(w)
-	_ = ctl.SetReadDeadline(time.Time{}) // the request is read; its deadline would end a long answer. No connection, none to end
 	h := w.Header()
 	h.Set("Content-Type", a.contentType)
 	h.Set("X-Content-Type-Options", "nosniff")
@@ -28,7 +25,7 @@ func (a rawAnswer) send(w http.ResponseWriter, r *http.Request) {
 	h.Set("Cache-Control", "no-store")
 	w.WriteHeader(http.StatusOK)
 	// The status is on its way: a stream that breaks off ends short, and the caller sees what came until then.
-	_, _ = io.Copy(flusher{w, ctl}, a.body)
+	_, _ = io.Copy(flusher{w, http.NewResponseController(w)}, a.body)
 }
 
 // flusher sends each piece at once: who follows a log waits for its next line.

@@ -142,22 +142,29 @@ func call[T any](ctx context.Context, c *Client, method, path string, in any) (o
 		return out, c.unreachable(err)
 	}
 	defer resp.Body.Close()
+	return readAnswer[T](c, resp)
+}
+
+// readAnswer reads an envelope.
+func readAnswer[T any](c *Client, resp *http.Response) (out T, err error) {
 	b, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
 		return out, c.unreachable(err)
 	}
 	var env struct {
-		Result  string            `json:"result"`
-		Data    json.RawMessage   `json:"data"`
-		Message string            `json:"message"`
-		Key     string            `json:"error_key"`
-		Extra   map[string]string `json:"extra_fields"`
+		Result  string          `json:"result"`
+		Data    json.RawMessage `json:"data"`
+		Message string          `json:"message"`
+		Key     string          `json:"error_key"`
+		Extra   map[string]any  `json:"extra_fields"`
 	}
 	if err := json.Unmarshal(b, &env); err != nil {
 		return out, fmt.Errorf("cannot read the answer of %s (status %d): %.200q", c.socket, resp.StatusCode, b)
 	}
 	if env.Result != "ok" {
-		return out, &api.Error{Status: resp.StatusCode, Key: env.Key, Message: env.Message, Next: env.Extra["next"]}
+		next, _ := env.Extra["next"].(string)
+		delete(env.Extra, "next")
+		return out, &api.Error{Status: resp.StatusCode, Key: env.Key, Message: env.Message, Next: next, Extra: env.Extra}
 	}
 	err = json.Unmarshal(env.Data, &out)
 	return out, err

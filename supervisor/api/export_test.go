@@ -1,0 +1,31 @@
+package api
+
+import "context"
+
+// Row is one row of the table of routes.
+type Row struct {
+	Method, Path string
+	Admin        bool
+}
+
+// Rows is the table of routes about add-ons and repositories, and the whole of it.
+func Rows() (addons, all []Row) {
+	for _, rt := range addonRoutes {
+		addons = append(addons, Row{rt.method, rt.path, rt.access == admin})
+	}
+	for _, rt := range repositoryRoutes {
+		addons = append(addons, Row{rt.method, rt.path, rt.access == admin})
+	}
+	for _, rt := range routes {
+		all = append(all, Row{rt.method, rt.path, rt.access == admin})
+	}
+	return addons, all
+}
+
+// AsRoot is the context of root's connection.
+func AsRoot(ctx context.Context) context.Context {
+	return context.WithValue(ctx, peerKey{}, peer{known: true})
+}
+
+// Mask is mask.
+func Mask(options map[string]any, form []map[string]any) map[string]any { return mask(options, form) }
