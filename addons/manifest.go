@@ -1,7 +1,8 @@
 package addons
 
 // Manifest is a config.yaml as Home Assistant understands it, with defaults filled in and old names migrated. It is
-// plain data: the methods that read, print and judge it are pure.
+// plain data: the methods that read, print and judge it are pure. To keep one, keep the bytes of its file: JSON of it
+// would lose which numbers are whole.
 type Manifest struct {
 	Name        string
 	Version     string // the text as written, never a number: 1.10 stays "1.10"

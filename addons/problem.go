@@ -44,6 +44,7 @@ type Problem struct {
 	What string `json:"what"`           // what is wrong and what to write instead
 }
 
+// String is the problem in one line: where and what.
 func (p Problem) String() string {
 	s := p.What
 	if p.Path != root.String() {

@@ -73,7 +73,7 @@ func TestHostileFilesAreRefusedQuickly(t *testing.T) {
 		"brackets": fill("["), "braces": fill("{a: "), "closing": fill("]"), "pairs": fill("[]"), "dashes": fill("- "), "questions": fill("? "),
 		"anchors": fill("&a "), "tags": fill("!!str "), "tag lines": fill("!!str\n"), "anchor lines": fill("&a\n"), "aliases": "- &a 1\n" + fill("- *a\n")[:maxFileBytes-10],
 		"colons": fill("a: "), "keys": keys.String(), "same keys": fill("a:\n"), "items": fill("- 1\n"), "stairs": stairs.String(), "questions in lines": fill("? a\n: b\n"),
-		"quotes": fill("\""), "documents": fill("a\n---\n"), "long flow": "a: [" + fill("1,")[:maxFileBytes-10] + "]", "long key": strings.Repeat("x", maxFileBytes-8) + ": 1",
+		"quotes": fill("\""), "documents": fill("a\n---\n"), "document ends": fill("...\n]\n"), "tabs": fill("\t\""), "long flow": "a: [" + fill("1,")[:maxFileBytes-10] + "]", "long key": strings.Repeat("x", maxFileBytes-8) + ": 1",
 		"many mistakes": "machine:\n" + fill("- x\n")[:maxFileBytes-20], "numbers": "version: " + strings.Repeat("9", 200_000) + "\nname: x\n",
 		"huge JSON number": `{"name": 1e999999999}`, "NaN": "{name: .nan}", "merge": "a: &a {b: 1}\nc:\n" + fill("  <<: *a\n")[:maxFileBytes-40],
 	} {

@@ -2,7 +2,6 @@ package addons
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/goccy/go-yaml"
@@ -29,6 +28,9 @@ func readYAML(name string, data []byte) (n *node, err error) {
 			n, err = nil, invalid(name, 0, root, "the YAML in it cannot be read; write it more plainly")
 		}
 	}()
+	if line := manyTabs(data); line > 0 {
+		return nil, invalid(name, line, root, "too many tabs; write spaces")
+	}
 	tokens := lexer.Tokenize(string(data))
 	if line, what := tooMuch(tokens); line > 0 {
 		return nil, invalid(name, line, root, "%s", what)
@@ -52,46 +54,6 @@ func readYAML(name string, data []byte) (n *node, err error) {
 		return &node{line: 1, weight: 1}, nil
 	}
 	return f.node(body, root, 1)
-}
-
-// maxKeys is how many keys a YAML file may have: the library looks at all keys of a dictionary for each of them.
-const maxKeys = 5000
-
-const secondDocument = "a second YAML document begins; keep one and delete the line ---"
-
-// tooMuch finds the line where the file gets too large for a parser that recurses; 0 when there is none. Depth is that
-// of brackets and of what opens a level without a new line: levels by indentation are bounded by the size of the file.
-func tooMuch(tokens token.Tokens) (line int, what string) {
-	brackets, opened, on, keys, documents := 0, 0, 0, 0, 0
-	for _, t := range tokens {
-		if t.Position.Line != on {
-			on, opened = t.Position.Line, 0
-		}
-		switch t.Type {
-		case token.SequenceStartType, token.MappingStartType:
-			brackets++
-		case token.SequenceEndType, token.MappingEndType:
-			brackets = max(brackets-1, 0)
-		case token.CollectEntryType:
-			opened = 0
-		case token.DocumentHeaderType:
-			documents++
-		case token.MappingValueType:
-			keys++
-			opened++
-		case token.SequenceEntryType, token.MappingKeyType, token.AnchorType, token.TagType:
-			opened++
-		}
-		switch {
-		case brackets > maxDepth, opened > maxDepth:
-			return max(on, 1), fmt.Sprintf("nested more than %d deep", maxDepth)
-		case documents > 1:
-			return max(on, 1), secondDocument
-		case keys > maxKeys:
-			return max(on, 1), fmt.Sprintf("more than %d keys", maxKeys)
-		}
-	}
-	return 0, ""
 }
 
 // syntax takes the place and the sentence out of the library's error.

@@ -92,7 +92,8 @@ type Trust struct {
 	// Map binds a service to the publisher ("p-…") that must vouch for it.
 	Map map[string]string `yaml:"map"`
 
-	// House is the publisher ID ("p-…") of the owner's own key, accepted on this appliance only. Default: none.
+	// House is the publisher ID ("p-…") of the owner's own key, accepted on this appliance only. Default: the house key
+	// that castellan trust house init makes, if there is one.
 	House string `yaml:"house"`
 }
 

@@ -45,6 +45,7 @@ type Progress struct {
 	Done, Total int64
 	Check       string // name of the check, "" for a pull
 	Trouble     string // why the last try of the check failed, "" = it passed
+	Note        string // what a pass could not look at
 }
 
 // Manager runs changes: one at a time for a service, several at a time for several. It is safe for concurrent use.

@@ -257,7 +257,8 @@ func (r *runner) probation(ctx context.Context, c Change) error {
 		},
 	}
 	return health.Run(ctx, target, c.Service.Health, func(x health.Result) {
-		p := Progress{Check: x.Check, Done: int64(x.Passes), Total: int64(x.Needed)}
+		r.alive() // a migration may move the deadline of a probation
+		p := Progress{Check: x.Check, Done: int64(x.Passes), Total: int64(x.Needed), Note: x.Note}
 		if x.Err != nil {
 			p.Trouble = x.Err.Error()
 		}

@@ -31,6 +31,9 @@ func (j *judgement) vouched() bool {
 		}
 		return false
 	case !j.required:
+		if done, ok := j.otherContent(j.in.Policy.House); ok {
+			return done // the owner has said which content this version has
+		}
 		return j.unsigned()
 	case revoked != nil:
 		return j.against(KeyRevoked, revoked.Pos, "record %d.%d by %s", revoked.Pos.Tx, revoked.Pos.Entry, revoked.Notarization.Publisher)

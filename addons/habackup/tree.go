@@ -24,6 +24,16 @@ type tree struct {
 	dirs  []*tar.Header // with clean names; attributes are given last: new entries change times
 	links []*tar.Header // symbolic ones, made last: nothing is ever written through one
 	skips []Skip
+	made  string // the folder made last: files come folder by folder
+}
+
+// folder makes a folder and those above it.
+func (t *tree) folder(name string) error {
+	if name == t.made {
+		return nil
+	}
+	t.made = name
+	return t.root.MkdirAll(name, 0o700)
 }
 
 func (t *tree) skip(name, why string) {
@@ -45,7 +55,7 @@ func (t *tree) add(h *tar.Header, name string, whole bool, content io.Reader) er
 	kept.Name = name
 	switch h.Typeflag {
 	case tar.TypeDir:
-		if err := t.root.MkdirAll(name, 0o700); err != nil {
+		if err := t.folder(name); err != nil {
 			return err
 		}
 		t.dirs = append(t.dirs, &kept)
@@ -61,7 +71,7 @@ func (t *tree) add(h *tar.Header, name string, whole bool, content io.Reader) er
 			return fmt.Errorf("the archive holds more than %d symbolic links", maxLinks)
 		}
 		t.links = append(t.links, &kept)
-		return t.root.MkdirAll(filepath.Dir(name), 0o700) // now, while no link can be a part of the way
+		return t.folder(filepath.Dir(name)) // now, while no link can be a part of the way
 	case tar.TypeLink:
 		return t.hardLink(name, h.Linkname, whole)
 	default:
@@ -71,7 +81,7 @@ func (t *tree) add(h *tar.Header, name string, whole bool, content io.Reader) er
 }
 
 func (t *tree) file(h *tar.Header, content io.Reader) error {
-	if err := t.root.MkdirAll(filepath.Dir(h.Name), 0o700); err != nil {
+	if err := t.folder(filepath.Dir(h.Name)); err != nil {
 		return err
 	}
 	f, err := t.root.OpenFile(h.Name, os.O_WRONLY|os.O_CREATE|os.O_EXCL|syscall.O_NOFOLLOW, 0o600)
@@ -103,7 +113,7 @@ func (t *tree) hardLink(name, target string, whole bool) error {
 		t.skip(name, fmt.Sprintf("it is a hard link to %.100q, which is not there", plain(target)))
 		return nil
 	}
-	if err := t.root.MkdirAll(filepath.Dir(name), 0o700); err != nil {
+	if err := t.folder(filepath.Dir(name)); err != nil {
 		return err
 	}
 	err := t.root.Link(old, name)

@@ -165,7 +165,7 @@ func TestTheRegistryStaysSmallEnoughToBeReadAgain(t *testing.T) {
 	if got := len(open(t, path).Messages("")); got != n-1 || len(r.Messages("")) != n-1 {
 		t.Errorf("%d messages on disk, want %d", got, n-1)
 	}
-	r, path = fresh(t)
+	r, _ = fresh(t)
 	for i := range maxMessages {
 		r.state.Messages = append(r.state.Messages, Message{UUID: newUUID(), Addon: fmt.Sprint(i), Service: "s", Config: Config(`{}`)})
 	}

@@ -140,11 +140,7 @@ func (s *Store) Remove(ctx context.Context, slug string, inUse []string) error {
 // forget removes the copies and the index of a repository that is not in the list. What stays is removed at the next
 // start.
 func (s *Store) forget(r *repository) {
-	r.files.Lock()
-	defer r.files.Unlock()
-	s.mu.Lock()
-	r.index = nil
-	s.mu.Unlock()
+	s.show(r, nil)
 	err := s.disk.RemoveAll(s.indexFile(r.source.slug))
 	err = errors.Join(err, s.sweepDir(s.path("copies"), func(name string) bool { return !strings.HasPrefix(name, r.source.slug+".") }))
 	if err != nil {

@@ -237,3 +237,48 @@ func TestOpenWantsItsList(t *testing.T) {
 		t.Errorf("missing: %v, want an error and no fresh start", err)
 	}
 }
+
+func TestBuiltins(t *testing.T) {
+	w := newWorld(t)
+	w.cfg.Builtins = []string{"core", "community", "esphome", "music_assistant"}
+	s := w.open()
+	for _, r := range s.Repositories() {
+		if !r.Builtin || r.LastError == "" || r.Slug == coreSlug && r.Name != "Official apps" {
+			t.Errorf("before the first refresh: %+v", r)
+		}
+		if _, err := s.Add(t.Context(), r.Source, ""); !errors.Is(err, ErrAdded) {
+			t.Errorf("%s: %v", r.Source, err)
+		}
+	}
+	_ = s.Close()
+	w.cfg.Builtins = []string{"core", "none"}
+	if _, err := Open(w.cfg); err == nil {
+		t.Error("opened with an unknown name")
+	}
+	w.cfg.Builtins = []string{"local"}
+	if _, err := Open(w.cfg); err == nil {
+		t.Error("opened without a folder of local add-ons")
+	}
+	// The official repository alone needs no repository file, and no ledger is taken from a built-in one.
+	w.cfg.Builtins = nil
+	s = w.open()
+	s.follow(&repository{source: source{text: w.url("core"), url: w.url("core"), slug: coreSlug}, builtin: "core"})
+	for _, c := range [][2]string{{"", ""}, {repositoryYAML + "castellan: {publishers: {one: p-aaaaaaaaaaaaaaaaaaaa}, ledger: {origin: l.org, keys: [" + noteKey + "], urls: [https://l.org]}}\n", "root's"}} {
+		file, text := c[0], c[1]
+		files := with(sample("1"), "repository.yaml", file)
+		if file == "" {
+			delete(files, "repository.yaml")
+		}
+		w.commit("core", files)
+		if err := s.Refresh(t.Context(), "core"); err != nil {
+			t.Fatal(err)
+		}
+		got, _ := s.RepositoryOf("core_one")
+		if got.Ledger != nil || got.Name != "Official apps" || got.Addons != 2 || (text != "") != problem(got.Problems, "", text) {
+			t.Errorf("got %+v", got)
+		}
+	}
+	if got, _ := s.RepositoryOf("core_one"); got.Publishers["one"] == "" {
+		t.Errorf("publishers %v", got.Publishers)
+	}
+}

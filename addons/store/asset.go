@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -103,7 +104,7 @@ func (s *Store) Translations(slug string) (map[string]addons.Translation, []Prob
 		if err != nil || !fi.IsDir() {
 			return nil // it brings none
 		}
-		f, err := root.Open(dir)
+		f, err := openDir(root, dir)
 		if err != nil {
 			return err
 		}
@@ -116,7 +117,9 @@ func (s *Store) Translations(slug string) (map[string]addons.Translation, []Prob
 			bad.add(dir, "more than %d files; the rest is left out", maxTranslations)
 			list = list[:maxTranslations]
 		}
-		slices.SortFunc(list, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
+		slices.SortFunc(list, func(a, b fs.DirEntry) int { // .yaml and .yml before .json
+			return cmp.Or(strings.Compare(stem(a), stem(b)), -strings.Compare(a.Name(), b.Name()))
+		})
 		for _, d := range list {
 			name := path.Join(dir, d.Name())
 			parts := languageFile.FindStringSubmatch(d.Name())
@@ -142,6 +145,8 @@ func (s *Store) Translations(slug string) (map[string]addons.Translation, []Prob
 	}
 	return all, bad.all(), nil
 }
+
+func stem(d fs.DirEntry) string { return strings.TrimSuffix(d.Name(), path.Ext(d.Name())) }
 
 func readTranslation(root *os.Root, name string) (t addons.Translation, err error) {
 	data, err := readFile(root, name, maxTranslation)

@@ -1,9 +1,13 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -144,7 +148,27 @@ func stage(t *testing.T) *world {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
+	w.fail(remembered())
 	return w
+}
+
+// remembered answers what was asked before without git: nothing changes on the server from here on.
+func remembered() func(http.ResponseWriter, *http.Request, http.Handler) {
+	var mu sync.Mutex
+	answers := map[string]*httptest.ResponseRecorder{}
+	return func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
+		mu.Lock()
+		defer mu.Unlock()
+		body, _ := io.ReadAll(r.Body)
+		key := r.Method + r.URL.String() + string(body)
+		if answers[key] == nil {
+			r.Body = io.NopCloser(bytes.NewReader(body))
+			answers[key] = httptest.NewRecorder()
+			next.ServeHTTP(answers[key], r)
+		}
+		rw.WriteHeader(answers[key].Code)
+		_, _ = rw.Write(answers[key].Body.Bytes())
+	}
 }
 
 // whole checks that every entry's files are those its index speaks of, and nothing else lies about.

@@ -36,6 +36,9 @@ func (e *exporter) commit(ctx context.Context, p *pack, address string, want plu
 		return err
 	}
 	t := &tree{exporter: e, ctx: ctx, pack: p, address: address, base: dir, nested: depth, modules: map[string]string{}}
+	if err := t.count(c.TreeHash, 0); err != nil {
+		return err
+	}
 	return t.folder(c.TreeHash, dir, 0)
 }
 
@@ -48,6 +51,26 @@ type tree struct {
 	base    string // where in the copy it begins
 	nested  int    // submodules it lies in
 	modules map[string]string
+}
+
+// count refuses what has too many entries before the first of them is written: eleven small objects can stand for ten
+// billion files, and an SD card feels each one.
+func (t *tree) count(h plumbing.Hash, depth int) error {
+	list, err := t.pack.tree(h)
+	if err != nil {
+		return nil // folder says where it is
+	}
+	if t.entries += len(list.Entries); t.entries > t.git.limits.Files {
+		return fmt.Errorf("%w: more than %d files and folders", ErrHostile, t.git.limits.Files)
+	}
+	for _, d := range list.Entries {
+		if d.Mode == filemode.Dir && depth < t.git.limits.Depth {
+			if err := t.count(d.Hash, depth+1); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func (t *tree) folder(h plumbing.Hash, dir string, depth int) error {
@@ -70,9 +93,6 @@ func (t *tree) folder(h plumbing.Hash, dir string, depth int) error {
 		if why := badName(d.Name); why != "" {
 			t.problems.add(dir+"/"+d.Name, "its name %s; it is left out", why)
 			continue
-		}
-		if t.entries++; t.entries > t.git.limits.Files {
-			return fmt.Errorf("%w: more than %d files and folders", ErrHostile, t.git.limits.Files)
 		}
 		if err := t.entry(d.Mode, d.Hash, name, depth); err != nil {
 			return err

@@ -48,6 +48,11 @@ func openFile(root *os.Root, name string) (*os.File, fs.FileInfo, error) {
 	return f, fi, nil
 }
 
+// openDir opens a folder, and never a pipe that has just taken its place.
+func openDir(root *os.Root, name string) (*os.File, error) {
+	return root.OpenFile(name, os.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NONBLOCK, 0)
+}
+
 // readFile reads a plain file below root, of at most limit bytes.
 func readFile(root *os.Root, name string, limit int64) ([]byte, error) {
 	f, _, err := openFile(root, name)
@@ -75,8 +80,8 @@ func checkImage(r io.Reader) error {
 	switch {
 	case err != nil:
 		return errors.New("it is not a PNG image")
-	case c.Width < 1 || c.Height < 1 || c.Width > maxImageSide || c.Height > maxImageSide:
-		return fmt.Errorf("it has %d×%d points, the limit is %d×%d", c.Width, c.Height, maxImageSide, maxImageSide)
+	case c.Width < 1 || c.Height < 1 || c.Width > maxImageSide || c.Height > maxImageSide || c.Width*c.Height > maxImagePoints:
+		return fmt.Errorf("it has %d×%d points, the limit is %d on a side and %d in all", c.Width, c.Height, maxImageSide, maxImagePoints)
 	}
 	return nil
 }

@@ -24,10 +24,12 @@ import (
 type git struct {
 	limits Limits
 	client transport.Transport
+	http   *bounded
 }
 
 func newGit(l Limits) *git {
-	return &git{limits: l, client: githttp.NewClient(&http.Client{Transport: newTransport(l), CheckRedirect: redirects})}
+	t := newTransport(l)
+	return &git{limits: l, client: githttp.NewClient(&http.Client{Transport: t, CheckRedirect: redirects}), http: t}
 }
 
 // remote is a server's answer to the question what its branches are.

@@ -73,6 +73,9 @@ func (s *Store) saveIndex(idx *index) error {
 	if err != nil {
 		return err
 	}
+	if len(data) >= maxIndex {
+		return fmt.Errorf("%w: its summary has %d bytes, the limit is %d", ErrHostile, len(data), maxIndex)
+	}
 	return s.disk.WriteFile(s.indexFile(idx.Slug), append(data, '\n'))
 }
 

@@ -53,7 +53,8 @@ const (
 	maxTranslations    = 100
 	maxText            = 1 << 20
 	maxImage           = 2 << 20
-	maxImageSide       = 4096
+	maxImageSide       = 8192 // a real logo has 4165
+	maxImagePoints     = 16 << 20
 	maxModulesFile     = 64 << 10
 	maxList            = 4 << 20
 	maxIndex           = 32 << 20
@@ -65,6 +66,9 @@ const (
 	maxDeltaDepth      = 500 // git makes at most 250
 	maxSubmoduleDepth  = 4
 	maxContainerName   = 80
+	maxVersion         = 128
+	maxField           = 512
+	maxNames           = 64
 	keptVersions       = 8 // of an add-on, with the time of first sight
 	maxPublishers      = 2_000
 	maxLedgerKeys      = 10

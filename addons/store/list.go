@@ -51,6 +51,11 @@ func loadList(dir string) (list, error) {
 	if l.Format != listFormat {
 		return list{}, fmt.Errorf("cannot read %s: format %d, this program reads format %d; install the version of castellan that wrote it", name, l.Format, listFormat)
 	}
+	for _, r := range l.Repositories {
+		if !r.Builtin && r.Slug != slugOf(r.Source) {
+			return list{}, fmt.Errorf("cannot read %s: %q stands there as %q, which is not its slug; restore a backup", name, clean(r.Source), clean(r.Slug))
+		}
+	}
 	return l, nil
 }
 

@@ -177,13 +177,9 @@ func (s *Store) adopt(r *repository, next *index, tmp string) error {
 	return nil
 }
 
-// swap shows the new copy, and removes what came before once nobody reads it.
+// swap shows the new copy, and removes what came before.
 func (s *Store) swap(r *repository, next *index) {
-	r.files.Lock()
-	defer r.files.Unlock()
-	s.mu.Lock()
-	r.index = next
-	s.mu.Unlock()
+	s.show(r, next)
 	if next.Slug == localSlug {
 		return
 	}
@@ -196,6 +192,15 @@ func (s *Store) swap(r *repository, next *index) {
 	if err != nil { // it costs space only, and the next start tries again
 		s.cfg.Log.Warn("cannot remove the old copy of an add-on repository", "repository", next.Slug, "error", err)
 	}
+}
+
+// show changes what readers see. When it returns nobody reads the copy that was there.
+func (s *Store) show(r *repository, next *index) {
+	r.files.Lock()
+	defer r.files.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r.index = next
 }
 
 // help is the next step after an error of obtain or adopt.

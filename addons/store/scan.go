@@ -72,6 +72,9 @@ func (w *walker) scan(repo string) []Entry {
 		case !addonSlug.MatchString(m.Slug):
 			w.problems.add(f.config, "slug %q cannot name a container; the add-on is left out", m.Slug)
 			continue
+		case len(e.Version) > maxVersion || max(len(e.URL), len(e.Image), len(e.Core)) > maxField || max(len(e.Arch), len(e.Machine)) > maxNames:
+			w.problems.add(f.config, "its version, url, image or lists are longer than a summary may be; the add-on is left out")
+			continue
 		case len(e.Slug) > maxContainerName:
 			w.problems.add(f.config, "its full slug has %d characters, the limit is %d; the add-on is left out", len(e.Slug), maxContainerName)
 			continue

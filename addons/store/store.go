@@ -85,7 +85,7 @@ type repository struct {
 
 	work    chan struct{} // a token: held while its copy changes
 	tried   int           // generations used up; under work
-	files   sync.RWMutex  // held to read the copy, and to remove it
+	files   sync.RWMutex  // held to read the copy, and to show another
 	removed bool          // under work
 
 	// Under Store.mu.
@@ -146,7 +146,10 @@ func open(cfg Config, d disk) (*Store, error) {
 }
 
 // Close lets go of the folder. No call may be under way.
-func (s *Store) Close() error { return s.lock.Close() }
+func (s *Store) Close() error {
+	s.git.http.next.CloseIdleConnections()
+	return s.lock.Close()
+}
 
 func (s *Store) load() error {
 	for _, dir := range []string{"index", "copies"} {

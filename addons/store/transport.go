@@ -20,7 +20,7 @@ var (
 // bounded is a transport that gives up on a server that sends nothing for a while, or too much. Bytes are counted after
 // decompression.
 type bounded struct {
-	next   http.RoundTripper
+	next   *http.Transport
 	limits Limits
 }
 

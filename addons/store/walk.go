@@ -50,7 +50,7 @@ func walk(root *os.Root, l Limits) (*walker, error) {
 func (w *walker) sum() string { return hex.EncodeToString(w.state.Sum(nil)) }
 
 func (w *walker) dir(dir string, depth int) error {
-	f, err := w.root.Open(dir)
+	f, err := openDir(w.root, dir)
 	if err != nil {
 		return err
 	}

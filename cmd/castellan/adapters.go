@@ -45,9 +45,10 @@ func (s story) RecordAction(ctx context.Context, a supervisor.Action) (uint64, e
 
 // channelRecords asks the replica what a channel is.
 type channelRecords struct {
-	replica *ledger.Replica
-	roots   *roots
-	policy  func() trust.Policy
+	replica  *ledger.Replica
+	evidence func(trust.Subject) (trust.Evidence, error) // the replica, with the owner's own words
+	roots    *roots
+	policy   func() trust.Policy
 }
 
 var _ updater.ChannelRecords = channelRecords{}
@@ -56,7 +57,11 @@ var _ updater.ChannelRecords = channelRecords{}
 func (c channelRecords) Current(channel string) (trust.Digest, bool, error) {
 	root, _ := c.roots.current()
 	policy := c.policy()
-	facts, err := trust.CollectChannel(c.replica, channel, root, policy.House)
+	ev, err := c.evidence(trust.Subject{Class: trust.ClassCore})
+	if err != nil {
+		return "", false, err
+	}
+	facts, err := trust.CollectChannel(ev, channel, root, policy.House)
 	if err != nil {
 		return "", false, err
 	}

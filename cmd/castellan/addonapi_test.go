@@ -76,7 +76,7 @@ func (b *bridge) serve(ctx context.Context, _ net.Listener) error {
 	}
 }
 
-// is waits and compares where the API answers, and how often it was listened.
+// is waits and compares where the API answers, and how often it was listened; -1 = whatever.
 func (b *bridge) is(t *testing.T, what string, after time.Duration, at string, listens int) {
 	t.Helper()
 	time.Sleep(after) // in the bubble's time
@@ -87,7 +87,7 @@ func (b *bridge) is(t *testing.T, what string, after time.Duration, at string, l
 	for a := range b.open {
 		open = append(open, a)
 	}
-	if got := strings.Join(open, " "); got != at || len(b.listens) != listens {
+	if got := strings.Join(open, " "); got != at || listens >= 0 && len(b.listens) != listens {
 		t.Errorf("%s: answers at %q after %v, want %q after %d", what, got, b.listens, at, listens)
 	}
 }
@@ -135,17 +135,15 @@ func TestTheAPIForAddonsComesBackWhateverHappens(t *testing.T) {
 		b.set(func() { b.hangs = true })
 		b.is(t, "the engine hangs", 10*time.Minute, moved, 3)
 		b.set(func() { b.hangs, b.addr, b.taken = false, one, syscall.EADDRINUSE })
-		time.Sleep(addonPatience + addonWithin)
-		b.is(t, "the port is taken", 0, "", len(b.listens))
+		b.is(t, "the port is taken", addonPatience+addonWithin, "", -1)
 		b.set(func() { b.taken = nil })
-		time.Sleep(addonPatience)
-		b.is(t, "the port is free", 0, at, len(b.listens))
+		b.is(t, "the port is free", addonPatience, at, -1)
 		if !strings.Contains(log.String(), "if another program has the port") {
 			t.Errorf("nothing is said of the port:\n%s", log.String())
 		}
 		cancel()
 		<-done
-		b.is(t, "the daemon stops", 0, "", len(b.listens))
+		b.is(t, "the daemon stops", 0, "", -1)
 	})
 }
 

@@ -70,6 +70,21 @@ func (b *butler) Force(_ context.Context, r api.ForceRequest, by string) (api.Ov
 }
 func (b *butler) Pins(context.Context) ([]api.Pin, error)      { return nil, b.err }
 func (b *butler) Forget(context.Context, string, string) error { return b.err }
+func (b *butler) InitHouse(context.Context, string) (api.HouseKey, error) {
+	b.asked = append(b.asked, "house init")
+	return api.HouseKey{Publisher: "p-x", Seq: 9}, b.err
+}
+func (b *butler) AcceptHouse(_ context.Context, r api.HouseRequest, by string) (api.HouseWord, error) {
+	b.asked = append(b.asked, "accept "+r.Service+" "+r.Version+" "+r.Why)
+	return api.HouseWord{Status: "TRUSTED", Repository: "example.org/core", Version: "2", Platform: "linux/arm64", Index: "sha256:1", Manifest: "sha256:2", Config: "sha256:3", Seq: 9}, b.err
+}
+func (b *butler) WithdrawHouse(_ context.Context, r api.HouseRequest, by string) (api.HouseWord, error) {
+	b.asked = append(b.asked, "withdraw "+r.Service+" "+r.Severity)
+	return api.HouseWord{Status: "UNTRUSTED", Repository: "example.org/core", Version: "2", Seq: 9}, b.err
+}
+func (b *butler) House(context.Context) (api.HouseList, error) {
+	return api.HouseList{Publisher: "p-x", Words: []api.HouseWord{{Status: "TRUSTED", Repository: "example.org/core", Version: "2", Manifest: "sha256:2"}}}, b.err
+}
 func (b *butler) Records(context.Context, api.LogQuery) ([]api.LogRecord, error) {
 	return []api.LogRecord{{Seq: 1, Kind: "boot", Summary: "started", Line: json.RawMessage(`{}`)}}, b.err
 }
@@ -146,6 +161,11 @@ func TestExitCodesAndNextSteps(t *testing.T) {
 		{"trust force core --why because", butler{err: stuck}, 1, "", "Next: castellan rollback core"},
 		{"trust pins", butler{}, 0, "SERVICE", ""},
 		{"trust forget radio", butler{}, 0, "radio is bound to nobody", ""},
+		{"trust house init", butler{}, 0, "house key p-x", ""},
+		{"trust house accept core --version 2", butler{}, 0, "manifest sha256:2", ""},
+		{"trust house accept core", butler{err: refusal}, 4, "", "Next: wait for a newer one"},
+		{"trust house withdraw core --severity stop", butler{}, 0, "is withdrawn on this appliance", ""},
+		{"trust house list", butler{}, 0, "example.org/core", ""},
 		{"log", butler{}, 0, "boot", ""},
 		{"log explain 3", butler{}, 0, "because", ""},
 		{"log replay 3", butler{replay: api.Replay{Agree: true, Then: "ALLOW", Now: "ALLOW"}}, 0, "then: ALLOW", ""},

@@ -40,6 +40,7 @@ type house struct {
 	roots     *roots
 	replica   *ledger.Replica // of the root's ledger
 	ledgers   *ledgers        // with those of repositories
+	owner     *owner          // with the house key
 	gate      *trust.Gate
 	engine    *engine.Engine
 	resolver  *registry.Resolver
@@ -88,7 +89,7 @@ func openHouse(ctx context.Context, path string, cfg *config.Config, log *slog.L
 		return nil, err
 	}
 	h.opened(lock)
-	for _, dir := range []string{"", "log", "root", "ledger"} { // not the snapshots: what is in there is the services'
+	for _, dir := range []string{"", "log", "root", "ledger", "ledgers", "house"} { // not the snapshots: what is in there is the services'
 		if err := durable.Sweep(data(dir)); err != nil {
 			h.log.Warn("cannot remove files that a power cut has left", "error", err) // they cost space only
 		}
@@ -162,7 +163,7 @@ func (h *house) config() *config.Config {
 // policy is the owner's policy as it stands now.
 func (h *house) policy() trust.Policy {
 	c := h.config().Trust
-	p := trust.Policy{Map: h.publishers(c.Map), House: c.House}
+	p := trust.Policy{Map: h.publishers(c.Map), House: h.housePublisher(c.House)}
 	if c.Profile == "strict" {
 		p.Max = 3 * 24 * time.Hour
 	}

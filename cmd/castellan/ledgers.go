@@ -260,7 +260,9 @@ func (l *ledgers) Drop(own Ledger) (dropped bool, err error) {
 
 // Close ends what goes on in the background and closes all but the root's replica.
 func (l *ledgers) Close() error {
+	l.mu.Lock() // nothing begins after this
 	l.cancel()
+	l.mu.Unlock()
 	l.work.Wait()
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -5,13 +5,16 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/spf13/cobra"
 
 	"github.com/castellan/castellan/config"
 	"github.com/castellan/castellan/tests/testenv"
 	"github.com/castellan/castellan/trust"
-	"github.com/castellan/castellan/trust/ledger"
+	"github.com/castellan/castellan/trust/audit"
 	"github.com/castellan/castellan/trust/trusttest"
 )
 
@@ -77,6 +80,25 @@ func (w *ledgersWorld) judge(t *testing.T, s trust.Subject) trust.Verdict {
 	return v
 }
 
+// reinit is what the owner does when no backup is left.
+func (w *ledgersWorld) reinit(t *testing.T) {
+	t.Helper()
+	data := filepath.Dir(w.house.ledgers.dir)
+	if err := w.audit.Close(); err != nil { // the daemon is stopped
+		t.Fatal(err)
+	}
+	cmd := &cobra.Command{}
+	cmd.SetContext(t.Context())
+	made, err := reinit(cmd, &config.Config{DataDir: data, Trust: config.Trust{RootDir: filepath.Join(data, "shipped")}})
+	if want := ownHead(w.pinned.ledgers[radio].folder()); err != nil || !slices.Contains(made, want) || slices.Contains(made, "ledger/head") {
+		t.Fatalf("made %v, %v; want %s", made, err, want)
+	}
+	if w.audit, err = audit.Open(filepath.Join(data, "log"), audit.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = w.audit.Close() })
+}
+
 func (w *ledgersWorld) origin(t *testing.T, component string) string {
 	t.Helper()
 	ev, err := w.house.ledgers.Evidence(component)
@@ -127,7 +149,7 @@ func TestAddonLedgerTouchesNeitherRootNorClock(t *testing.T) {
 	if root, state := w.roots.current(); root.Version != 1 || state != "" {
 		t.Errorf("root %d %s", root.Version, state)
 	}
-	if now, ok := w.clock.Now(); !ok || now.Sub(time.Now()).Abs() > time.Minute {
+	if now, ok := w.clock.Now(); !ok || time.Until(now).Abs() > time.Minute {
 		t.Errorf("the clock says %s", now)
 	}
 	if v := w.judge(t, core); v.Outcome.Allowed() || v.Head.Origin != w.root.Origin {
@@ -211,6 +233,37 @@ func TestOneLedgerHoldsUpNoOther(t *testing.T) {
 	}
 }
 
+// TestAddonLedgerThatForksIsQuarantinedAlone lets a repository's ledger tell two stories.
+func TestAddonLedgerThatForksIsQuarantinedAlone(t *testing.T) {
+	w := newLedgersWorld(t)
+	if err := w.sync(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	fork := w.own.Fork(1)
+	grow(fork, "other", 3)
+	w.ownMirror.Serve(fork.Tree(3))
+	if err := w.sync(t.Context()); err == nil || w.syncErr != "" {
+		t.Errorf("sync says %v, and of the root's ledger %q", err, w.syncErr)
+	}
+	if v := w.judge(t, w.image); v.Reason() != trust.LedgerQuarantined {
+		t.Errorf("%s %s, want LEDGER_QUARANTINED", v.Outcome, v.Reason())
+	}
+	st := w.ledgersStatus(w.ledgerStatus())
+	if st[0].State != "fresh" || st[1].State != "quarantined" {
+		t.Errorf("status %+v", st)
+	}
+	told := 0
+	for rec, err := range w.audit.Records(audit.Filter{Kinds: []audit.Kind{audit.KindEquivocation}}) {
+		if err != nil || !strings.Contains(string(rec.Payload), w.own.Origin) {
+			t.Errorf("record %s, %v", rec.Payload, err)
+		}
+		told++
+	}
+	if told != 1 {
+		t.Errorf("it is told %d times in the log, want once", told)
+	}
+}
+
 func TestLedgerOfARemovedRepositoryIsDroppedWhenNothingNeedsIt(t *testing.T) {
 	w := newLedgersWorld(t)
 	if err := w.sync(t.Context()); err != nil {
@@ -265,9 +318,7 @@ func TestLostReplicaOfARepositoryIsNoFreshStart(t *testing.T) {
 	if err := w.sync(t.Context()); err == nil {
 		t.Error("the sync says nothing of it")
 	}
-	if err := ledger.Init(ownConfig(dir, w.pinned.ledgers[radio])); err != nil { // as trust reinit does
-		t.Fatal(err)
-	}
+	w.reinit(t)
 	testenv.Eventually(t, 10*time.Second, "the ledger is followed again", func() bool { return w.sync(t.Context()) == nil })
 	if v := w.judge(t, w.image); v.Outcome != trust.Allow {
 		t.Errorf("%s %s", v.Outcome, v.Reason())

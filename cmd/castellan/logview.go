@@ -71,6 +71,12 @@ func view(r audit.Record) api.LogRecord {
 			out.Service = o.Component
 			out.Summary = fmt.Sprintf("%s: %v may be passed over once", o.Component, o.Reasons)
 		}
+	case audit.KindHouse:
+		var w houseRecord
+		if json.Unmarshal(r.Payload, &w) == nil {
+			out.Service = w.Service
+			out.Summary = strings.TrimSpace(fmt.Sprintf("house key %s: %s %s", w.What, w.Repository, w.Version))
+		}
 	case audit.KindHead:
 		out.Summary = "head signed by the device key"
 	default:

@@ -110,6 +110,9 @@ func (h *house) serviceStatus(s supervisor.Status, running map[string]bool, blin
 	}
 	if s.Current != nil {
 		out.Image, out.Verdict, out.Badge = string(s.Current.Image), s.Current.Verdict, h.badge(s)
+		if out.Badge == "verified" {
+			out.Publisher = h.voucher(s.Current)
+		}
 	}
 	switch {
 	case s.Stuck:

@@ -164,5 +164,6 @@ func ledgerHouse(t *testing.T, root []byte) *house {
 		installed: func() []string { return nil }, pin: h.memory.Pin, note: h.note, news: h.wake})
 	must(err)
 	t.Cleanup(func() { _ = h.ledgers.Close() })
+	h.owner = openOwner(filepath.Join(data, "house"))
 	return h
 }

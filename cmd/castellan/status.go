@@ -52,7 +52,7 @@ func printStatus(w io.Writer, st api.Status) {
 	fmt.Fprintln(w)
 	t := newTable(w, "SERVICE", "STATE", "VERSION", "BADGE", "PREVIOUS", "MODE", "AVAILABLE")
 	for _, s := range st.Services {
-		t.AppendRow(table.Row{s.Name, s.State, orDash(s.Version), s.Badge, orDash(s.Previous), s.Mode, orDash(s.Available)})
+		t.AppendRow(table.Row{s.Name, s.State, orDash(s.Version), badge(s), orDash(s.Previous), s.Mode, orDash(s.Available)})
 	}
 	t.Render()
 	for _, s := range st.Services {
@@ -63,6 +63,14 @@ func printStatus(w io.Writer, st api.Status) {
 			fmt.Fprintf(w, "%s: %s\n", s.Name, s.Error)
 		}
 	}
+}
+
+// badge says who vouches, where that is not the publisher of the service.
+func badge(s api.ServiceStatus) string {
+	if s.Publisher == "you" {
+		return s.Badge + " · you"
+	}
+	return s.Badge
 }
 
 func versionCommand(o *options) *cobra.Command {

@@ -18,6 +18,7 @@ func TestAStuckServiceSaysWhyAndRollbackTriesAgain(t *testing.T) {
 		return errors.Join(
 			tx.Put("service", "radio", []byte(`{"format":1,"service":{"name":"radio"},"current":{"version":"1"}}`)),
 			tx.Put("service", "lamp", []byte(`{"format":1,"service":{"name":"lamp"},"current":{"version":"1"}}`)),
+			tx.Put("open", "radio", []byte("c7")),
 			tx.Put("change", "c7", []byte(`{"format":1,"id":"c7","service":{"name":"radio"},"state":"stuck","record":9,"why":"it is ill","trouble":"the disk is gone"}`)))
 	}); err != nil {
 		t.Fatal(err)

@@ -16,7 +16,7 @@ func trustCommand(o *options) *cobra.Command {
 		Args:  onlyCommands,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(forceCommand(o), pinsCommand(o), forgetCommand(o), reinitCommand())
+	cmd.AddCommand(forceCommand(o), pinsCommand(o), forgetCommand(o), reinitCommand(), houseCommand(o))
 	return cmd
 }
 

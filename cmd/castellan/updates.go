@@ -217,6 +217,9 @@ func (h *house) installed() ([]updater.Installed, error) {
 		}
 		out = append(out, in)
 	}
+	if h.addons.installs == nil {
+		return out, nil // the house is being opened
+	}
 	more, err := h.addons.installs.Installed()
 	if err != nil { // one that can't be read keeps no other from moving
 		h.log.Error("not every add-on could be planned", "error", err)

@@ -92,8 +92,12 @@ func (h *house) openTrust(_ context.Context, data func(string) string, first boo
 		return err
 	}
 	h.opened(h.ledgers)
+	h.owner = openOwner(data("house"))
+	if _, err := h.owner.get(); err != nil {
+		h.log.Error("the house key can't be read: nothing new is let in until it is", "error", err)
+	}
 	h.gate, err = trust.NewGate(trust.GateConfig{
-		Evidence: h.ledgers.For, Security: h.ledgers.Security,
+		Evidence: h.evidence, Security: h.ledgers.Security,
 		Roots: h.roots.current, Policy: h.policy, Memory: h.memory, Clock: h.clock, Log: h.audit,
 	})
 	return err
@@ -218,7 +222,7 @@ func (h *house) openUpdater(_ context.Context, data func(string) string, _ bool)
 	h.poller, err = updater.NewPoller(updater.PollerConfig{
 		Channel: updater.ChannelOptions{Name: h.cfg.Channel.Name, Machine: h.cfg.Appliance.Machine, Arch: arch, Appliance: h.cfg.Appliance.ID},
 		URLs:    h.cfg.Channel.URLs,
-		Records: channelRecords{h.replica, h.roots, h.policy},
+		Records: channelRecords{h.replica, h.evidence, h.roots, h.policy},
 		Store:   fileStore(data("channel.json")),
 		Seed:    h.cfg.Appliance.ID,
 		Log:     h.log.With("part", "channel"),

@@ -61,6 +61,16 @@ func TestLockIsExclusiveAndEndsWithClose(t *testing.T) {
 	_ = again.Close()
 }
 
+func TestSyncTreeWantsAFolder(t *testing.T) {
+	dir := t.TempDir()
+	if err := SyncTree(dir); err != nil {
+		t.Error(err)
+	}
+	if err := SyncTree(filepath.Join(dir, "missing")); err == nil {
+		t.Error("a missing folder was synced")
+	}
+}
+
 func TestRemoveAndRename(t *testing.T) {
 	dir := t.TempDir()
 	a, b := filepath.Join(dir, "a"), filepath.Join(dir, "sub", "b")

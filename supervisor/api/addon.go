@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/castellan/castellan/addons"
@@ -54,7 +55,10 @@ type AddonConfig struct {
 	// Announced is told of discovery messages that are new, changed or gone, after they are on disk; nil = nobody
 	// is. It must not block: Home Assistant may be away.
 	Announced func(m services.Message, gone bool)
-	Log       *slog.Logger
+	// From is the subnet of the bridge; connections from elsewhere are closed unheard, because Linux answers for
+	// the bridge's address on every interface. The zero prefix = from anywhere.
+	From netip.Prefix
+	Log  *slog.Logger
 }
 
 // AddonServer is the Supervisor's API as add-ons reach it, at http://supervisor on the bridge they share.
@@ -97,5 +101,5 @@ func (s *AddonServer) Serve(ctx context.Context, l net.Listener) error {
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    24570, // as the Supervisor's
 		ErrorLog:          slog.NewLogLogger(s.cfg.Log.Handler(), slog.LevelDebug),
-	}, limitConns(l))
+	}, limitConns(l, s.cfg.From))
 }

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -443,6 +444,30 @@ func TestOneAddonCannotTakeAllCallsOrConnections(t *testing.T) {
 	cancel()
 	if err := <-served; err != nil {
 		t.Errorf("Serve: %v", err)
+	}
+}
+
+func TestOnlyTheBridgeIsHeard(t *testing.T) {
+	for from, heard := range map[string]bool{"127.0.0.0/8": true, "172.30.32.0/23": false} {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		served := make(chan error, 1)
+		srv := api.NewAddons(api.AddonConfig{Backend: &appliance{}, From: netip.MustParsePrefix(from), Log: slog.New(slog.DiscardHandler)})
+		go func() { served <- srv.Serve(ctx, l) }()
+		resp, err := http.Get("http://" + l.Addr().String() + "/supervisor/ping")
+		if err == nil {
+			_ = resp.Body.Close()
+		}
+		if (err == nil) != heard {
+			t.Errorf("from 127.0.0.1 where %s is heard: %v", from, err)
+		}
+		cancel()
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
 	}
 }
 

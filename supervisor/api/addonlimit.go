@@ -39,16 +39,18 @@ func (c *calls) begin(slug string) (done func(), free bool) {
 	}, true
 }
 
-// limited is a listener that closes connections over the limits at once.
+// limited is a listener that closes connections over the limits, and those that are not from where it listens for, at
+// once.
 type limited struct {
 	net.Listener
-	mu  sync.Mutex
-	all int
-	per map[netip.Addr]int
+	from netip.Prefix // zero = anywhere
+	mu   sync.Mutex
+	all  int
+	per  map[netip.Addr]int
 }
 
-func limitConns(l net.Listener) net.Listener {
-	return &limited{Listener: l, per: map[netip.Addr]int{}}
+func limitConns(l net.Listener, from netip.Prefix) net.Listener {
+	return &limited{Listener: l, from: from, per: map[netip.Addr]int{}}
 }
 
 // Accept implements [net.Listener].
@@ -60,7 +62,7 @@ func (l *limited) Accept() (net.Conn, error) {
 		}
 		addr := addrOf(c)
 		l.mu.Lock()
-		free := l.all < maxConns && l.per[addr] < maxPerAddr
+		free := l.all < maxConns && l.per[addr] < maxPerAddr && (!l.from.IsValid() || l.from.Contains(addr))
 		if free {
 			l.all++
 			l.per[addr]++

@@ -75,7 +75,8 @@ type AddonState struct {
 	Network         map[string]*uint16 `json:"network"`  // effective; nil = no ports
 	Translations    map[string]any     `json:"translations"`
 	WebUI           *string            `json:"webui"`
-	IngressURL      *string            `json:"ingress_url"`
+	IngressEntry    *string            `json:"ingress_entry"` // "/api/hassio_ingress/<its ingress token>", nil = no ingress
+	IngressURL      *string            `json:"ingress_url"`   // the entry, "/", and what the manifest calls its entry
 	IngressPort     *uint16            `json:"ingress_port"`
 	IngressPanel    *bool              `json:"ingress_panel"`
 	AutoUpdate      bool               `json:"auto_update"`
@@ -130,7 +131,6 @@ type SelfInfo struct {
 	Discovery           []string          `json:"discovery"`
 	Devices             []string          `json:"devices"`
 	Ingress             bool              `json:"ingress"`
-	IngressEntry        *string           `json:"ingress_entry"`
 }
 
 // addonInfo joins what the manifest says with what is known besides.
@@ -138,6 +138,9 @@ func addonInfo(c AddonCaller, st AddonState) SelfInfo {
 	m, host := c.Manifest, strings.ReplaceAll(c.Slug, "_", "-")
 	if st.Options == nil {
 		st.Options = map[string]any{}
+	}
+	if st.IPAddress == "" {
+		st.IPAddress = "0.0.0.0" // strict clients want an address
 	}
 	if st.Translations == nil {
 		st.Translations = map[string]any{}
@@ -153,9 +156,6 @@ func addonInfo(c AddonCaller, st AddonState) SelfInfo {
 		Services: []string{}, Discovery: list(m.Discovery), Devices: list(m.Devices), Ingress: m.Ingress}
 	for _, s := range m.Services {
 		out.Services = append(out.Services, s.Service+":"+s.Use)
-	}
-	if m.Ingress {
-		out.IngressEntry = &m.IngressEntry
 	}
 	return out
 }

@@ -39,6 +39,7 @@ type Trust interface {
 	Pins(ctx context.Context) ([]Pin, error)
 	// Forget drops a service's pin: its next signed image may come from another publisher, and be older.
 	Forget(ctx context.Context, service, by string) error
+	House
 }
 
 // Log is the verification log as the API sees it.

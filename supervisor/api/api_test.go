@@ -49,6 +49,21 @@ func (h *house) Forget(_ context.Context, s, by string) error {
 	h.did("forget " + s + " by " + by)
 	return nil
 }
+func (h *house) InitHouse(_ context.Context, by string) (api.HouseKey, error) {
+	h.did("house init by " + by)
+	return api.HouseKey{Publisher: "p-x"}, nil
+}
+func (h *house) AcceptHouse(_ context.Context, r api.HouseRequest, by string) (api.HouseWord, error) {
+	h.did("house accept " + r.Service + " by " + by)
+	return api.HouseWord{Status: "TRUSTED"}, nil
+}
+func (h *house) WithdrawHouse(_ context.Context, r api.HouseRequest, by string) (api.HouseWord, error) {
+	h.did("house withdraw " + r.Service + " by " + by)
+	return api.HouseWord{Status: "UNTRUSTED"}, nil
+}
+func (h *house) House(context.Context) (api.HouseList, error) {
+	return api.HouseList{Publisher: "p-x"}, nil
+}
 func (h *house) Trust() api.Trust { return h }
 func (h *house) Log() api.Log     { return h }
 func (h *house) Records(context.Context, api.LogQuery) ([]api.LogRecord, error) {
@@ -121,6 +136,8 @@ func TestBadRequestsChangeNothingAndSayWhatIsWrong(t *testing.T) {
 		{"array", "POST", "/castellan/update", `[]`, 400, "wrong type"},
 		{"version without service", "POST", "/castellan/update", `{"version":"1"}`, 400, `field \"service\" is missing`},
 		{"forget of nothing", "POST", "/castellan/trust/forget", `{}`, 400, `field \"service\" is missing`},
+		{"accept of nothing", "POST", "/castellan/trust/house/accept", `{}`, 400, `field \"service\" is missing`},
+		{"withdrawal of nothing", "POST", "/castellan/trust/house/withdraw", `{"version":"1"}`, 400, `field \"service\" is missing`},
 		{"rollback of nothing", "POST", "/castellan/rollback", ``, 400, `field \"service\" is missing`},
 		{"backend's own error", "POST", "/castellan/rollback", `{"service":"nobody"}`, 400, `no service \"nobody\"`},
 		{"too large", "POST", "/castellan/update", `{"service":"` + strings.Repeat("a", 17<<20) + `"}`, 413, "larger than"},
@@ -148,7 +165,8 @@ func TestWritesAreForRootAndTheOwnerOfTheDaemon(t *testing.T) {
 		// Root may do everything, so the refusal is asked through a connection without peer credentials.
 		h := &house{}
 		srv := api.New(h, "v", 4242, slog.New(slog.DiscardHandler))
-		for _, path := range []string{"/castellan/check", "/castellan/update", "/castellan/rollback", "/castellan/trust/force", "/castellan/trust/forget"} {
+		for _, path := range []string{"/castellan/check", "/castellan/update", "/castellan/rollback", "/castellan/trust/force", "/castellan/trust/forget",
+			"/castellan/trust/house/init", "/castellan/trust/house/accept", "/castellan/trust/house/withdraw"} {
 			rec := newRecorder()
 			req, _ := http.NewRequest("POST", path, strings.NewReader(`{}`))
 			srv.Handler().ServeHTTP(rec, req)
@@ -190,6 +208,18 @@ func TestClientCallsReachTheHouseAndErrorsComeBackWhole(t *testing.T) {
 	if err := c.Forget(ctx, "core"); err != nil {
 		t.Error(err)
 	}
+	if k, err := c.InitHouse(ctx); err != nil || k.Publisher != "p-x" {
+		t.Errorf("house key %v, %v", k, err)
+	}
+	if w, err := c.AcceptHouse(ctx, api.HouseRequest{Service: "core"}); err != nil || w.Status != "TRUSTED" {
+		t.Errorf("accept %v, %v", w, err)
+	}
+	if w, err := c.WithdrawHouse(ctx, api.HouseRequest{Service: "core"}); err != nil || w.Status != "UNTRUSTED" {
+		t.Errorf("withdraw %v, %v", w, err)
+	}
+	if l, err := c.House(ctx); err != nil || l.Publisher != "p-x" || l.Words == nil {
+		t.Errorf("house %v, %v", l, err)
+	}
 	if p, err := c.Pins(ctx); err != nil || len(p.Pins) != 1 {
 		t.Errorf("pins %v, %v", p, err)
 	}
@@ -207,7 +237,8 @@ func TestClientCallsReachTheHouseAndErrorsComeBackWhole(t *testing.T) {
 	if os.Getuid() != 0 {
 		who = "uid"
 	}
-	want := []string{"update core 2", "force core by " + who, "forget core by " + who}
+	want := []string{"update core 2", "force core by " + who, "forget core by " + who, "house init by " + who,
+		"house accept core by " + who, "house withdraw core by " + who}
 	for i, w := range want {
 		if i >= len(h.calls) || !strings.HasPrefix(h.calls[i], w) {
 			t.Fatalf("calls %v, want %v", h.calls, want)

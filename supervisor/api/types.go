@@ -65,6 +65,7 @@ type ServiceStatus struct {
 	Version   string `json:"version"`
 	Image     string `json:"image,omitempty"`
 	Badge     string `json:"badge"`               // verified, unsigned, forced, local, withdrawn, not checked
+	Publisher string `json:"publisher,omitempty"` // who vouches for it: you, project, or a publisher ID
 	Verdict   uint64 `json:"verdict,omitempty"`   // verification log record that let it in
 	Previous  string `json:"previous,omitempty"`  // version to go back to
 	Mode      string `json:"mode"`                // auto, ask, hold

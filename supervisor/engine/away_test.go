@@ -54,18 +54,27 @@ func silence(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
 // everyCall calls each method that talks to the engine.
 func everyCall(e *Engine) map[string]func(context.Context) error {
 	s := trust.Subject{Component: "core", Repository: "a/b", Version: "1", Manifest: trust.DigestOf(nil), Config: trust.DigestOf([]byte{1})}
+	e.cfg.Network = shared("castaway", "9")
+	a := Aside{ID: strings.Repeat("a", 64), Name: "theirs", Restart: "no"}
 	return map[string]func(context.Context) error{
-		"info":   func(ctx context.Context) error { _, err := e.Info(ctx); return err },
-		"image":  func(ctx context.Context) error { _, _, err := e.Image(ctx, s); return err },
-		"pull":   func(ctx context.Context) error { _, err := e.pull(ctx, s, func(int64, int64) {}); return err },
-		"fetch":  func(ctx context.Context) error { return e.fetch(ctx, "pull", "a/b", func(int64, int64) {}) },
-		"rmi":    func(ctx context.Context) error { return e.RemoveImage(ctx, s.Config) },
-		"list":   func(ctx context.Context) error { _, err := e.List(ctx); return err },
-		"start":  func(ctx context.Context) error { return e.Start(ctx, "core") },
-		"stop":   func(ctx context.Context) error { return e.Stop(ctx, "core", 10*time.Millisecond) },
-		"remove": func(ctx context.Context) error { return e.Remove(ctx, "core") },
-		"settle": func(ctx context.Context) error { return e.Settle(ctx, "core", "x", "no") },
-		"exec":   func(ctx context.Context) error { _, _, err := e.Exec(ctx, "core", []string{"true"}); return err },
+		"logs":    func(ctx context.Context) error { _, err := e.Logs(ctx, "core", 1, true); return err },
+		"stats":   func(ctx context.Context) error { _, err := e.Stats(ctx, "core"); return err },
+		"stdin":   func(ctx context.Context) error { return e.WriteStdin(ctx, "core", []byte("x")) },
+		"network": func(ctx context.Context) error { _, err := e.EnsureNetwork(ctx); return err },
+		"inspect": func(ctx context.Context) error { _, err := e.Inspect(ctx, "theirs"); return err },
+		"hold":    func(ctx context.Context) error { return e.HoldAside(ctx, a) },
+		"give":    func(ctx context.Context) error { return e.GiveBack(ctx, a) },
+		"info":    func(ctx context.Context) error { _, err := e.Info(ctx); return err },
+		"image":   func(ctx context.Context) error { _, _, err := e.Image(ctx, s); return err },
+		"pull":    func(ctx context.Context) error { _, err := e.pull(ctx, s, func(int64, int64) {}); return err },
+		"fetch":   func(ctx context.Context) error { return e.fetch(ctx, "pull", "a/b", func(int64, int64) {}) },
+		"rmi":     func(ctx context.Context) error { return e.RemoveImage(ctx, s.Config) },
+		"list":    func(ctx context.Context) error { _, err := e.List(ctx); return err },
+		"start":   func(ctx context.Context) error { return e.Start(ctx, "core") },
+		"stop":    func(ctx context.Context) error { return e.Stop(ctx, "core", 10*time.Millisecond) },
+		"remove":  func(ctx context.Context) error { return e.Remove(ctx, "core") },
+		"settle":  func(ctx context.Context) error { return e.Settle(ctx, "core", "x", "no") },
+		"exec":    func(ctx context.Context) error { _, _, err := e.Exec(ctx, "core", []string{"true"}); return err },
 		"create": func(ctx context.Context) error {
 			_, err := e.create(ctx, 1, s.Config, supervisor.Naming{Service: "core", Change: "c", Name: "core.c"}, specNone)
 			return err
@@ -75,7 +84,7 @@ func everyCall(e *Engine) map[string]func(context.Context) error {
 
 func TestHangingEngineNeverHangsUs(t *testing.T) {
 	const described = `{"Id":"abc","Name":"/core","Image":"sha256:0000000000000000000000000000000000000000000000000000000000000000",
-		"State":{"Running":%t},"HostConfig":{},"Config":{"Labels":{"io.castellan.appliance":"h"}}}`
+		"State":{"Running":%t},"HostConfig":{},"Config":{"OpenStdin":true,"Labels":{"io.castellan.appliance":"h"}}}`
 	describe := func(running bool, then http.HandlerFunc) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
 			switch {
@@ -97,6 +106,13 @@ func TestHangingEngineNeverHangsUs(t *testing.T) {
 		"describes a stopped container": describe(false, silence),
 		"describes a running container": describe(true, silence),
 		"running, sends half a body":    describe(true, func(w http.ResponseWriter, r *http.Request) { halfBody(w); silence(w, r) }),
+		"running, silent when talked to": describe(true, func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasSuffix(r.URL.Path, "/containers/json") {
+				fmt.Fprint(w, "[]")
+				return
+			}
+			silence(w, r)
+		}),
 		"running, never ends an exec": describe(true, func(w http.ResponseWriter, r *http.Request) {
 			switch {
 			case strings.HasSuffix(r.URL.Path, "/exec"):
@@ -123,6 +139,7 @@ func TestHangingEngineNeverHangsUs(t *testing.T) {
 				case err := <-done:
 					already := call == "stop" && strings.Contains(name, "stopped") || // it does not run
 						call == "start" && strings.Contains(name, "running") || // it runs
+						call == "list" && strings.Contains(name, "talked to") || // none
 						call == "remove" && strings.Contains(name, "half") // the status was there
 					if !errors.Is(err, supervisor.ErrEngineAway) && !already {
 						t.Errorf("%s: %v", call, err)

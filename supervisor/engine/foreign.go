@@ -118,7 +118,8 @@ func (e *Engine) GiveBack(ctx context.Context, a Aside) error {
 	})
 }
 
-// withForeign runs do on the container that a speaks of, which may have either of its two names.
+// withForeign runs do on the container that a speaks of, which may have either of its two names. One that its owner
+// removed meanwhile is a success: it stands in nobody's way, and no error would bring it back.
 func (e *Engine) withForeign(ctx context.Context, what string, a Aside, do func(context.Context, *client.Client, container.InspectResponse) error) error {
 	if len(a.ID) != 64 || !validName.MatchString(a.Name) || strings.HasSuffix(a.Name, asideSuffix) {
 		return fmt.Errorf("cannot %s: ID %q and name %q are not what the engine once said of a container in use", what, a.ID, a.Name)
@@ -130,6 +131,10 @@ func (e *Engine) withForeign(ctx context.Context, what string, a Aside, do func(
 	}
 	return e.call(ctx, e.work, what, func(ctx context.Context, cli *client.Client) error {
 		r, err := foreign(ctx, cli, a.ID)
+		if cerrdefs.IsNotFound(err) {
+			e.cfg.Log.Warn("container was removed by somebody else, there is nothing to hold aside or give back", "container", a.Name)
+			return nil
+		}
 		if err != nil {
 			return err
 		}

@@ -118,6 +118,21 @@ func TestAStoppedOneWithRetriesComesBackStopped(t *testing.T) {
 	}
 }
 
+func TestAContainerThatItsOwnerRemoved(t *testing.T) {
+	h := newHouse(t, testenv.Engine(t))
+	id := h.theirs("gone", container.Config{}, container.HostConfig{})
+	a, ok, err := h.Foreign(t.Context(), "gone")
+	if err != nil || !ok || a.ID != id {
+		t.Errorf("found: %+v, %v, %v", a, ok, err)
+	}
+	h.must(h.docker().ContainerRemove(t.Context(), id, container.RemoveOptions{}))
+	if _, ok, err := h.Foreign(t.Context(), "gone"); ok || err != nil {
+		t.Errorf("found after its removal: %v, %v", ok, err)
+	}
+	h.must(h.HoldAside(t.Context(), a))
+	h.must(h.GiveBack(t.Context(), a))
+}
+
 func TestContainersThatAreNotHeldAside(t *testing.T) {
 	h := newHouse(t, testenv.Engine(t))
 	img, permit := h.pulled(testenv.Build{}, "core")

@@ -3,10 +3,12 @@ package engine
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"time"
 
 	"github.com/docker/docker/client"
@@ -28,23 +30,24 @@ func (e *Engine) WriteStdin(ctx context.Context, id string, data []byte) error {
 		case err != nil:
 			return err
 		case !r.State.Running:
-			return fmt.Errorf("it does not run")
+			return errors.New("it does not run")
 		case !r.Config.OpenStdin:
-			return fmt.Errorf("it was made without standard input: its manifest does not say stdin: true")
+			return errors.New("it was made without standard input: its manifest does not say stdin: true")
 		}
 		conn, answer, err := attachStdin(ctx, cli, r.ID, time.Now().Add(e.cfg.CallTimeout))
 		if err != nil {
 			return err
 		}
 		defer conn.Close()
-		if _, err := conn.Write(data); err == nil {
+		defer hurry(ctx, conn)()
+		if _, err = conn.Write(data); err == nil {
 			err = closeWrite(conn)
 		}
 		if err == nil {
 			_, err = io.Copy(io.Discard, answer) // the engine hangs up when it has passed on the last byte
 		}
-		if t, ok := err.(net.Error); ok && t.Timeout() && ctx.Err() == nil {
-			return fmt.Errorf("the program in it does not read")
+		if errors.Is(err, os.ErrDeadlineExceeded) && ctx.Err() == nil {
+			return errors.New("the program in it does not read")
 		}
 		return err
 	})
@@ -56,9 +59,8 @@ func attachStdin(ctx context.Context, cli *client.Client, id string, until time.
 	if err != nil {
 		return nil, nil, err
 	}
-	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) }) // whatever waits returns at once
-	defer stop()
 	_ = conn.SetDeadline(until) // fails only on a closed connection, where everything does
+	defer hurry(ctx, conn)()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+client.DummyHost+"/v"+cli.ClientVersion()+"/containers/"+id+"/attach?stream=1&stdin=1", nil)
 	if err == nil {
 		req.Header.Set("Connection", "Upgrade")
@@ -76,16 +78,24 @@ func attachStdin(ctx context.Context, cli *client.Client, id string, until time.
 	}
 	if err != nil {
 		_ = conn.Close()
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			err = context.DeadlineExceeded // the engine's silence, as in every other call
+		}
 		return nil, nil, err
 	}
 	return conn, answer, nil
+}
+
+// hurry makes whatever waits on the connection return when ctx ends, until its result is called.
+func hurry(ctx context.Context, conn net.Conn) (stop func() bool) {
+	return context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 }
 
 // closeWrite says that nothing follows. A connection that cannot say so leaves the engine waiting.
 func closeWrite(conn net.Conn) error {
 	half, ok := conn.(interface{ CloseWrite() error })
 	if !ok {
-		return fmt.Errorf("the connection to the engine has no end of its own for each direction")
+		return errors.New("the connection to the engine has no end of its own for each direction")
 	}
 	return half.CloseWrite()
 }

@@ -25,6 +25,7 @@ var mayImport = map[string][]string{
 	"trust/artifact":      {"trust", "config/durable"},
 	"trust/sbom":          {"trust", "config/durable"},
 	"trust/audit":         {"trust", "config/durable"},
+	"trust/house":         {"trust", "config/durable"},
 	"trust/trusttest":     {"trust", "trust/ledger", "config/durable"}, // test support
 
 	"updater":          {"trust"},
@@ -73,6 +74,7 @@ var onlyIn = []struct {
 	{"github.com/codenotary/immudb", []string{"trust/ledger", "trust/ledger/server", "trust/trusttest"}, nil},
 	{"github.com/docker/docker", []string{"supervisor/engine"}, nil},
 	{"github.com/coder/websocket", []string{"supervisor/health", "tests/testenv/core"}, nil},
+	{"github.com/go-git/go-git", []string{"addons/store"}, nil},
 	{"go.etcd.io/bbolt", []string{"supervisor/state"}, nil},
 	{"github.com/google/go-containerregistry", // in the daemon, updater/registry alone; the others are cas and test support
 		[]string{"updater/registry", "trust/artifact", "cmd/demo", "tests/testenv"},

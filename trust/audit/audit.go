@@ -49,6 +49,7 @@ const (
 	KindVerdict      Kind = "verdict"      // payload [VerdictPayload]
 	KindAction       Kind = "action"       // what was done
 	KindOverride     Kind = "override"     // a force was allowed or used; a head is signed with it
+	KindHouse        Kind = "house"        // the house key was made, or the owner's word was given; a head is signed with it
 	KindPin          Kind = "pin"          // a publisher was pinned or forgotten
 	KindMirror       Kind = "mirror"       // a mirror misbehaved or came back
 	KindClock        Kind = "clock"        // the trusted clock moved otherwise than by time
@@ -58,7 +59,7 @@ const (
 	KindHead         Kind = "head"         // payload [HeadPayload]
 )
 
-var kinds = []Kind{KindBoot, KindVerdict, KindAction, KindOverride, KindPin, KindMirror, KindClock, KindEquivocation,
+var kinds = []Kind{KindBoot, KindVerdict, KindAction, KindOverride, KindHouse, KindPin, KindMirror, KindClock, KindEquivocation,
 	KindPrune, KindRecovered, KindHead}
 
 // Record is one line of the log.

@@ -108,8 +108,11 @@ func rests(v trust.Verdict) []string {
 
 // place names a position in a ledger, "" for none.
 func place(origin string, p trust.Position) string {
-	if p == (trust.Position{}) {
+	switch {
+	case p == trust.Position{}:
 		return ""
+	case p.Tx == 0: // package house
+		return fmt.Sprintf("record %d of the house key", p.Entry)
 	}
 	return fmt.Sprintf("%s transaction %d entry %d", origin, p.Tx, p.Entry)
 }

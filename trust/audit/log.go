@@ -114,7 +114,7 @@ var _ trust.Recorder = (*Log)(nil)
 // Any other error means it was not.
 func (l *Log) Append(ctx context.Context, kind Kind, payload any) (uint64, error) {
 	switch kind {
-	case KindBoot, KindAction, KindOverride, KindPin, KindMirror, KindClock, KindEquivocation, KindRecovered:
+	case KindBoot, KindAction, KindOverride, KindHouse, KindPin, KindMirror, KindClock, KindEquivocation, KindRecovered:
 	default:
 		return 0, fmt.Errorf("cannot log %.40q: not a kind callers may write", kind)
 	}
@@ -145,7 +145,7 @@ func (l *Log) append(ctx context.Context, kind Kind, payload any) (uint64, error
 	}
 	now := l.o.Now().UTC()
 	seq, b := l.enqueue(kind, now, body)
-	if kind == KindOverride || now.Sub(l.lastHead).Abs() >= l.o.HeadEvery {
+	if kind == KindOverride || kind == KindHouse || now.Sub(l.lastHead).Abs() >= l.o.HeadEvery {
 		// A head that cannot be signed must not keep the verdict from being written; the next record tries again.
 		_ = l.enqueueHead(now)
 	}
