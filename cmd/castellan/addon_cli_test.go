@@ -160,6 +160,29 @@ func TestAddonJSONHasTheShapeOfTheAPI(t *testing.T) {
 	}
 }
 
+func TestTheStandardInputIsPassedOn(t *testing.T) {
+	for _, c := range []struct{ line, stdin, asked, says string }{
+		{"addon stdin core_ssh", "go\n", `stdin ["core_ssh","go\n"]`, ""},
+		{"addon stdin core_ssh", strings.Repeat("a", api.MaxStdin+1), "", "larger than 65536 bytes"},
+		{"addon options core_ssh --file -", `{"a": 1.0}`, `options ["core_ssh",{"a":1.0}]`, ""},
+		{"addon options core_ssh --file -", `[1]`, "", "cannot read the options"},
+		{"addon options core_ssh --file -", strings.Repeat(" ", maxOptionsFile+1), "", "larger than 1048576 bytes"},
+	} {
+		b := &butler{}
+		root := newRoot()
+		root.SetIn(strings.NewReader(c.stdin))
+		root.SetOut(io.Discard)
+		root.SetArgs(append([]string{"--socket", serve(t, b)}, strings.Fields(c.line)...))
+		err := root.ExecuteContext(t.Context())
+		if err != nil && !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: %v, want %q", c.line, err, c.says)
+		}
+		if got := strings.Join(b.asked, " "); got != c.asked || (err == nil) != (c.says == "") {
+			t.Errorf("%s: asked %q, want %q; %v", c.line, got, c.asked, err)
+		}
+	}
+}
+
 func TestNoDaemonIsExitCode5ForEveryAddonCommand(t *testing.T) {
 	nowhere := filepath.Join(t.TempDir(), "s")
 	args := map[string]string{"import": "/b x", "options": "x --reset", "set": "x --watchdog on", "add": "x", "remove": "x", "list": "", "refresh": ""}

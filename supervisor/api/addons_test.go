@@ -48,8 +48,8 @@ var samples = map[string]struct{ query, body, call string }{
 	"DELETE /castellan/repositories/{slug}":          {"", "", `remove ["core_x","root"]`},
 }
 
-// ask is one call by root, or by nobody.
-func ask(t *testing.T, h *house, root bool, method, path, body string) *recorder {
+// call is one call by root, or by nobody.
+func call(t *testing.T, h *house, root bool, method, path, body string) *recorder {
 	t.Helper()
 	rec := newRecorder()
 	ctx := t.Context()
@@ -77,12 +77,12 @@ func TestEveryRouteAboutAddonsIsGuarded(t *testing.T) {
 			refused := func(what string, root bool, method, path, body string, status int) {
 				t.Helper()
 				h := &house{}
-				if rec := ask(t, h, root, method, path, body); rec.status != status || len(h.calls) != 0 {
+				if rec := call(t, h, root, method, path, body); rec.status != status || len(h.calls) != 0 {
 					t.Errorf("%s: got %d %s, want %d; calls %q", what, rec.status, rec.body.String(), status, h.calls)
 				}
 			}
 			h := &house{}
-			if rec := ask(t, h, true, rt.Method, path+s.query, s.body); rec.status != 200 || !reflect.DeepEqual(h.calls, []string{s.call}) {
+			if rec := call(t, h, true, rt.Method, path+s.query, s.body); rec.status != 200 || !reflect.DeepEqual(h.calls, []string{s.call}) {
 				t.Errorf("a good call: %d %s, calls %q, want %s", rec.status, rec.body.String(), h.calls, s.call)
 			}
 			refused("another method", true, "PATCH", path, s.body, 405)
@@ -151,7 +151,7 @@ func TestWrongFieldsAreToldByName(t *testing.T) {
 	} {
 		t.Run(c.method+" "+c.path+" "+c.body[:min(len(c.body), 40)], func(t *testing.T) {
 			h := &house{}
-			rec := ask(t, h, true, c.method, c.path, c.body)
+			rec := call(t, h, true, c.method, c.path, c.body)
 			reached := slices.DeleteFunc(h.calls, func(s string) bool { return strings.HasPrefix(s, "file ") })
 			if rec.status != c.status || !strings.Contains(rec.body.String(), c.says) || len(reached) != 0 {
 				t.Errorf("got %d %s, want %d and %s; calls %q", rec.status, rec.body.String(), c.status, c.says, reached)
@@ -162,7 +162,7 @@ func TestWrongFieldsAreToldByName(t *testing.T) {
 
 func TestAFileOfAnAddonIsServedAsNothingElse(t *testing.T) {
 	for file, want := range map[string]string{"icon": "image/png", "logo": "image/png", "changelog": "text/plain; charset=utf-8", "documentation": "text/plain; charset=utf-8", "logs": "text/plain; charset=utf-8"} {
-		h := ask(t, &house{}, true, "GET", "/castellan/addons/core_x/"+file, "").header
+		h := call(t, &house{}, true, "GET", "/castellan/addons/core_x/"+file, "").header
 		if h.Get("Content-Type") != want || h.Get("X-Content-Type-Options") != "nosniff" || !strings.Contains(h.Get("Content-Security-Policy"), "sandbox") {
 			t.Errorf("%s: %v", file, h)
 		}
@@ -170,10 +170,10 @@ func TestAFileOfAnAddonIsServedAsNothingElse(t *testing.T) {
 }
 
 func TestOnlyTheOwnerSeesSecrets(t *testing.T) {
-	if body := ask(t, &house{}, true, "GET", "/castellan/addons/core_x", "").body.String(); !strings.Contains(body, "s3cret") {
+	if body := call(t, &house{}, true, "GET", "/castellan/addons/core_x", "").body.String(); !strings.Contains(body, "s3cret") {
 		t.Errorf("root does not see the password: %s", body)
 	}
-	body := ask(t, &house{}, false, "GET", "/castellan/addons/core_x", "").body.String()
+	body := call(t, &house{}, false, "GET", "/castellan/addons/core_x", "").body.String()
 	if strings.Contains(body, "s3cret") || !strings.Contains(body, `"port":8080,"ratio":1.0`) {
 		t.Errorf("nobody sees: %s", body)
 	}
