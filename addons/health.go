@@ -13,7 +13,7 @@ import (
 var watchdogParts = regexp.MustCompile(`^(?:(https?|tcp)|\[PROTO:(\w+)\])://\[HOST\]:(?:\[PORT:(\d{1,5})\]|(\d{1,5}))(.*)$`)
 
 // Health is what a new version of the add-on must pass: an answer at the manifest's watchdog address where it has one,
-// or else to run for ten seconds. With engine, the HEALTHCHECK of the image must pass too; whether it has one only the
+// or else to run for ten seconds; one that runs once may end well before. With engine, the HEALTHCHECK of the image must pass too; whether it has one only the
 // engine knows.
 //
 // Behind https only the connection is looked for: an add-on's certificate is for the house's name, which no check of
@@ -29,6 +29,7 @@ func (m Manifest) Health(s Settings, engine bool) spec.Health {
 	if len(out.Checks) == 0 {
 		out.Settle = 10 * time.Second
 	}
+	out.Ends = m.Startup == StartOnce
 	return out
 }
 

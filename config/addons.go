@@ -30,6 +30,10 @@ type Addons struct {
 	// Parallel is how many add-ons start at the same time, 1 to 16. Default 4.
 	Parallel int `yaml:"parallel"`
 
+	// Settle is how long a new version of an add-on that has no health check must run without ending before it counts, 100ms
+	// to 10m. Default 10s.
+	Settle time.Duration `yaml:"settle"`
+
 	// WaitMinAge is how long ago a new version must have been seen first before an add-on is updated by itself, 1m to
 	// 720h. Default 24h.
 	WaitMinAge time.Duration `yaml:"wait_min_age"`
@@ -83,6 +87,7 @@ func (a *Addons) setDefaults(dataDir string) {
 	set(&a.Network.Subnet, "172.30.32.0/23")
 	set(&a.Parallel, 4)
 	set(&a.WaitMinAge, 24*time.Hour)
+	set(&a.Settle, 10*time.Second)
 }
 
 func (s *source) addons(c *Config) error {
@@ -108,6 +113,9 @@ func (s *source) addons(c *Config) error {
 		return err
 	}
 	if err := s.duration("$.addons.wait_min_age", a.WaitMinAge, time.Minute, 30*24*time.Hour); err != nil {
+		return err
+	}
+	if err := s.duration("$.addons.settle", a.Settle, 100*time.Millisecond, 10*time.Minute); err != nil {
 		return err
 	}
 	if a.Parallel < 1 || a.Parallel > 16 {

@@ -66,7 +66,7 @@ func (r *runner) giveBack(ctx context.Context, c Change) error {
 
 // startNew starts the new container, unless the service sleeps.
 func (r *runner) startNew(ctx context.Context, c Change) error {
-	if c.Asleep {
+	if c.Asleep || c.Service.Health.Ends && c.State != StateCreated { // what does one thing does it once
 		return nil
 	}
 	if err := r.launch(ctx, c.Service, c.To.Container); err != nil {

@@ -11,6 +11,8 @@ import (
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
+	mutual "github.com/castellan/castellan/addons/services"
+	"github.com/castellan/castellan/addons/store"
 	"github.com/castellan/castellan/config"
 	"github.com/castellan/castellan/config/durable"
 	"github.com/castellan/castellan/supervisor/state"
@@ -111,7 +113,7 @@ func reinit(cmd *cobra.Command, cfg *config.Config) (made []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	parts := []string{"log/device.key", "trust.json", "ledger/head", "journal.db"}
+	parts := []string{"log/device.key", "trust.json", "ledger/head", "journal.db", "store/repositories.json", "services.json"}
 	for name := range own {
 		parts = append(parts, ownHead(name))
 	}
@@ -152,6 +154,10 @@ func reinit(cmd *cobra.Command, cfg *config.Config) (made []string, err error) {
 			}
 		case "journal.db":
 			err = state.Init(data(part))
+		case "store/repositories.json":
+			err = store.Init(data("store"))
+		case "services.json":
+			err = mutual.Init(data(part))
 		}
 		for name, l := range own {
 			if part == ownHead(name) {

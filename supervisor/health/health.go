@@ -99,6 +99,15 @@ func (e *CheckError) Unwrap() error { return e.Last }
 // memory, with [*CheckError] at the deadline, and with ctx's error when that ends first. observe, which may be nil,
 // is told of each try, one at a time.
 func Run(ctx context.Context, t Target, h spec.Health, observe func(Result)) error {
+	err := run(ctx, t, h, observe)
+	var dead *DeadError
+	if h.Ends && errors.As(err, &dead) && !dead.State.Running && !dead.State.OOMKilled && dead.State.ExitCode == 0 {
+		return nil
+	}
+	return err
+}
+
+func run(ctx context.Context, t Target, h spec.Health, observe func(Result)) error {
 	deadline := or(h.Deadline, DefaultDeadline)
 	if len(h.Checks) == 0 {
 		deadline = or(h.Settle, DefaultSettle)

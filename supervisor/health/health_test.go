@@ -109,6 +109,9 @@ func TestProbation(t *testing.T) {
 		{"without checks it has to live", app{}, spec.Health{}, "", 10 * time.Second},
 		{"without checks and dead", app{state: dies(4*time.Second, State{ExitCode: 0})}, spec.Health{Settle: time.Minute},
 			"it stopped with exit code 0 after 4s", 4 * time.Second},
+		{"does its one thing and ends", app{state: dies(4*time.Second, State{ExitCode: 0})}, spec.Health{Settle: time.Minute, Ends: true}, "", 4 * time.Second},
+		{"fails at its one thing", app{state: dies(4*time.Second, State{ExitCode: 1})}, spec.Health{Settle: time.Minute, Ends: true},
+			"it stopped with exit code 1 after 4s", 4 * time.Second},
 		{"an engine away is no death", app{exec: ok, state: func(age time.Duration) (State, error) {
 			if age > 100*time.Millisecond && age < 1900*time.Millisecond {
 				return State{}, errors.New("cannot reach the engine")

@@ -117,4 +117,5 @@ type Health struct {
 	Checks   []Check       `json:"checks,omitempty" yaml:"checks"`
 	Deadline time.Duration `json:"deadline,omitempty" yaml:"deadline"` // for all checks after start, 0 = 2 m
 	Settle   time.Duration `json:"settle,omitempty" yaml:"settle"`     // without checks: must run this long without a restart, 0 = 10 s
+	Ends     bool          `json:"ends,omitempty" yaml:"ends"`         // it does one thing and ends: exit code 0 is well, too
 }

@@ -30,6 +30,7 @@ type settings struct {
 	mode   string // of core: ask
 	health string // of core
 	addons bool   // whether lights exists
+	store  bool   // whether there is a folder of add-ons
 	vouch  bool   // whether the publisher must vouch for lights
 	socket string // a path of its own
 }
@@ -91,7 +92,22 @@ services:
     health: {settle: 300ms}
 `, h.lights, h.registry.host)
 	}
+	text += "addons: {builtins: [], settle: 300ms}\n"
+	if h.settings.store {
+		text = strings.Replace(text, "builtins: []", fmt.Sprintf("builtins: [local], network: {name: %s, subnet: %s}", h.bridge(), h.subnet()), 1)
+	}
 	return text
+}
+
+// bridge and subnet are the house's own network for add-ons, so that houses on one engine do not meet.
+func (h *house) bridge() string { return "ha-" + strings.TrimPrefix(h.id, "house-") }
+
+func (h *house) subnet() string {
+	n := 0
+	for _, c := range h.id {
+		n = (n*31 + int(c)) % (1 << 12)
+	}
+	return fmt.Sprintf("10.%d.%d.0/24", 64+n>>8, n&0xff)
 }
 
 // loopback is the address of the daemon's own registry; it stays the same over restarts.
