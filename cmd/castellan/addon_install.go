@@ -82,7 +82,7 @@ func addonUninstallCommand(o *options) *cobra.Command {
 			return followAddon(cmd, o, slug, acc, err, detach, "removed")
 		},
 	}
-	cmd.Flags().StringVar(&req.Data, "data", api.Data30Days, "what becomes of its data: keep, 30d or delete")
+	cmd.Flags().StringVar(&req.Data, "data", api.DataKeep, "what becomes of its data: keep, 30d or delete")
 	cmd.Flags().BoolVar(&yes, "yes", false, "delete the data without asking")
 	cmd.Flags().BoolVar(&detach, "detach", false, "do not wait for the end")
 	return cmd

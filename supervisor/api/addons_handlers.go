@@ -39,7 +39,7 @@ func postUninstall(a Addons, r *http.Request, slug string) (any, error) {
 		return nil, err
 	}
 	if req.Data == "" {
-		req.Data = Data30Days
+		req.Data = DataKeep
 	}
 	return accepted(a.Life().Uninstall(r.Context(), slug, req, by(r)))
 }

@@ -26,7 +26,7 @@ const (
 	DataDelete = "delete" // it is deleted now
 )
 
-// UninstallRequest asks to remove an add-on; Data empty = [Data30Days].
+// UninstallRequest asks to remove an add-on; Data empty = [DataKeep].
 type UninstallRequest struct {
 	Data string `json:"data,omitempty"`
 }
