@@ -64,7 +64,7 @@ func addonUninstallCommand(o *options) *cobra.Command {
 	var yes, detach bool
 	cmd := &cobra.Command{
 		Use:   "uninstall SLUG",
-		Short: "Remove an add-on; its data stays for 30 days",
+		Short: "Remove an add-on; its data stays",
 		Args:  argsRange(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			slug := args[0]
@@ -76,7 +76,7 @@ func addonUninstallCommand(o *options) *cobra.Command {
 					return err
 				}
 			default:
-				return usage(fmt.Errorf("--data %q: want keep, 30d or delete", req.Data), "castellan addon uninstall "+slug+" --data 30d")
+				return usage(fmt.Errorf("--data %q: want keep, 30d or delete", req.Data), "castellan addon uninstall "+slug+" --data keep")
 			}
 			acc, err := o.client().UninstallAddon(cmd.Context(), slug, req)
 			return followAddon(cmd, o, slug, acc, err, detach, "removed")

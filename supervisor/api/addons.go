@@ -13,8 +13,8 @@ import (
 type Addons interface {
 	// List is what is installed, and with all what repositories offer besides. It looks at nothing outside.
 	List(ctx context.Context, all bool) ([]Addon, error)
-	// Info is everything about one add-on; texts are in lang ("" = English) where its author wrote them so. Options come
-	// with their secrets: what a reader may not see is masked here.
+	// Info is everything about one add-on; texts are in lang ("" = English) where its author wrote them so. Options are as
+	// they were written: a password is masked here for who may not see it, but "!secret name" must come as a name.
 	Info(ctx context.Context, slug, lang string) (AddonInfo, error)
 	Life() AddonLife
 	Power() AddonPower

@@ -23,7 +23,7 @@ var samples = map[string]struct{ query, body, call string }{
 	"GET /castellan/addons":                          {"?all=1", "", `list [true]`},
 	"GET /castellan/addons/{slug}":                   {"?lang=pt-BR", "", `info ["core_x","pt-BR"]`},
 	"POST /castellan/addons/{slug}/install":          {"", `{"start":true,"auto_update":true,"asks":["host_network"]}`, `install ["core_x",{"start":true,"auto_update":true,"asks":["host_network"]},"root"]`},
-	"POST /castellan/addons/{slug}/uninstall":        {"", `{}`, `uninstall ["core_x",{"data":"30d"},"root"]`},
+	"POST /castellan/addons/{slug}/uninstall":        {"", `{}`, `uninstall ["core_x",{"data":"keep"},"root"]`},
 	"POST /castellan/addons/{slug}/update":           {"", `{"version":"2"}`, `update ["core_x",{"version":"2"}]`},
 	"POST /castellan/addons/{slug}/rollback":         {"", ``, `rollback ["core_x"]`},
 	"POST /castellan/addons/{slug}/build":            {"", `{}`, `build ["core_x"]`},
