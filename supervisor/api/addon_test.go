@@ -405,8 +405,14 @@ func TestOneAddonCannotTakeAllCallsOrConnections(t *testing.T) {
 			codes <- status
 		})
 	}
-	if got := <-codes; got != 429 {
-		t.Errorf("the first answer is %d, want 429", got)
+	select {
+	case got := <-codes:
+		if got != 429 {
+			t.Errorf("the first answer is %d, want 429", got)
+		}
+	case <-time.After(10 * time.Second):
+		close(a.block)
+		t.Fatal("nine calls of one add-on are open, none was refused")
 	}
 	if status, _ := ask(t, url, "GET", "/services", "X-Supervisor-Token: token-a", nil); status != 200 {
 		t.Errorf("another add-on gets %d", status)
