@@ -40,6 +40,9 @@ func TestLimitsAreToldByName(t *testing.T) {
 	if n, err := readFile("x.yaml", []byte(flow)); err != nil || len(n.get("a").entries) != 101 {
 		t.Errorf("a long line: %v", err)
 	}
+	if line, what := tooMuch(lexer.Tokenize("a: 1\n...\nb: 1\n...\n")); line != 4 || what != secondDocument {
+		t.Errorf("ends of documents get to the parser: line %d, %s", line, what)
+	}
 	if line, what := tooMuch(lexer.Tokenize("a: 1\nb:\n" + strings.Repeat("&x ", 70))); line != 3 || !strings.Contains(what, "64 deep") {
 		t.Errorf("anchors of anchors get to the parser: line %d, %s", line, what)
 	}
