@@ -34,6 +34,9 @@ type Addons struct {
 	// to 10m. Default 10s.
 	Settle time.Duration `yaml:"settle"`
 
+	// Deadline is how long an add-on that has a health check may take to pass it after a start, 1s to 1h. Default 2m.
+	Deadline time.Duration `yaml:"deadline"`
+
 	// WaitMinAge is how long ago a new version must have been seen first before an add-on is updated by itself, 1m to
 	// 720h. Default 24h.
 	WaitMinAge time.Duration `yaml:"wait_min_age"`
@@ -88,6 +91,7 @@ func (a *Addons) setDefaults(dataDir string) {
 	set(&a.Parallel, 4)
 	set(&a.WaitMinAge, 24*time.Hour)
 	set(&a.Settle, 10*time.Second)
+	set(&a.Deadline, 2*time.Minute)
 }
 
 func (s *source) addons(c *Config) error {
@@ -116,6 +120,9 @@ func (s *source) addons(c *Config) error {
 		return err
 	}
 	if err := s.duration("$.addons.settle", a.Settle, 100*time.Millisecond, 10*time.Minute); err != nil {
+		return err
+	}
+	if err := s.duration("$.addons.deadline", a.Deadline, time.Second, time.Hour); err != nil {
 		return err
 	}
 	if a.Parallel < 1 || a.Parallel > 16 {

@@ -76,6 +76,7 @@ func TestMistakesAboutAddonsAndHomeAssistant(t *testing.T) {
 		{"builtin twice", "addons: {builtins: [core, core]}\n", `addons.builtins[1]: "core" is in the list already`},
 		{"refresh", "addons: {refresh: 1s}\n", "addons.refresh: 1s: want 10s to"},
 		{"refresh without unit", "addons: {refresh: 3}\n", `"3" has no unit`},
+		{"deadline", "addons: {deadline: 2h}\n", "addons.deadline: 2h0m0s: want 1s to 1h0m0s"},
 		{"settle", "addons: {settle: 1ms}\n", "addons.settle: 1ms: want 100ms to 10m0s"},
 		{"age", "addons: {wait_min_age: 1ms}\n", "addons.wait_min_age: 1ms: want 1m0s to 720h0m0s"},
 		{"parallel", "addons: {parallel: 17}\n", "addons.parallel: 17: want 1 to 16"},

@@ -210,7 +210,11 @@ func (h addonView) addonError(slug string, err error) error {
 	info := "castellan addon info " + slug
 	switch {
 	case errors.As(err, &consent):
-		return api.ConsentRequired(slug, consent.Version, rights(consent.Asks), "castellan addon consent "+slug)
+		next := "castellan addon consent " + slug
+		if r, _ := h.addons.installs.Record(slug); !r.Installed() {
+			next = "castellan addon install " + slug + " --yes"
+		}
+		return api.ConsentRequired(slug, consent.Version, rights(consent.Asks), next)
 	case errors.As(err, &options):
 		return fail(http.StatusBadRequest, api.KeyAddonOptions, "castellan addon options "+slug)
 	case errors.As(err, &port):

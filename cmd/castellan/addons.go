@@ -65,7 +65,16 @@ func (h *house) openAddons(ctx context.Context, data func(string) string, first 
 	}); err != nil {
 		return err
 	}
-	a.server = api.NewAddons(api.AddonConfig{Backend: addonCalls{h}, Registry: a.offers, Log: h.log.With("part", "addons")})
+	var installed []string
+	for _, slug := range a.installs.Slugs() {
+		if r, _ := a.installs.Record(slug); r.Installed() {
+			installed = append(installed, slug)
+		}
+	}
+	if err := a.offers.Keep(installed); err != nil { // what a removal that was cut has left
+		return err
+	}
+	a.server = api.NewAddons(api.AddonConfig{Backend: addonCalls{h}, Registry: a.offers, From: h.cfg.Addons.Network.Prefix(), Log: h.log.With("part", "addons")})
 	a.dog = watch.NewWatchdog(h.manager, h.engine, h.log.With("part", "watchdog"))
 	h.ledgers.use(addonRepositories{h})
 	if a.boot, err = bootID(); err != nil {
@@ -130,7 +139,7 @@ func (h *house) define(service, version string) (supervisor.Service, bool, error
 	if d.Local {
 		class = trust.ClassLocal
 	}
-	if len(d.Health.Checks) == 0 {
+	if d.Health.Deadline = h.config().Addons.Deadline; len(d.Health.Checks) == 0 {
 		d.Health.Settle = h.config().Addons.Settle
 	}
 	return supervisor.Service{Name: d.Name, Class: class, Container: d.Container, Health: d.Health, Data: d.Data, Files: d.Files,

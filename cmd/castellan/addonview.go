@@ -153,10 +153,7 @@ func (h addonView) Info(ctx context.Context, slug, lang string) (api.AddonInfo, 
 			return out, err
 		}
 		out.Overrides = r.Settings.Options
-		out.Options, _, err = h.addons.installs.Options(slug)
-		if err != nil { // what is wrong is said when it is started; what is set is shown
-			out.Options = addons.Merge(m.Options, r.Settings.Options)
-		}
+		out.Options = addons.Merge(m.Options, r.Settings.Options) // as written: secrets stay names
 	} else if offeredNow {
 		out.Addon = offered(e, addonHost{h.house}.Place())
 		if m, _, err = h.addons.store.Manifest(slug); err != nil {

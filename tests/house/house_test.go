@@ -89,7 +89,7 @@ services:
 		text += fmt.Sprintf(`  - name: %s
     image: %s/house/lights
     version: 1.0.0
-    health: {settle: 300ms}
+    health: {settle: 300ms, deadline: 2s}
 `, h.lights, h.registry.host)
 	}
 	text += "addons: {builtins: [], settle: 300ms}\n"
