@@ -89,10 +89,10 @@ services:
 		text += fmt.Sprintf(`  - name: %s
     image: %s/house/lights
     version: 1.0.0
-    health: {settle: 300ms, deadline: 2s}
+    health: {settle: 300ms}
 `, h.lights, h.registry.host)
 	}
-	text += "addons: {builtins: [], settle: 300ms}\n"
+	text += "addons: {builtins: [], settle: 300ms, deadline: 5s}\n"
 	if h.settings.store {
 		text = strings.Replace(text, "builtins: []", fmt.Sprintf("builtins: [local], network: {name: %s, subnet: %s}", h.bridge(), h.subnet()), 1)
 	}
