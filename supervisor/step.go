@@ -95,39 +95,6 @@ func (r *runner) step(ctx context.Context, c Change) (Change, error) {
 	return c, nil
 }
 
-// failed counts a failed try of the step out of c.State and turns the change round when there were enough.
-func (c Change) failed(err error) Change {
-	c.Attempts++
-	c.Trouble = err.Error()
-	enough := budget[c.State] > 0 && (c.Attempts >= budget[c.State] || errors.Is(err, ErrNotPermitted))
-	patient := errors.Is(err, ErrEngineAway) && (c.State.touches() || c.Kind == KindRemove)
-	if !enough || patient || c.Leave != "" || errors.Is(err, errStory) {
-		return c
-	}
-	return c.turn(StateAbandoned, err)
-}
-
-// turn sends the change back: before the switch to end, else to roll back, and from there to ask the owner.
-func (c Change) turn(end State, why error) Change {
-	c.Attempts, c.Trouble = 0, why.Error()
-	if c.State == StateRollingBack {
-		c.State = StateStuck // Why stays what it was: the reason of the rollback
-		return c
-	}
-	c.Why = why.Error()
-	if c.State.touches() || c.Kind == KindRemove {
-		c.State = StateRollingBack
-	} else {
-		c.Leave = end
-	}
-	return c
-}
-
-func (c Change) to(s State) Change {
-	c.State, c.Attempts, c.Trouble = s, 0, ""
-	return c
-}
-
 // Do: planned -> resolved. A tag is looked up once, here.
 func (r *runner) resolve(ctx context.Context, c Change) (Change, error) {
 	want := c.To // set when the change goes to a slot that was installed before

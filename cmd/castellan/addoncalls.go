@@ -50,7 +50,7 @@ func (h addonCalls) Info(ctx context.Context) (api.Info, error) {
 
 // Addon implements api.AddonBackend.
 func (h addonCalls) Addon(ctx context.Context, slug string) (api.AddonState, error) {
-	i, err := addonView{h.house}.Info(ctx, slug, "")
+	i, err := addonView(h).Info(ctx, slug, "")
 	if err != nil {
 		return api.AddonState{}, err
 	}

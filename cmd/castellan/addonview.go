@@ -50,7 +50,7 @@ func (h addonView) List(ctx context.Context, all bool) ([]api.Addon, error) {
 		out = append(out, a)
 	}
 	if all {
-		place := addonHost{h.house}.Place()
+		place := addonHost(h).Place()
 		for _, e := range h.addons.store.Entries() {
 			if !shown[e.Slug] {
 				out = append(out, offered(e, place))
@@ -114,11 +114,11 @@ func (h addonView) installed(slug string, plan updater.Plan, running map[string]
 	case a.State == "stopped" && s.Stays && strings.HasPrefix(s.Stopped, "it ended"):
 		a.State, a.Trouble = "ended", s.Stopped
 	}
-	o, err := addonOffers{h.house}.Offer(slug)
+	o, err := addonOffers(h).Offer(slug)
 	if a.Detached = err != nil; a.Detached {
 		return a, nil
 	}
-	a.UnavailableWhy = o.Manifest.Unavailable(addonHost{h.house}.Place())
+	a.UnavailableWhy = o.Manifest.Unavailable(addonHost(h).Place())
 	a.VersionLatest, a.Available = o.Manifest.Version, a.UnavailableWhy == ""
 	a.Update = s.Current != nil && updater.NormalVersion(a.VersionLatest) != updater.NormalVersion(a.Version)
 	if a.Update {
@@ -155,7 +155,7 @@ func (h addonView) Info(ctx context.Context, slug, lang string) (api.AddonInfo, 
 		out.Overrides = r.Settings.Options
 		out.Options = addons.Merge(m.Options, r.Settings.Options) // as written: secrets stay names
 	} else if offeredNow {
-		out.Addon = offered(e, addonHost{h.house}.Place())
+		out.Addon = offered(e, addonHost(h).Place())
 		if m, _, err = h.addons.store.Manifest(slug); err != nil {
 			return out, err
 		}
@@ -165,7 +165,7 @@ func (h addonView) Info(ctx context.Context, slug, lang string) (api.AddonInfo, 
 		out.Kept = &api.AddonKept{Removed: r.Gone.At, Until: r.Gone.Until, Bytes: folderSize(h.cfg.Addons.Dir, slug)}
 	}
 	h.describe(&out, m, r, lang)
-	if o, err := (addonOffers{h.house}).Offer(slug); err == nil {
+	if o, err := addonOffers(h).Offer(slug); err == nil {
 		out.Asks = rights(o.Manifest.Rights().Beyond(r.Granted))
 	}
 	return out, h.evidence(ctx, &out, m, e)
