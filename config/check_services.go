@@ -31,6 +31,9 @@ func (s *source) services(c *Config) error {
 		if !namePattern.MatchString(svc.Name) || len(svc.Name) > 63 {
 			return s.field(at+".name", `%.80q: want lower-case letters, digits, "_", "." and "-", at most 63, a letter or digit first`, svc.Name)
 		}
+		if strings.HasPrefix(svc.Name, "addon_") {
+			return s.field(at+".name", "%q: names that begin with addon_ are those of add-ons", svc.Name)
+		}
 		if j, ok := names[svc.Name]; ok {
 			return s.field(at+".name", "%q is the name of services[%d] already", svc.Name, j)
 		}
@@ -46,7 +49,7 @@ func (s *source) services(c *Config) error {
 		}
 	}
 	for name := range sorted(c.Trust.Map) {
-		if _, ok := names[name]; !ok {
+		if _, ok := names[name]; !ok && !strings.HasPrefix(name, "addon_") {
 			return s.field("$.trust.map."+quoteKey(name), "no service has the name %q", name)
 		}
 	}

@@ -89,7 +89,7 @@ type Trust struct {
 	// Deny lists image digests ("sha256:…") that never come in, whoever vouches for them.
 	Deny []string `yaml:"deny"`
 
-	// Map binds a service to the publisher ("p-…") that must vouch for it.
+	// Map binds a service, or an add-on as "addon_core_ssh", to the publisher ("p-…") that must vouch for it.
 	Map map[string]string `yaml:"map"`
 
 	// House is the publisher ID ("p-…") of the owner's own key, accepted on this appliance only. Default: the house key

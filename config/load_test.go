@@ -157,6 +157,7 @@ func TestMistakesAreNamedWithLineAndNextStep(t *testing.T) {
 
 		{"service without name", "services:\n  - target: core\n", `services[0].name: "": want lower-case letters`},
 		{"bad name", "services:\n  - name: Core\n", `line 2: services[0].name: "Core": want lower-case letters`},
+		{"name of an add-on", "services:\n  - name: addon_x\n    image: x/y\n    version: \"1\"\n", `names that begin with addon_ are those of add-ons`},
 		{"name twice", service + "  - name: a\n    image: x/y\n    version: \"1\"\n", `line 5: services[1].name: "a" is the name of services[0] already`},
 		{"target twice", service + "  - name: b\n    target: core\n", `line 6: services[1].target: "core" is the target of services[0] already`},
 		{"nothing to run", "services:\n  - name: a\n", `service "a" says nothing to run; give it a target, or an image with a version`},

@@ -14,7 +14,7 @@ import (
 )
 
 // scanRules is the version of what scan makes of a folder; an index of another one is made anew.
-const scanRules = 1
+const scanRules = 2
 
 // Entry is a short summary of an add-on in the store.
 type Entry struct {
@@ -31,6 +31,7 @@ type Entry struct {
 	Core        string   `json:"core,omitempty"`    // oldest Home Assistant Core, "" = any
 	Image       string   `json:"image,omitempty"`   // "" = built on the appliance
 	Advanced    bool     `json:"advanced,omitzero"`
+	Publisher   string   `json:"publisher,omitempty"` // that its author claims must vouch for it
 
 	Icon      bool `json:"icon,omitzero"`
 	Logo      bool `json:"logo,omitzero"`
@@ -101,7 +102,7 @@ func entryOf(repo, config string, m addons.Manifest) Entry {
 	return Entry{
 		Slug: repo + "_" + m.Slug, Repository: repo, Path: config,
 		Name: clean(m.Name), Description: clean(m.Description), Version: m.Version, Stage: m.Stage, URL: m.URL,
-		Arch: m.Arch, Machine: m.Machine, Core: m.Core, Image: m.Image, Advanced: m.Advanced,
+		Arch: m.Arch, Machine: m.Machine, Core: m.Core, Image: m.Image, Advanced: m.Advanced, Publisher: m.Publisher,
 	}
 }
 

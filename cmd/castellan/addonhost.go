@@ -227,18 +227,23 @@ func (h addonRepositories) LedgerOf(component string) (Ledger, bool) {
 }
 
 // Publishers implements Repositories: those that repositories name, and, where they name none, those that manifests claim.
-// A claim is a demand and no favour: without the publisher's word the image does not come in.
+// A claim is a demand and no favour: without the publisher's word the image does not come in. Of what is installed the
+// manifest it is run with counts, whatever its author claims by now.
 func (h addonRepositories) Publishers() map[string]string {
 	out := map[string]string{}
-	for _, r := range h.addons.store.Repositories() {
-		for slug, publisher := range r.Publishers {
-			out[lifecycle.Service(r.Slug+"_"+slug)] = publisher
+	for _, e := range h.addons.store.Entries() {
+		if e.Publisher != "" {
+			out[lifecycle.Service(e.Slug)] = e.Publisher
 		}
 	}
 	for _, slug := range h.addons.installs.Slugs() {
-		service := lifecycle.Service(slug)
-		if m, err := h.addons.installs.Manifest(slug); err == nil && m.Publisher != "" && out[service] == "" {
-			out[service] = m.Publisher
+		if m, err := h.addons.installs.Manifest(slug); err == nil && m.Publisher != "" {
+			out[lifecycle.Service(slug)] = m.Publisher
+		}
+	}
+	for _, r := range h.addons.store.Repositories() {
+		for slug, publisher := range r.Publishers {
+			out[lifecycle.Service(r.Slug+"_"+slug)] = publisher
 		}
 	}
 	return out

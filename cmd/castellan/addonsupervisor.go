@@ -54,9 +54,15 @@ func (h addonSupervisor) Install(ctx context.Context, service string) (string, e
 	}
 	plan = only(plan, service)
 	taken, errs := h.manager.Submit(ctx, plan)
+	var busy *supervisor.BusyError
 	switch {
 	case len(taken) > 0:
 		return taken[0].ID, nil
+	case errors.As(errors.Join(errs...), &busy): // the update loop has met the wish first
+		return busy.Change, nil
+	case len(plan.Skips) > 0 && plan.Skips[0].Code == updater.SkipBusy:
+		s, _, _, err := h.manager.Status(service)
+		return s.Open, err
 	case len(errs) == 0 && len(plan.Skips) > 0:
 		return "", errors.New(plan.Skips[0].Why)
 	}

@@ -171,6 +171,22 @@ func (h addonView) Info(ctx context.Context, slug, lang string) (api.AddonInfo, 
 	return out, h.evidence(ctx, &out, m, e)
 }
 
+// addonMode is an add-on's update mode, "" for what is none.
+func (h *house) addonMode(service string) string {
+	slug, ok := lifecycle.Slug(service)
+	if !ok || h.addons.installs == nil {
+		return ""
+	}
+	r, ok := h.addons.installs.Record(slug)
+	switch {
+	case !ok:
+		return ""
+	case r.Settings.AutoUpdate:
+		return string(updater.ModeAuto)
+	}
+	return string(updater.ModeAsk)
+}
+
 func rights[T ~[]string](codes T) []api.Right {
 	out := []api.Right{}
 	for _, c := range codes {

@@ -38,6 +38,7 @@ func (h *house) Status(ctx context.Context) (api.Status, error) {
 	out.Services = []api.ServiceStatus{}
 	for _, s := range services {
 		row := h.serviceStatus(s, running, out.Engine.Error != "")
+		row.Mode = h.addonMode(s.Service.Name)
 		fromPlan(&row, plan)
 		fromConfig(&row, cfg)
 		out.Services = append(out.Services, row)
@@ -172,6 +173,9 @@ func fromPlan(row *api.ServiceStatus, plan updater.Plan) {
 }
 
 func fromConfig(row *api.ServiceStatus, cfg *config.Config) {
+	if row.Mode != "" {
+		return
+	}
 	row.Mode = "-" // not configured any more
 	for _, s := range cfg.Services {
 		if s.Name == row.Name {
