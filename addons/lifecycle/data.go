@@ -57,7 +57,7 @@ func (m *Manager) SetData(slug string, edit func(r *Record)) error {
 	}
 	if err == nil {
 		err = m.change(slug, func(r *Record) (bool, error) {
-			if !r.installed() || r.Removing != nil || r.Wanted || len(r.Import) > 0 {
+			if !r.installed() || r.Removing != nil || len(r.Import) > 0 {
 				return false, ErrBusy
 			}
 			edit(r)

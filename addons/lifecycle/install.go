@@ -16,6 +16,8 @@ const keptFor = 30 * 24 * time.Hour
 // now; asks, when not nil, are the rights he was shown, and the installation is refused when there are more by now. It
 // returns the change once it is durable. Data and settings that an earlier removal kept are taken up again.
 func (m *Manager) Install(ctx context.Context, slug string, asks []string) (change string, err error) {
+	m.work.Lock()
+	defer m.work.Unlock()
 	o, err := m.prepare(slug)
 	if err != nil {
 		return "", fmt.Errorf("cannot install add-on %s: %w", slug, err)
@@ -26,11 +28,15 @@ func (m *Manager) Install(ctx context.Context, slug string, asks []string) (chan
 	if err := m.want(o, asks); err != nil {
 		return "", fmt.Errorf("cannot install add-on %s: %w", slug, err)
 	}
-	change, err = m.cfg.Supervisor.Install(ctx, Service(slug))
-	if err != nil {
-		err = errors.Join(err, m.giveUp(slug))
+	if change, err = m.cfg.Supervisor.Install(ctx, Service(slug)); err != nil {
+		return "", errors.Join(err, m.giveUp(slug))
 	}
-	return change, err
+	return change, m.begun(slug, change)
+}
+
+// begun notes which change a wish became.
+func (m *Manager) begun(slug, change string) error {
+	return m.change(slug, func(r *Record) (bool, error) { r.Change = change; return r.Slug != "", nil })
 }
 
 // Build makes the image of an add-on that has none, from its folder on this appliance, and installs or updates it. No one
@@ -51,7 +57,9 @@ func (m *Manager) Build(ctx context.Context, slug string) (change string, err er
 	if err != nil {
 		return "", fmt.Errorf("cannot build add-on %s: %w", slug, err)
 	}
-	if r.installed() {
+	m.work.Lock()
+	defer m.work.Unlock()
+	if r = m.record(slug); r.installed() {
 		err = m.keep(slug, o)
 	} else {
 		err = m.want(o, nil)
@@ -59,11 +67,10 @@ func (m *Manager) Build(ctx context.Context, slug string) (change string, err er
 	if err != nil {
 		return "", fmt.Errorf("cannot build add-on %s: %w", slug, err)
 	}
-	change, err = m.cfg.Supervisor.Place(ctx, Service(slug), o.Manifest.Version, image)
-	if err != nil {
-		err = errors.Join(err, m.giveUp(slug))
+	if change, err = m.cfg.Supervisor.Place(ctx, Service(slug), o.Manifest.Version, image); err != nil {
+		return "", errors.Join(err, m.giveUp(slug))
 	}
-	return change, err
+	return change, m.begun(slug, change)
 }
 
 // offer is what a repository has, if it can run here.
@@ -139,16 +146,24 @@ func (m *Manager) Uninstall(ctx context.Context, slug string, data DataMode) (ch
 	default:
 		return "", fmt.Errorf("cannot uninstall add-on %s: data %q: want keep, 30d or delete", slug, data)
 	}
+	m.work.Lock()
+	defer m.work.Unlock()
+	st, err := m.cfg.Supervisor.Standing(Service(slug))
+	if err != nil {
+		return "", err
+	}
 	err = m.change(slug, func(r *Record) (bool, error) {
+		r.Change = ""
 		switch {
 		case r.Gone != nil && data == DeleteData: // it is gone and only its data is left
 			r.Removing, r.Gone = &Removal{Data: data, At: m.now()}, nil
 			return true, nil
 		case !r.installed():
 			return false, ErrNotInstalled
-		case r.Wanted:
+		case r.Wanted && st.Version == "":
 			return false, ErrBusy
 		}
+		r.Wanted = false
 		r.Removing = &Removal{Data: data, At: m.now()}
 		if data == Keep30Days {
 			r.Removing.Until = m.now().Add(keptFor)
@@ -158,12 +173,11 @@ func (m *Manager) Uninstall(ctx context.Context, slug string, data DataMode) (ch
 	if err != nil {
 		return "", fmt.Errorf("cannot uninstall add-on %s: %w", slug, err)
 	}
-	if st, err := m.cfg.Supervisor.Standing(Service(slug)); err == nil && st.Version == "" && st.Open == "" {
-		return "", m.Reconcile(ctx)
+	if st.Version == "" && st.Open == "" {
+		return "", m.reconcile(ctx, slug)
 	}
-	change, err = m.cfg.Supervisor.Remove(ctx, Service(slug))
-	if err != nil { // nothing was begun
-		err = errors.Join(err, m.change(slug, func(r *Record) (bool, error) { r.Removing = nil; return true, nil }))
+	if change, err = m.cfg.Supervisor.Remove(ctx, Service(slug)); err != nil { // nothing was begun
+		return "", errors.Join(err, m.change(slug, func(r *Record) (bool, error) { r.Removing = nil; return true, nil }))
 	}
-	return change, err
+	return change, m.begun(slug, change)
 }

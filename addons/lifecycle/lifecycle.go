@@ -173,5 +173,4 @@ func Service(slug string) string { return servicePrefix + slug }
 // Slug is the add-on of a service; ok is false when it is none of an add-on.
 func Slug(service string) (slug string, ok bool) { return strings.CutPrefix(service, servicePrefix) }
 
-// now is the time to the second, as people read it.
-func (m *Manager) now() time.Time { return m.cfg.Now().UTC().Truncate(time.Second) }
+func (m *Manager) now() time.Time { return m.cfg.Now().UTC().Round(0) }

@@ -89,7 +89,7 @@ func (m *Manager) install(ctx context.Context, r Record, st Standing) error {
 	switch {
 	case st.Version != "":
 		return m.change(r.Slug, func(r *Record) (bool, error) { r.Wanted = false; return true, nil })
-	case st.Last.ID != "" && !st.Last.Good && !st.Last.Created.Before(r.At):
+	case st.Last.failed(r.Change, r.At):
 		m.cfg.Log.WarnContext(ctx, "an add-on could not be installed", "addon", r.Slug, "why", st.Last.Why)
 		return m.giveUp(r.Slug)
 	}
@@ -97,8 +97,17 @@ func (m *Manager) install(ctx context.Context, r Record, st Standing) error {
 	if err != nil || man.Image == "" { // a build that was cut off is asked for again by its owner
 		return errors.Join(err, m.giveUp(r.Slug))
 	}
-	_, err = m.cfg.Supervisor.Install(ctx, Service(r.Slug))
-	return err
+	change, err := m.cfg.Supervisor.Install(ctx, Service(r.Slug))
+	if err != nil {
+		return err
+	}
+	return m.begun(r.Slug, change)
+}
+
+// failed tells whether c is the change that a wish of a moment became, and ended badly. A cut may have come before its ID
+// was kept; then it is any that was made since.
+func (c Change) failed(id string, wished time.Time) bool {
+	return c.ID != "" && !c.Good && (c.ID == id || id == "" && !c.Created.Before(wished))
 }
 
 // remove goes on with a removal.
@@ -106,12 +115,15 @@ func (m *Manager) remove(ctx context.Context, r Record, st Standing) error {
 	switch {
 	case st.Version == "":
 		return m.finish(r)
-	case st.Last.Removal && !st.Last.Good && !st.Last.Created.Before(r.Removing.At):
+	case st.Last.Removal && st.Last.failed(r.Change, r.Removing.At):
 		m.cfg.Log.WarnContext(ctx, "an add-on could not be removed and is there as before", "addon", r.Slug, "why", st.Last.Why)
 		return m.change(r.Slug, func(r *Record) (bool, error) { r.Removing = nil; return true, nil })
 	}
-	_, err := m.cfg.Supervisor.Remove(ctx, Service(r.Slug))
-	return err
+	change, err := m.cfg.Supervisor.Remove(ctx, Service(r.Slug))
+	if err != nil {
+		return err
+	}
+	return m.begun(r.Slug, change)
 }
 
 // finish ends a removal: the container is gone.

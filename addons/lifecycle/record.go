@@ -29,6 +29,7 @@ type Record struct {
 	IngressPort uint16 `json:"ingressPort,omitempty"` // picked for a manifest that leaves it open
 
 	Wanted   bool      `json:"wanted,omitempty"`   // its installation has not ended
+	Change   string    `json:"change,omitempty"`   // the change that is to install or remove it, "" before it was begun
 	Removing *Removal  `json:"removing,omitempty"` // its removal has not ended
 	Gone     *Removal  `json:"gone,omitempty"`     // it was removed and its data is kept
 	Import   []Swap    `json:"import,omitempty"`   // data that waits to take its place

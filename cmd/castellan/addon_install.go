@@ -32,11 +32,17 @@ func addonInstallCommand(o *options) *cobra.Command {
 				}
 				req.Asks = codes(info.Asks)
 			}
+			start := req.Start && !detach // followed, so that a start that fails is seen
+			req.Start = req.Start && detach
 			acc, err := o.client().InstallAddon(cmd.Context(), slug, req)
-			return followAddon(cmd, o, slug, acc, err, detach, "installed")
+			if err := followAddon(cmd, o, slug, acc, err, detach, "installed"); err != nil || !start {
+				return err
+			}
+			acc, err = o.client().StartAddon(cmd.Context(), slug)
+			return followAddon(cmd, o, slug, acc, err, false, "started")
 		},
 	}
-	cmd.Flags().BoolVar(&req.Start, "start", false, "start it afterwards")
+	cmd.Flags().BoolVar(&req.Start, "start", false, "start it afterwards; with --json that is a document of its own")
 	cmd.Flags().BoolVar(&req.AutoUpdate, "auto-update", false, "update it by itself from now on")
 	cmd.Flags().BoolVar(&yes, "yes", false, "agree to the rights it asks for")
 	cmd.Flags().BoolVar(&detach, "detach", false, "do not wait for the end")
