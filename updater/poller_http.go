@@ -90,10 +90,21 @@ func get(ctx context.Context, c *http.Client, timeout time.Duration, url string,
 	if e := resp.Header.Get("ETag"); len(e) <= maxValidator {
 		next.ETag = e
 	}
-	if m := resp.Header.Get("Last-Modified"); len(m) <= maxValidator {
+	if m := resp.Header.Get("Last-Modified"); len(m) <= maxValidator && old(m, resp.Header.Get("Date")) {
 		next.LastModified = m
 	}
 	return body, next, nil
+}
+
+// old tells whether a Last-Modified can be used as a validator: it counts whole seconds, so a file that was written a
+// moment before it was sent may change again without it (RFC 9110 §8.8.2.2).
+func old(modified, date string) bool {
+	m, err := http.ParseTime(modified)
+	if err != nil {
+		return false
+	}
+	d, err := http.ParseTime(date)
+	return err == nil && d.Sub(m) >= time.Minute
 }
 
 // checkURL wants an absolute http or https URL.

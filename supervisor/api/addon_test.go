@@ -435,14 +435,21 @@ func TestOneAddonCannotTakeAllCallsOrConnections(t *testing.T) {
 		}
 		open = append(open, c)
 	}
-	for _, c := range open[70:] { // places of the calls before may still be taken, never more than the limit
-		_ = c.SetReadDeadline(time.Now().Add(5 * time.Second))
-		if _, err := c.Read(make([]byte, 1)); errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || err != nil && !isTimeout(err) {
+	ends := make(chan bool, len(open))
+	for _, c := range open { // which of them get the places depends on when those of the calls before are free
+		go func() {
+			_ = c.SetReadDeadline(time.Now().Add(3 * time.Second))
+			_, err := c.Read(make([]byte, 1))
+			ends <- err != nil && !isTimeout(err)
+		}()
+	}
+	for range open {
+		if <-ends {
 			closed++
 		}
 	}
-	if closed != 10 {
-		t.Errorf("%d of 10 connections over the limit were closed", closed)
+	if closed < len(open)-64 {
+		t.Errorf("%d of %d connections were closed, 64 are the limit of an address", closed, len(open))
 	}
 	for _, c := range open {
 		_ = c.Close()

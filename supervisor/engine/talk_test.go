@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -56,6 +57,11 @@ func TestLogsAndStandardInput(t *testing.T) {
 	// Both streams, and the log of a service whose container has ended; following it ends by itself.
 	ended := h.create(permit, img, "c2", spec.Container{Entrypoint: []string{"/app", "print", "3"}})
 	h.must(h.Start(t.Context(), ended.ID))
+	testenv.Eventually(t, 10*time.Second, "it has ended", func() bool {
+		list, err := h.List(t.Context())
+		h.must(err)
+		return slices.ContainsFunc(list, func(c supervisor.Container) bool { return c.ID == ended.ID && !c.Running })
+	})
 	l, err := h.Logs(t.Context(), ended.ID, -1, true)
 	h.must(err)
 	if b, err := io.ReadAll(l); err != nil || len(b) != len("word\nxxx") || !strings.Contains(string(b), "word\n") || !strings.Contains(string(b), "xxx") {

@@ -27,7 +27,7 @@ func TestBadConfigurationIsNamed(t *testing.T) {
 		name, text string
 		says       []string
 	}{
-		{"unknown key", good + "colour: blue\n", []string{file, "colour", "14"}},
+		{"unknown key", good + "colour: blue\n", []string{file, "colour", "15"}},
 		{"unknown key inside", strings.Replace(good, "update: ask", "update: ask\n    updates: auto", 1), []string{file, "updates", "13"}},
 		{"wrong type", strings.Replace(good, "services:", "limits: {parallel: many}\nservices:", 1), []string{file, "parallel"}},
 		{"bad value", strings.Replace(good, "update: ask", "update: sometimes", 1), []string{file, "update", "sometimes", "auto"}},
