@@ -486,14 +486,14 @@ func TestScheduleSpreadsPollsAndBacksOff(t *testing.T) {
 func TestFleetThatBootsTogetherDoesNotPollTogether(t *testing.T) {
 	hours := make([]int, 24)
 	for i := range 4800 {
-		hours[int(phase(fmt.Sprint("home-", i))*24)]++
+		hours[int(Place("poll", fmt.Sprint("home-", i))*24)]++
 	}
 	for h, n := range hours {
 		if n > 400 {
 			t.Errorf("hour %d has %d polls, twice the mean is 400", h, n)
 		}
 	}
-	if phase("a") != phase("a") {
+	if Place("poll", "a") != Place("poll", "a") {
 		t.Error("the place is not always the same")
 	}
 }

@@ -18,7 +18,7 @@ const firstRetry = 30 * time.Second
 // always the same, and every wait is a little random besides. Only an appliance that knows no release yet begins at
 // once: somebody waits for it.
 func (p *Poller) Run(ctx context.Context, every time.Duration, on func(error)) error {
-	place := phase(p.cfg.Seed)
+	place := Place("poll", p.cfg.Seed)
 	var wait time.Duration
 	if p.Last() != nil {
 		wait = time.Duration(place * float64(min(every/10, time.Minute)))
@@ -36,7 +36,7 @@ func (p *Poller) Run(ctx context.Context, every time.Duration, on func(error)) e
 		switch {
 		case err != nil:
 			p.cfg.Log.Warn("poll failed", "error", err, "failures", failures+1)
-			wait = backoff(failures, every)
+			wait = Backoff(failures, every)
 			failures++
 		case first:
 			// The second poll moves the appliance to its place in the period.
@@ -47,17 +47,19 @@ func (p *Poller) Run(ctx context.Context, every time.Duration, on func(error)) e
 	}
 }
 
-// phase is an appliance's place in a period, in [0, 1).
-func phase(seed string) float64 {
+// Place is where in the period of a schedule an appliance stands, in [0, 1): always the same for a seed, spread over a
+// fleet, and another for each schedule. Without a seed it is random.
+func Place(schedule, seed string) float64 {
 	if seed == "" {
 		return rand.Float64()
 	}
-	sum := sha256.Sum256([]byte("poll\x00" + seed))
+	sum := sha256.Sum256([]byte(schedule + "\x00" + seed))
 	return float64(binary.BigEndian.Uint64(sum[:])>>11) / (1 << 53)
 }
 
-// backoff is the wait after the n-th failure in a row, counted from 0: between half and the whole of a doubling time.
-func backoff(n int, every time.Duration) time.Duration {
+// Backoff is the wait after the n-th failure in a row, counted from 0: between half and the whole of a time that doubles up
+// to every.
+func Backoff(n int, every time.Duration) time.Duration {
 	d := min(firstRetry, every)
 	for range n {
 		if d *= 2; d >= every {

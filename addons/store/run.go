@@ -2,20 +2,17 @@ package store
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/binary"
 	"math/rand/v2"
 	"time"
-)
 
-// Back-off after a failed refresh: doubling from the first to the period.
-const firstRetry = 30 * time.Second
+	"github.com/castellan/castellan/updater"
+)
 
 // Run refreshes until ctx ends: soon after the start, then about once in a period, each appliance at its own place in
 // it. After a failure only the repositories that failed are tried again, at growing intervals. told is called after
 // each round, whatever came of it; it must not block for long. Run returns ctx.Err().
 func (s *Store) Run(ctx context.Context, told func()) error {
-	place, every := phase(s.cfg.Seed), s.cfg.Period
+	place, every := updater.Place("store", s.cfg.Seed), s.cfg.Period
 	wait := time.Duration(place * float64(min(every/10, time.Minute)))
 	if s.lacking() {
 		wait = 0 // somebody waits for it
@@ -47,7 +44,7 @@ func (s *Store) Run(ctx context.Context, told func()) error {
 		wait = time.Until(whole)
 		if err != nil {
 			s.cfg.Log.Warn("cannot refresh every add-on repository", "error", err, "failures", failures+1)
-			wait = min(wait, backoff(failures, every))
+			wait = min(wait, updater.Backoff(failures, every))
 			failures++
 		} else {
 			failures = 0
@@ -77,25 +74,4 @@ func (s *Store) failed() (slugs []string) {
 		s.mu.RUnlock()
 	}
 	return slugs
-}
-
-// phase is an appliance's place in a period, in [0, 1).
-func phase(seed string) float64 {
-	if seed == "" {
-		return rand.Float64()
-	}
-	sum := sha256.Sum256([]byte("store\x00" + seed))
-	return float64(binary.BigEndian.Uint64(sum[:])>>11) / (1 << 53)
-}
-
-// backoff is the wait after the n-th failure in a row, counted from 0: between half and the whole of a doubling time.
-func backoff(n int, every time.Duration) time.Duration {
-	d := min(firstRetry, every)
-	for range n {
-		if d *= 2; d >= every {
-			d = every
-			break
-		}
-	}
-	return d/2 + time.Duration(rand.Int64N(int64(d)/2+1))
 }

@@ -87,17 +87,18 @@ func prober(c spec.Check) func(context.Context, Target) (note string, err error)
 	}
 }
 
-func tryHTTP(ctx context.Context, t Target, c spec.HTTPCheck) error {
+// request is the one a check asks for, sent to the container where it names no host.
+func request(ctx context.Context, t Target, c spec.HTTPCheck) (*http.Request, error) {
 	u, err := url.Parse(c.URL)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" {
-		return fmt.Errorf("cannot use URL %.80q: want http://host:port/path", c.URL)
+		return nil, fmt.Errorf("cannot use URL %.80q: want http://host:port/path", c.URL)
 	}
 	if u.Hostname() == "" {
 		u.Host = join(t.IP, u.Host)
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
-		return fmt.Errorf("cannot use URL %.80q: %w", c.URL, err)
+		return nil, fmt.Errorf("cannot use URL %.80q: %w", c.URL, err)
 	}
 	for k, v := range c.Headers {
 		if strings.EqualFold(k, "Host") {
@@ -105,6 +106,14 @@ func tryHTTP(ctx context.Context, t Target, c spec.HTTPCheck) error {
 			continue
 		}
 		req.Header.Set(k, v)
+	}
+	return req, nil
+}
+
+func tryHTTP(ctx context.Context, t Target, c spec.HTTPCheck) error {
+	req, err := request(ctx, t, c)
+	if err != nil {
+		return err
 	}
 	resp, err := client.Do(req)
 	if err != nil {

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
-	"strings"
 
 	"github.com/castellan/castellan/supervisor/spec"
 )
@@ -53,30 +51,13 @@ func Probe(ctx context.Context, t Target, c spec.Check) error {
 }
 
 func probeHTTP(ctx context.Context, t Target, c spec.HTTPCheck) error {
-	u, err := url.Parse(c.URL)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" {
-		return fmt.Errorf("cannot use URL %.80q: want http://host:port/path", c.URL)
-	}
-	if u.Hostname() == "" {
-		u.Host = join(t.IP, u.Host)
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	req, err := request(ctx, t, c)
 	if err != nil {
-		return fmt.Errorf("cannot use URL %.80q: %w", c.URL, err)
-	}
-	for k, v := range c.Headers {
-		if strings.EqualFold(k, "Host") {
-			req.Host = v
-			continue
-		}
-		req.Header.Set(k, v)
+		return err
 	}
 	resp, err := probeClient.Do(req)
 	if err != nil {
-		if inner := (*url.Error)(nil); errors.As(err, &inner) {
-			err = inner.Err
-		}
-		return quoted(err)
+		return withoutURL(err)
 	}
 	_ = resp.Body.Close() // the status was all that was asked for
 	away := resp.StatusCode > 299 && resp.StatusCode < 400 && resp.Header.Get("Location") != ""
