@@ -103,6 +103,7 @@ func (h *house) replicaStatus(r *ledger.Replica, origin string) api.LedgerStatus
 
 func (h *house) serviceStatus(s supervisor.Status, running map[string]bool, blind bool) api.ServiceStatus {
 	out := api.ServiceStatus{Name: s.Service.Name, Class: string(s.Service.Class), Version: s.Version(), Change: s.Open, State: "absent", Badge: "-"}
+	out.Stopped = s.Stopped
 	if s.Previous != nil {
 		out.Previous = s.Previous.Version
 	}

@@ -72,6 +72,7 @@ type ServiceStatus struct {
 	Available string `json:"available,omitempty"` // newer version
 	Waiting   string `json:"waiting,omitempty"`   // why it is not there yet, in words
 	Change    string `json:"change,omitempty"`    // open change
+	Stopped   string `json:"stopped,omitempty"`   // why it is kept stopped
 	Error     string `json:"error,omitempty"`     // last failure
 }
 
