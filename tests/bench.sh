@@ -71,6 +71,9 @@ done
 CGO_ENABLED=0 go test -c -tags bench -o "$out/bench.test" ./tests/bench
 
 bench replay ./trust/ledger 'Benchmark(ReplayChain|ReplayRecords|JudgeWarm)$' -count 5 -benchtime 1s
+bench manifests ./addons 'BenchmarkThousandManifests$' -count 5 -benchtime 2x
+bench store ./addons/store 'Benchmark(RefreshUnchanged|Open)' -count 3
+beside addons 'BenchmarkAddons$' -test.benchtime 1x
 beside daemon 'Benchmark(Rest|NoChangePoll)$' -test.benchtime 1x -test.count 2
 beside switch 'BenchmarkSwitch$' -test.benchtime "${SWITCHES:-15}x"
 
@@ -96,6 +99,13 @@ fact "daemon: most it ever held" "$(figure daemon BenchmarkRest peak-MB max)" MB
 row "no-change poll: requests per mirror" "$(figure daemon BenchmarkNoChangePoll requests/mirror max)" '<=' 1 ""
 row "no-change poll: unconditional requests" "$(figure daemon BenchmarkNoChangePoll unconditional max)" '<=' 0 ""
 row "no-change poll: bytes per mirror" "$(figure daemon BenchmarkNoChangePoll bytes/mirror max)" '<=' 2048 bytes
+row "add-ons: load and normalise 1,000 manifests" "$(figure manifests BenchmarkThousandManifests ns/op min | awk '{ print $1 / 1e6 }')" '<=' 1000 ms
+row "add-ons: refresh of an unchanged repository" "$(figure store BenchmarkRefreshUnchanged ns/op min | awk '{ print $1 / 1e6 }')" '<=' 50 ms
+row "daemon, 1,000 in the store, 30 run: resident" "$(figure addons BenchmarkAddons rss-MB max)" '<=' 60 MB
+fact "the same: of that its own pages; most it ever held" "$(figure addons BenchmarkAddons own-MB max); $(figure addons BenchmarkAddons peak-MB max)" MB
+row "30 add-ons after a boot: castellan / engine at once" "$(figure addons BenchmarkAddons ratio min)" '<=' 1.5 ""
+fact "the same: castellan; engine" "$(figure addons BenchmarkAddons start-ms min); $(figure addons BenchmarkAddons engine-ms min)" ms
+fact "castellan addon list --all --json" "$(figure addons BenchmarkAddons list-ms min)" ms
 for arch in amd64 arm64; do
     size=$(stat -c %s "$out/bin-$arch/castellan" | awk '{ printf "%.2f", $1 / 1e6 }')
     row "castellan, stripped, $arch" "$size" '<=' 30 MB
