@@ -17,11 +17,13 @@ import (
 const (
 	containerLabel = "io.castellan.appliance=castellan-demo" // Castellan's own, with the demo's appliance ID
 	imageLabel     = "castellan-demo"                        // in the sample images
+	addonNetwork   = "cast-demo"                             // made by Castellan, with the container label
 )
 
-// removeContainers deletes the demo's containers from an engine.
+// removeContainers deletes the demo's containers, and the network of its add-ons, from an engine.
 func removeContainers(ctx context.Context, host string) error {
-	return removeLabelled(ctx, host, "containers", containerLabel, "&all=1")
+	err := removeLabelled(ctx, host, "containers", containerLabel, "&all=1")
+	return errors.Join(err, askEngine(ctx, host, "DELETE", "/networks/"+addonNetwork, nil))
 }
 
 // removeTraces deletes the demo's containers and images.

@@ -27,6 +27,8 @@ type demo struct {
 	ledger    *process
 	appliance *process
 	web       *http.Server // serves the channel file
+	repo      *repository
+	slug      string // the repository's
 
 	ledgerURL, channelURL string
 	publisher             string
@@ -46,6 +48,7 @@ func (d *demo) stop() {
 		}
 	}
 	d.ledger.stop()
+	d.repo.close()
 	if d.web != nil {
 		_ = d.web.Close() // files are served from memory only
 	}
@@ -57,7 +60,7 @@ func (d *demo) stop() {
 
 // startParts brings up engine, registry, channel server; each story starts on an empty folder but for the engine's data.
 func (d *demo) startParts(ctx context.Context) (err error) {
-	for _, old := range []string{"state", "cas", "ledger", "registry", "root", "channel", "logs", "roots"} {
+	for _, old := range []string{"state", "cas", "ledger", "registry", "root", "channel", "logs", "roots", "addons"} {
 		if err := os.RemoveAll(d.path(old)); err != nil {
 			return err
 		}
@@ -74,6 +77,9 @@ func (d *demo) startParts(ctx context.Context) (err error) {
 		return err
 	}
 	if d.images, err = startImages(d.root, d.path("registry")); err != nil {
+		return err
+	}
+	if d.repo, err = startRepository(ctx, d.path("addons")); err != nil {
 		return err
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -166,6 +172,7 @@ engine: {host: %q}
 registry: {listen: "127.0.0.1:%d"}
 trust: {root_dir: %s, poll: 1m}
 channel: {name: stable, urls: [%q], poll: 1m}
+addons: {builtins: [], settle: 1s, deadline: 8s, network: {name: %s, subnet: 10.213.47.0/24}}
 services:
   - name: core
     class: core
@@ -185,7 +192,7 @@ services:
       deadline: 10s
       checks:
         - {name: port, tcp: {address: ":8080"}, period: 200ms}
-`, d.path("state"), d.socket(), d.engine.host, registryPort, d.path("roots"), d.channelURL, d.port, addon)), 0o644); err != nil {
+`, d.path("state"), d.socket(), d.engine.host, registryPort, d.path("roots"), d.channelURL, addonNetwork, d.port, addon)), 0o644); err != nil {
 		return err
 	}
 	d.appliance, err = start("castellan", d.path("logs"), nil, bin("castellan"), "run", "--config", d.path("castellan.yaml"))
