@@ -142,7 +142,7 @@ func (h *house) define(service, version string) (supervisor.Service, bool, error
 	if d.Health.Deadline = h.config().Addons.Deadline; len(d.Health.Checks) == 0 {
 		d.Health.Settle = h.config().Addons.Settle
 	}
-	return supervisor.Service{Name: d.Name, Class: class, Container: d.Container, Health: d.Health, Data: d.Data, Files: d.Files,
+	return supervisor.Service{Name: d.Name, Class: class, Container: propagate(d.Container), Health: d.Health, Data: d.Data, Files: d.Files,
 		Tended: true, Stage: d.Stage, Watchdog: d.Watchdog}, true, nil
 }
 

@@ -8,7 +8,13 @@ import (
 )
 
 // services turns the configuration's services into the supervisor's.
-func services(c *config.Config) []supervisor.Service { return servicesOn(c, onHost) }
+func services(c *config.Config) []supervisor.Service {
+	out := servicesOn(c, onHost)
+	for i := range out {
+		out[i].Container = propagate(out[i].Container)
+	}
+	return out
+}
 
 // servicesOn does it for a host on which exists tells what is there.
 func servicesOn(c *config.Config, exists func(path string) bool) []supervisor.Service {
