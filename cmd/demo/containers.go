@@ -23,7 +23,7 @@ const (
 // removeContainers deletes the demo's containers, and the network of its add-ons, from an engine.
 func removeContainers(ctx context.Context, host string) error {
 	err := removeLabelled(ctx, host, "containers", containerLabel, "&all=1")
-	return errors.Join(err, askEngine(ctx, host, "DELETE", "/networks/"+addonNetwork, nil))
+	return errors.Join(err, removeLabelled(ctx, host, "networks", containerLabel, ""))
 }
 
 // removeTraces deletes the demo's containers and images.
@@ -36,12 +36,16 @@ func removeLabelled(ctx context.Context, host, kind, label, more string) error {
 	if err != nil {
 		return err
 	}
-	var list []struct{ ID string }
-	if err := askEngine(ctx, host, "GET", "/"+kind+"/json?filters="+url.QueryEscape(string(filters))+more, &list); err != nil {
+	var found []struct{ ID string }
+	list := "/" + kind + "/json"
+	if kind == "networks" { // which the API lists by another path
+		list = "/networks"
+	}
+	if err := askEngine(ctx, host, "GET", list+"?filters="+url.QueryEscape(string(filters))+more, &found); err != nil {
 		return fmt.Errorf("cannot list the demo's %s: %w", kind, err)
 	}
 	var errs []error
-	for _, x := range list {
+	for _, x := range found {
 		if err := askEngine(ctx, host, "DELETE", "/"+kind+"/"+x.ID+"?force=1", nil); err != nil {
 			errs = append(errs, fmt.Errorf("cannot remove one of the demo's %s: %w", kind, err))
 		}

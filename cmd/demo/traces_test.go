@@ -27,6 +27,8 @@ func fakeEngine(t *testing.T) (host string, asked *[]string) {
 			_, _ = w.Write([]byte(`{"Version":"28.5.2"}`))
 		case "GET /containers/json":
 			_, _ = w.Write([]byte(`[{"Id":"c1"}]`))
+		case "GET /networks":
+			_, _ = w.Write([]byte(`[{"Id":"n1"}]`))
 		case "GET /images/json":
 			_, _ = w.Write([]byte(`[{"Id":"sha256:i1"},{"Id":"sha256:i2"}]`))
 		case "DELETE /images/sha256:i2":
@@ -48,7 +50,7 @@ func TestCleaningLeavesNothingOfTheDemoOnAForeignEngine(t *testing.T) {
 	if err := end(dir, true); err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"GET /version", "GET /containers/json", "DELETE /containers/c1", "GET /images/json", "DELETE /images/sha256:i1", "DELETE /images/sha256:i2"}
+	want := []string{"GET /version", "GET /containers/json", "DELETE /containers/c1", "GET /networks", "DELETE /networks/n1", "GET /images/json", "DELETE /images/sha256:i1", "DELETE /images/sha256:i2"}
 	if !slices.Equal(*asked, want) {
 		t.Errorf("asked %q, want %q", *asked, want)
 	}
