@@ -1,0 +1,243 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/castellan/castellan/supervisor"
+	"github.com/castellan/castellan/supervisor/spec"
+	"github.com/castellan/castellan/tests/testenv"
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/network"
+	"github.com/vishvananda/netlink"
+)
+
+// serveAPI answers on port 80 of the API's address with who asks; the last word is told on the channel.
+func serveAPI(h *house) <-chan string {
+	h.t.Helper()
+	addr, err := h.EnsureNetwork(h.t.Context())
+	h.must(err)
+	l, err := h.ListenAPI(80)
+	h.must(err)
+	if addr != h.cfg.Network.API || l.Addr().String() != addr.String()+":80" {
+		h.t.Errorf("listens on %s, the address is %s", l.Addr(), addr)
+	}
+	asked := make(chan string, 100)
+	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host, _, _ := net.SplitHostPort(r.RemoteAddr) // always a pair
+		asked <- host
+		_, _ = io.WriteString(w, h.cfg.House)
+	})}
+	go func() { _ = srv.Serve(l) }() // it ends with Close
+	h.t.Cleanup(func() { _ = srv.Close() })
+	return asked
+}
+
+// removed lets the engine forget a network when the test ends, after its containers.
+func removed(h *house, name string) {
+	h.t.Cleanup(func() {
+		cli, err := h.connect(context.Background()) // the test's is over
+		h.must(err)
+		h.must(cli.NetworkRemove(context.Background(), name))
+	})
+}
+
+// hostSees asks the API from this host's own network.
+func hostSees(addr netip.Addr) string {
+	c := http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := c.Get("http://" + addr.String() + "/")
+	if err != nil {
+		return err.Error()
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return err.Error()
+	}
+	return string(body)
+}
+
+// reached waits until the house's API answers this host. Linux takes up to a second to use an interface that came up,
+// and one more to look for a neighbour again.
+func reached(h *house) {
+	h.t.Helper()
+	testenv.Eventually(h.t, 10*time.Second, h.cfg.House+" answers", func() bool { return hostSees(h.cfg.Network.API) == h.cfg.House })
+}
+
+// TestTheAPIIsNoAddressOfTheHost: add-ons, the host and what shares its network reach the API, and port 80 of the host
+// stays free for an add-on.
+func TestTheAPIIsNoAddressOfTheHost(t *testing.T) {
+	h := newHouse(t, testenv.Engine(t))
+	h.cfg.Network = shared("castnet", "0")
+	api := h.cfg.Network.API.String()
+	asked := serveAPI(h)
+	removed(h, "castnet")
+	r, err := h.docker().NetworkInspect(t.Context(), "castnet", network.InspectOptions{})
+	h.must(err)
+	if r.Labels[supervisor.LabelHouse] != h.cfg.House {
+		t.Errorf("labels %v", r.Labels)
+	}
+	all, err := net.InterfaceAddrs()
+	h.must(err)
+	for _, a := range all {
+		if strings.HasPrefix(a.String(), api+"/") {
+			t.Errorf("the host has %s", a)
+		}
+	}
+
+	img, permit := h.pulled(testenv.Build{Env: map[string]string{"APP_ADDR": ":80"}}, "addon")
+	extra := map[string]string{"supervisor": api}
+	proxy := h.running(permit, img, "proxy", spec.Container{Network: "castnet", ExtraHosts: extra, Ports: []spec.Port{{Host: 80, Container: 80}}})
+	if get(t, "http://127.0.0.1/health") == "" || get(t, "http://"+testenv.HostIP+"/health") == "" {
+		t.Error("the add-on with port 80 does not answer")
+	}
+	img2, permit2 := h.pulled(testenv.Build{Env: map[string]string{"APP_ADDR": ":8097"}}, "other")
+	onHost := h.running(permit2, img2, "onhost", spec.Container{Network: "host", ExtraHosts: extra})
+	if ip := netip.MustParseAddr(proxy.IP); !h.cfg.Network.Range.Contains(ip) {
+		t.Errorf("the container got %s, out of %s", ip, h.cfg.Network.Range)
+	}
+	for _, from := range []struct {
+		name, address string
+		ask           func() bool
+	}{
+		{"an add-on", proxy.IP, func() bool { _, ok := h.inside(proxy, "get", "http://supervisor/"); return ok }},
+		{"an add-on in the host's network", "10.77.0.1", func() bool { _, ok := h.inside(onHost, "get", "http://supervisor/"); return ok }},
+		{"the host", "10.77.0.1", func() bool { reached(h); return true }},
+	} {
+		if !from.ask() {
+			t.Errorf("%s does not reach the API", from.name)
+		} else if got := <-asked; got != from.address {
+			t.Errorf("%s is seen as %s, want %s", from.name, got, from.address)
+		}
+	}
+	// The address is in use for the engine too, even for who asks for it.
+	made, err := h.docker().ContainerCreate(t.Context(), &container.Config{Image: string(img.ID)}, nil, &network.NetworkingConfig{
+		EndpointsConfig: map[string]*network.EndpointSettings{"castnet": {IPAMConfig: &network.EndpointIPAMConfig{IPv4Address: api}}}}, nil, "thief")
+	if err == nil {
+		err = h.docker().ContainerStart(t.Context(), made.ID, container.StartOptions{})
+		h.must(h.docker().ContainerRemove(t.Context(), made.ID, container.RemoveOptions{Force: true}))
+	}
+	if err == nil || !strings.Contains(err.Error(), "in use") {
+		t.Errorf("a container asks for %s: %v, want an error", api, err)
+	}
+	h.must(h.Remove(t.Context(), proxy.ID))
+	h.must(h.Remove(t.Context(), onHost.ID))
+}
+
+// TestTheAPIIsRepaired: whatever is broken, the next EnsureNetwork heals it, and the listener of before goes on.
+func TestTheAPIIsRepaired(t *testing.T) {
+	d := testenv.PrivateEngine(t)
+	h := newHouse(t, d.Host)
+	h.cfg.Network = shared("castboot", "1")
+	outer := outerName(h.cfg.House)
+	ip := func(args ...string) {
+		t.Helper()
+		if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
+			t.Fatalf("ip %v: %v: %s", args, err, out)
+		}
+	}
+	serveAPI(h)
+	removed(h, "castboot")
+	inside := func(f func() error) { t.Helper(); h.must(h.api.ns.do(f)) }
+	for _, step := range []struct {
+		name   string
+		breaks func()
+		harms  bool // whether the API is away until it is repaired
+	}{
+		{"nothing", func() {}, false},
+		{"the engine restarts", func() { d.Stop(); d.Start() }, false},
+		{"the engine is killed", func() { d.Kill(); d.Start() }, false},
+		{"the engine makes its bridge anew", func() { d.Stop(); ip("link", "delete", "castboot"); d.Start() }, true},
+		{"the network is removed", func() { h.must(h.docker().NetworkRemove(t.Context(), "castboot")) }, true},
+		{"the outer end is taken off", func() { ip("link", "set", outer, "nomaster") }, true},
+		{"the outer end is down", func() { ip("link", "set", outer, "down") }, true},
+		{"the pair is deleted", func() { ip("link", "delete", outer) }, true},
+		{"another has the outer end's name", func() {
+			ip("link", "delete", outer)
+			ip("link", "add", outer, "type", "veth", "peer", "name", "castpeer")
+		}, true},
+		{"the inner end is down", func() {
+			inside(func() error {
+				l, err := netlink.LinkByName(innerName)
+				if err != nil {
+					return err
+				}
+				return netlink.LinkSetDown(l)
+			})
+		}, true},
+	} {
+		step.breaks()
+		if ok := hostSees(h.cfg.Network.API) == h.cfg.House; ok == step.harms {
+			t.Errorf("%s: the API answers: %v", step.name, ok)
+		}
+		_, err := h.EnsureNetwork(t.Context())
+		h.must(err)
+		reached(h)
+	}
+	ip("link", "delete", outer)
+	ip("link", "add", outer, "type", "bridge")
+	if _, err := h.EnsureNetwork(t.Context()); err == nil || !strings.Contains(err.Error(), "ip link delete "+outer) {
+		t.Errorf("an interface that is not ours: %v", err)
+	}
+	ip("link", "delete", outer)
+}
+
+// TestTwoHousesOnOneHost: neither has the other's interface, and what one closes is gone.
+func TestTwoHousesOnOneHost(t *testing.T) {
+	a, b := newHouse(t, testenv.Engine(t)), newHouse(t, testenv.Engine(t))
+	a.cfg.House, b.cfg.House = "house-a", "house-b"
+	a.cfg.Network, b.cfg.Network = shared("casta", "2"), shared("castb", "3")
+	if _, err := a.ListenAPI(80); err == nil || !strings.Contains(err.Error(), "not prepared") {
+		t.Errorf("listening before: %v", err)
+	}
+	for _, h := range []*house{a, b} {
+		removed(h, h.cfg.Network.Name)
+		serveAPI(h)
+	}
+	reached(a)
+	reached(b)
+	c := newHouse(t, testenv.Engine(t))
+	c.cfg.House, c.cfg.Network = "house-c", shared("castc", "12")
+	removed(c, "castc")
+	_, err := c.EnsureNetwork(t.Context())
+	c.must(err)
+	l, err := c.ListenAPI(80)
+	c.must(err)
+	c.must(l.Close())
+	c.must(c.Close())
+	testenv.Eventually(t, 10*time.Second, "the interface is gone", func() bool {
+		l, err := linkNamed(outerName("house-c"))
+		return l == nil && err == nil
+	})
+}
+
+// TestWithoutRightsTheNextStepIsNamed runs itself in a process that may not make namespaces, or not set up interfaces.
+func TestWithoutRightsTheNextStepIsNamed(t *testing.T) {
+	if os.Getenv("CASTELLAN_TEST_POOR") != "" {
+		h := newHouse(t, testenv.Engine(t))
+		h.cfg.Network = shared("castpoor", "13")
+		removed(h, "castpoor")
+		_, err := h.EnsureNetwork(t.Context())
+		fmt.Println("says:", err)
+		return
+	}
+	for _, right := range []string{"sys_admin", "net_admin"} {
+		cmd := exec.Command("setpriv", "--bounding-set=-"+right, "--inh-caps=-"+right, os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
+		cmd.Env = append(os.Environ(), "CASTELLAN_TEST_POOR=1")
+		out, err := cmd.CombinedOutput()
+		if err != nil || !bytes.Contains(out, []byte("says: cannot prepare network castpoor: ")) ||
+			!bytes.Contains(out, []byte("operation not permitted: it needs CAP_NET_ADMIN and CAP_SYS_ADMIN")) {
+			t.Errorf("without %s: %v\n%s", right, err, out)
+		}
+	}
+}
