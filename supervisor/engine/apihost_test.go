@@ -22,14 +22,14 @@ import (
 	"github.com/vishvananda/netlink"
 )
 
-// serveAPI answers on port 80 of the API's address with who asks; the last word is told on the channel.
-func serveAPI(h *house) <-chan string {
+// serveAPI answers on a port of the API's address with the house's ID, and tells who asked.
+func serveAPI(h *house, port uint16) <-chan string {
 	h.t.Helper()
 	addr, err := h.EnsureNetwork(h.t.Context())
 	h.must(err)
-	l, err := h.ListenAPI(80)
+	l, err := h.ListenAPI(port)
 	h.must(err)
-	if addr != h.cfg.Network.API || l.Addr().String() != addr.String()+":80" {
+	if addr != h.cfg.Network.API || l.Addr().String() != netip.AddrPortFrom(addr, port).String() {
 		h.t.Errorf("listens on %s, the address is %s", l.Addr(), addr)
 	}
 	asked := make(chan string, 100)
@@ -53,9 +53,9 @@ func removed(h *house, name string) {
 }
 
 // hostSees asks the API from this host's own network.
-func hostSees(addr netip.Addr) string {
+func hostSees(h *house, port uint16) string {
 	c := http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
-	resp, err := c.Get("http://" + addr.String() + "/")
+	resp, err := c.Get("http://" + netip.AddrPortFrom(h.cfg.Network.API, port).String() + "/")
 	if err != nil {
 		return err.Error()
 	}
@@ -69,18 +69,19 @@ func hostSees(addr netip.Addr) string {
 
 // reached waits until the house's API answers this host. Linux takes up to a second to use an interface that came up,
 // and one more to look for a neighbour again.
-func reached(h *house) {
+func reached(h *house, port uint16) {
 	h.t.Helper()
-	testenv.Eventually(h.t, 10*time.Second, h.cfg.House+" answers", func() bool { return hostSees(h.cfg.Network.API) == h.cfg.House })
+	testenv.Eventually(h.t, 10*time.Second, h.cfg.House+" answers", func() bool { return hostSees(h, port) == h.cfg.House })
 }
 
-// TestTheAPIIsNoAddressOfTheHost: add-ons, the host and what shares its network reach the API, and port 80 of the host
-// stays free for an add-on.
+// TestTheAPIIsNoAddressOfTheHost: add-ons, the host and what shares its network reach the API, and the same port of the
+// host stays free for an add-on.
 func TestTheAPIIsNoAddressOfTheHost(t *testing.T) {
+	const port = 8093 // 80 is for tests/house, which may run beside
 	h := newHouse(t, testenv.Engine(t))
 	h.cfg.Network = shared("castnet", "0")
 	api := h.cfg.Network.API.String()
-	asked := serveAPI(h)
+	asked := serveAPI(h, port)
 	removed(h, "castnet")
 	r, err := h.docker().NetworkInspect(t.Context(), "castnet", network.InspectOptions{})
 	h.must(err)
@@ -95,11 +96,11 @@ func TestTheAPIIsNoAddressOfTheHost(t *testing.T) {
 		}
 	}
 
-	img, permit := h.pulled(testenv.Build{Env: map[string]string{"APP_ADDR": ":80"}}, "addon")
+	img, permit := h.pulled(testenv.Build{}, "addon")
 	extra := map[string]string{"supervisor": api}
-	proxy := h.running(permit, img, "proxy", spec.Container{Network: "castnet", ExtraHosts: extra, Ports: []spec.Port{{Host: 80, Container: 80}}})
-	if get(t, "http://127.0.0.1/health") == "" || get(t, "http://"+testenv.HostIP+"/health") == "" {
-		t.Error("the add-on with port 80 does not answer")
+	proxy := h.running(permit, img, "proxy", spec.Container{Network: "castnet", ExtraHosts: extra, Ports: []spec.Port{{Host: port, Container: 8080}}})
+	if get(t, "http://127.0.0.1:8093/health") != "ok\n" || get(t, "http://"+testenv.HostIP+":8093/health") != "ok\n" {
+		t.Error("the add-on with the same port does not answer")
 	}
 	img2, permit2 := h.pulled(testenv.Build{Env: map[string]string{"APP_ADDR": ":8097"}}, "other")
 	onHost := h.running(permit2, img2, "onhost", spec.Container{Network: "host", ExtraHosts: extra})
@@ -110,9 +111,9 @@ func TestTheAPIIsNoAddressOfTheHost(t *testing.T) {
 		name, address string
 		ask           func() bool
 	}{
-		{"an add-on", proxy.IP, func() bool { _, ok := h.inside(proxy, "get", "http://supervisor/"); return ok }},
-		{"an add-on in the host's network", "10.77.0.1", func() bool { _, ok := h.inside(onHost, "get", "http://supervisor/"); return ok }},
-		{"the host", "10.77.0.1", func() bool { reached(h); return true }},
+		{"an add-on", proxy.IP, func() bool { _, ok := h.inside(proxy, "get", "http://supervisor:8093/"); return ok }},
+		{"an add-on in the host's network", "10.77.0.1", func() bool { _, ok := h.inside(onHost, "get", "http://supervisor:8093/"); return ok }},
+		{"the host", "10.77.0.1", func() bool { reached(h, port); return true }},
 	} {
 		if !from.ask() {
 			t.Errorf("%s does not reach the API", from.name)
@@ -146,7 +147,7 @@ func TestTheAPIIsRepaired(t *testing.T) {
 			t.Fatalf("ip %v: %v: %s", args, err, out)
 		}
 	}
-	serveAPI(h)
+	serveAPI(h, 80)
 	removed(h, "castboot")
 	inside := func(f func() error) { t.Helper(); h.must(h.api.ns.do(f)) }
 	for _, step := range []struct {
@@ -177,12 +178,12 @@ func TestTheAPIIsRepaired(t *testing.T) {
 		}, true},
 	} {
 		step.breaks()
-		if ok := hostSees(h.cfg.Network.API) == h.cfg.House; ok == step.harms {
+		if ok := hostSees(h, 80) == h.cfg.House; ok == step.harms {
 			t.Errorf("%s: the API answers: %v", step.name, ok)
 		}
 		_, err := h.EnsureNetwork(t.Context())
 		h.must(err)
-		reached(h)
+		reached(h, 80)
 	}
 	ip("link", "delete", outer)
 	ip("link", "add", outer, "type", "bridge")
@@ -202,10 +203,10 @@ func TestTwoHousesOnOneHost(t *testing.T) {
 	}
 	for _, h := range []*house{a, b} {
 		removed(h, h.cfg.Network.Name)
-		serveAPI(h)
+		serveAPI(h, 80)
 	}
-	reached(a)
-	reached(b)
+	reached(a, 80)
+	reached(b, 80)
 	c := newHouse(t, testenv.Engine(t))
 	c.cfg.House, c.cfg.Network = "house-c", shared("castc", "12")
 	removed(c, "castc")

@@ -23,7 +23,7 @@ func TestNetworksInTheWayAreNamed(t *testing.T) {
 		t.Helper()
 		_, err := h.docker().NetworkCreate(t.Context(), name, network.CreateOptions{Driver: "bridge", IPAM: &network.IPAM{Config: []network.IPAMConfig{{Subnet: subnet}}}})
 		h.must(err)
-		t.Cleanup(func() { _ = h.docker().NetworkRemove(h.t.Context(), name) })
+		removed(h, name)
 	}
 	add("castown", "10.77.8.0/24")
 	add("castother", "10.77.4.0/22")
