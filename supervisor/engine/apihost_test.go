@@ -99,7 +99,7 @@ func TestTheAPIIsNoAddressOfTheHost(t *testing.T) {
 	img, permit := h.pulled(testenv.Build{}, "addon")
 	extra := map[string]string{"supervisor": api}
 	proxy := h.running(permit, img, "proxy", spec.Container{Network: "castnet", ExtraHosts: extra, Ports: []spec.Port{{Host: port, Container: 8080}}})
-	if get(t, "http://127.0.0.1:8093/health") != "ok\n" || get(t, "http://"+testenv.HostIP+":8093/health") != "ok\n" {
+	if get(t, "http://127.0.0.1:8093/health") != "ok" || get(t, "http://"+testenv.HostIP+":8093/health") != "ok" {
 		t.Error("the add-on with the same port does not answer")
 	}
 	img2, permit2 := h.pulled(testenv.Build{Env: map[string]string{"APP_ADDR": ":8097"}}, "other")
@@ -149,6 +149,7 @@ func TestTheAPIIsRepaired(t *testing.T) {
 	}
 	serveAPI(h, 80)
 	removed(h, "castboot")
+	reached(h, 80)
 	inside := func(f func() error) { t.Helper(); h.must(h.api.ns.do(f)) }
 	for _, step := range []struct {
 		name   string
