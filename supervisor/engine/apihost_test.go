@@ -168,6 +168,14 @@ func TestTheAPIIsRepaired(t *testing.T) {
 			ip("link", "delete", outer)
 			ip("link", "add", outer, "type", "veth", "peer", "name", "castpeer")
 		}, true},
+		{"the outer end has another name, and another has its", func() {
+			ip("link", "set", outer, "down", "name", "castlost")
+			ip("link", "add", outer, "type", "veth", "peer", "name", "castpeer")
+		}, true},
+		{"the outer end is on another bridge", func() {
+			ip("link", "add", "castelse", "type", "bridge")
+			ip("link", "set", outer, "master", "castelse")
+		}, true},
 		{"the inner end is down", func() {
 			inside(func() error {
 				l, err := netlink.LinkByName(innerName)
@@ -186,6 +194,7 @@ func TestTheAPIIsRepaired(t *testing.T) {
 		h.must(err)
 		reached(h, 80)
 	}
+	ip("link", "delete", "castelse")
 	ip("link", "delete", outer)
 	ip("link", "add", outer, "type", "bridge")
 	if _, err := h.EnsureNetwork(t.Context()); err == nil || !strings.Contains(err.Error(), "ip link delete "+outer) {
