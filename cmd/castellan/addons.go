@@ -106,7 +106,7 @@ func (h *house) serveAddons(ctx context.Context) {
 	if !h.waitForAddon(ctx) {
 		return
 	}
-	newAddonAPI(h.addons.server, h.engine.EnsureNetwork, h.log.With("part", "addons")).run(ctx)
+	newAddonAPI(h.addons.server, h.engine, h.log.With("part", "addons")).run(ctx)
 }
 
 // bootID tells one boot of the host from another.

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
-	"strconv"
 	"time"
 
 	"github.com/castellan/castellan/supervisor/api"
@@ -15,8 +14,8 @@ import (
 // addonPort is where add-ons look for the Supervisor.
 const addonPort = 80
 
-// Times of [addonAPI]. An engine that restarts makes the bridge anew, without our address; add-ons try again for
-// longer than addonRecheck.
+// Times of [addonAPI]. An engine that makes the bridge anew leaves our address off it; add-ons try again for longer than
+// addonRecheck.
 const (
 	addonRecheck  = 10 * time.Second // how often the address is put where it belongs
 	addonWithin   = 30 * time.Second // how long that may take
@@ -31,13 +30,19 @@ type addonAPI struct {
 	address func(context.Context) (netip.Addr, error)
 	// serve answers on a listener until ctx ends or the listener breaks; it closes the listener.
 	serve  func(context.Context, net.Listener) error
-	listen func(network, address string) (net.Listener, error) // net.Listen
+	listen func(port uint16) (net.Listener, error) // on that address, once it is there
 	log    *slog.Logger
 }
 
-// newAddonAPI makes one from what puts the address onto the bridge and what answers.
-func newAddonAPI(server *api.AddonServer, address func(context.Context) (netip.Addr, error), log *slog.Logger) *addonAPI {
-	return &addonAPI{address: address, serve: server.Serve, listen: net.Listen, log: log}
+// apiNetwork is where the API listens; [engine.Engine] implements it.
+type apiNetwork interface {
+	EnsureNetwork(ctx context.Context) (netip.Addr, error)
+	ListenAPI(port uint16) (net.Listener, error)
+}
+
+// newAddonAPI makes one from where it listens and what answers.
+func newAddonAPI(server *api.AddonServer, at apiNetwork, log *slog.Logger) *addonAPI {
+	return &addonAPI{address: at.EnsureNetwork, serve: server.Serve, listen: at.ListenAPI, log: log}
 }
 
 // run goes on until ctx ends.
@@ -89,9 +94,9 @@ func (a *addonAPI) turn(ctx context.Context, now *addonListener) (*addonListener
 			a.log.Debug("the API for add-ons moves", "error", err)
 		}
 	}
-	l, err := a.listen("tcp", net.JoinHostPort(addr.String(), strconv.Itoa(addonPort)))
+	l, err := a.listen(addonPort)
 	if err != nil {
-		return nil, fmt.Errorf("cannot answer add-ons: %w; if another program has the port, set it to another one", err)
+		return nil, fmt.Errorf("cannot answer add-ons: %w", err)
 	}
 	a.log.Info("add-ons reach the supervisor", "address", l.Addr().String())
 	next := &addonListener{addr: addr, ended: make(chan struct{})}

@@ -19,7 +19,7 @@ import (
 	"github.com/castellan/castellan/supervisor/api"
 )
 
-// bridge is the outside of an addonAPI: an engine that takes the bridge away, and a port that others may have.
+// bridge is the outside of an addonAPI: an engine that takes the bridge away, and an address that can't be listened on.
 type bridge struct {
 	mu      sync.Mutex
 	addr    netip.Addr
@@ -48,10 +48,10 @@ func (b *bridge) address(ctx context.Context) (netip.Addr, error) {
 	return addr, err
 }
 
-func (b *bridge) listen(_, address string) (net.Listener, error) {
+func (b *bridge) listen(port uint16) (net.Listener, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.listens = append(b.listens, address)
+	b.listens = append(b.listens, netip.AddrPortFrom(b.addr, port).String())
 	return listener{}, b.taken
 }
 
@@ -138,7 +138,7 @@ func TestTheAPIForAddonsComesBackWhateverHappens(t *testing.T) {
 		b.is(t, "the port is taken", addonPatience+addonWithin, "", -1)
 		b.set(func() { b.taken = nil })
 		b.is(t, "the port is free", addonPatience, at, -1)
-		if !strings.Contains(log.String(), "if another program has the port") {
+		if !strings.Contains(log.String(), "cannot answer add-ons: "+syscall.EADDRINUSE.Error()) {
 			t.Errorf("nothing is said of the port:\n%s", log.String())
 		}
 		cancel()
@@ -166,21 +166,31 @@ type nobody struct{ api.AddonBackend }
 
 func (nobody) Callers() []api.AddonCaller { return nil }
 
+// loopback is an engine's network on this host.
+type loopback struct {
+	t  *testing.T
+	at chan string // where it listens
+}
+
+func (loopback) EnsureNetwork(context.Context) (netip.Addr, error) {
+	return netip.MustParseAddr("127.0.0.1"), nil
+}
+
+func (n loopback) ListenAPI(port uint16) (net.Listener, error) {
+	if port != 80 {
+		n.t.Errorf("listens on port %d", port)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0") // port 80 is not for tests
+	if err == nil {
+		n.at <- l.Addr().String()
+	}
+	return l, err
+}
+
 func TestTheAPIForAddonsAnswersOnItsAddress(t *testing.T) {
 	log := slog.New(slog.DiscardHandler)
-	loopback := func(context.Context) (netip.Addr, error) { return netip.MustParseAddr("127.0.0.1"), nil }
-	a := newAddonAPI(api.NewAddons(api.AddonConfig{Backend: nobody{}, Log: log}), loopback, log)
 	at := make(chan string, 1)
-	a.listen = func(network, address string) (net.Listener, error) {
-		if address != "127.0.0.1:80" {
-			t.Errorf("listens on %s", address)
-		}
-		l, err := net.Listen(network, "127.0.0.1:0") // port 80 is not for tests
-		if err == nil {
-			at <- l.Addr().String()
-		}
-		return l, err
-	}
+	a := newAddonAPI(api.NewAddons(api.AddonConfig{Backend: nobody{}, Log: log}), loopback{t, at}, log)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { defer close(done); a.run(ctx) }()

@@ -67,7 +67,7 @@ func TestListenTakesOverADeadSocketAndNothingElse(t *testing.T) {
 
 // The unit's sandbox must not take away what the trusted clock asks the kernel for: systemd's ProtectClock refuses
 // even reading calls, and the clock would count as never synchronised.
-func TestUnitLetsTheDaemonReadTheClockAndStartsItForEver(t *testing.T) {
+func TestUnitLetsTheDaemonReadTheClockServeAddonsAndStartsItForEver(t *testing.T) {
 	b, err := os.ReadFile("../../rootfs/usr/lib/systemd/system/castellan.service")
 	if err != nil {
 		t.Fatal(err)
@@ -86,6 +86,15 @@ func TestUnitLetsTheDaemonReadTheClockAndStartsItForEver(t *testing.T) {
 	}
 	if strings.Contains(unit["CapabilityBoundingSet"], "CAP_SYS_TIME") {
 		t.Error("the daemon could set the clock")
+	}
+	// The API for add-ons lives in a network namespace; no other kind is needed, and mount(2) stays refused.
+	if strings.TrimSpace(unit["RestrictNamespaces"]) != "net" || strings.Contains(unit["SystemCallFilter"], "mount") {
+		t.Errorf("RestrictNamespaces=%s SystemCallFilter=%s, want net and no mounts", unit["RestrictNamespaces"], unit["SystemCallFilter"])
+	}
+	for _, right := range []string{"CAP_NET_ADMIN", "CAP_SYS_ADMIN", "CAP_NET_BIND_SERVICE"} {
+		if !strings.Contains(unit["CapabilityBoundingSet"]+" ", " "+right+" ") {
+			t.Errorf("without %s the API for add-ons does not listen", right)
+		}
 	}
 	if strings.TrimSpace(unit["Restart"]) != "always" || strings.TrimSpace(unit["StartLimitIntervalSec"]) != "0" {
 		t.Errorf("Restart=%s StartLimitIntervalSec=%s: systemd would give it up", unit["Restart"], unit["StartLimitIntervalSec"])

@@ -55,8 +55,9 @@ type AddonConfig struct {
 	// Announced is told of discovery messages that are new, changed or gone, after they are on disk; nil = nobody
 	// is. It must not block: Home Assistant may be away.
 	Announced func(m services.Message, gone bool)
-	// From is the subnet of the bridge; connections from elsewhere are closed unheard, because Linux answers for
-	// the bridge's address on every interface. The zero prefix = from anywhere.
+	// From is the subnet of the bridge; connections from elsewhere are closed unheard, because a host that forwards
+	// may let other networks onto the bridge. The host itself and what shares its network come from the bridge's own
+	// address, which is of the subnet. The zero prefix = from anywhere.
 	From netip.Prefix
 	Log  *slog.Logger
 }

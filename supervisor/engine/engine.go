@@ -68,6 +68,7 @@ type Engine struct {
 	mu       sync.Mutex
 	cli      *client.Client // nil until the version is known
 	networks sync.Mutex     // one network is made at a time
+	api      apiHost        // where add-ons reach the daemon
 }
 
 var (
@@ -184,8 +185,9 @@ func (e *Engine) call(ctx context.Context, ceiling time.Duration, what string, d
 	return fmt.Errorf("cannot %s: %w", what, err)
 }
 
-// Close closes idle connections.
+// Close closes idle connections, and lets go of the API's address when its listeners are closed.
 func (e *Engine) Close() error {
+	e.api.close()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.cli == nil {

@@ -2,9 +2,7 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"strings"
 
@@ -12,7 +10,6 @@ import (
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/client"
-	"github.com/vishvananda/netlink"
 )
 
 // bridgeName is the option that names the Linux interface of a bridge network.
@@ -25,7 +22,7 @@ type NetworkSpec struct {
 	Subnet  netip.Prefix // 172.30.32.0/23
 	Gateway netip.Addr   // of the bridge, 172.30.32.1
 	Range   netip.Prefix // what containers get, 172.30.33.0/24: the other addresses stay free for the appliance
-	API     netip.Addr   // the bridge's second address, where the Supervisor API listens, 172.30.32.2
+	API     netip.Addr   // where the Supervisor API listens, 172.30.32.2; on the bridge, but no address of this host
 }
 
 // check is about the configuration, before any engine is asked.
@@ -47,50 +44,20 @@ func (n NetworkSpec) check() error {
 	return nil
 }
 
-// EnsureNetwork makes the add-ons' network, unless it is there, gives its bridge the API's address and returns that:
-// from then on the daemon can listen on it. Call it at start and whenever the engine was away, because an engine that
-// makes the bridge anew knows nothing of the second address.
-func (e *Engine) EnsureNetwork(ctx context.Context) (netip.Addr, error) {
-	n := e.cfg.Network
-	what := "prepare network " + n.Name
-	if n.Name == "" {
-		return netip.Addr{}, errors.New("cannot prepare the add-ons' network: none is configured")
+// ensureBridge makes the add-ons' network, unless it is there, and names its bridge.
+func (e *Engine) ensureBridge(ctx context.Context, cli *client.Client) (string, error) {
+	name := e.cfg.Network.Name
+	if err := e.ensureNetwork(ctx, cli, name); err != nil {
+		return "", err
 	}
-	if !strings.HasPrefix(e.cfg.Host, "unix://") {
-		return netip.Addr{}, fmt.Errorf("cannot %s: the engine on %s is of another host, and the API address %s must be on this one", what, e.cfg.Host, n.API)
-	}
-	err := e.call(ctx, e.work, what, func(ctx context.Context, cli *client.Client) error {
-		if err := e.ensureNetwork(ctx, cli, n.Name); err != nil {
-			return err
-		}
-		r, err := cli.NetworkInspect(ctx, n.Name, network.InspectOptions{})
-		if err != nil {
-			return err
-		}
-		bridge := r.Options[bridgeName]
-		if bridge == "" {
-			bridge = "br-" + short(r.ID) // the engine's own choice, in a network that somebody else made
-		}
-		return addAddress(bridge, n.API)
-	})
+	r, err := cli.NetworkInspect(ctx, name, network.InspectOptions{})
 	if err != nil {
-		return netip.Addr{}, err
+		return "", err
 	}
-	return n.API, nil
-}
-
-// addAddress gives an interface a further address; one it has is a success. The mask is the whole address, so that
-// no second route to the subnet appears.
-func addAddress(link string, addr netip.Addr) error {
-	l, err := netlink.LinkByName(link)
-	if err != nil {
-		return fmt.Errorf("cannot find bridge %s: %w", link, err)
+	if bridge := r.Options[bridgeName]; bridge != "" {
+		return bridge, nil
 	}
-	ip := &net.IPNet{IP: addr.AsSlice(), Mask: net.CIDRMask(addr.BitLen(), addr.BitLen())}
-	if err := netlink.AddrReplace(l, &netlink.Addr{IPNet: ip}); err != nil {
-		return fmt.Errorf("cannot give bridge %s the address %s: %w (it needs CAP_NET_ADMIN)", link, addr, err)
-	}
-	return nil
+	return "br-" + short(r.ID), nil // the engine's own choice, in a network that somebody else made
 }
 
 // ensureNetwork makes a bridge network that is missing. The engine gives the bridge an explicit MAC address; without
@@ -112,6 +79,7 @@ func (e *Engine) ensureNetwork(ctx context.Context, cli *client.Client, name str
 		o.Options = map[string]string{bridgeName: n.Name}
 		o.IPAM = &network.IPAM{Config: []network.IPAMConfig{{
 			Subnet: n.Subnet.String(), Gateway: n.Gateway.String(), IPRange: n.Range.String(),
+			AuxAddress: map[string]string{"supervisor": n.API.String()}, // not even to a container that asks for it
 		}}}
 	}
 	_, err = cli.NetworkCreate(ctx, name, o)
