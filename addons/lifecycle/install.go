@@ -12,9 +12,8 @@ import (
 // keptFor is how long data stays that its owner wants kept for a while.
 const keptFor = 30 * 24 * time.Hour
 
-// Install brings an add-on in, not started. That its owner asks for it is his consent to the rights its manifest asks for
-// now; asks, when not nil, are the rights he was shown, and the installation is refused when there are more by now. It
-// returns the change once it is durable. Data and settings that an earlier removal kept are taken up again.
+// Install brings an add-on in, not started. asks are the rights its owner was shown and agreed to; the installation is
+// refused when the manifest asks for more by now. It returns the change once it is durable. Data and settings that an earlier removal kept are taken up again.
 func (m *Manager) Install(ctx context.Context, slug string, asks []string) (change string, err error) {
 	m.work.Lock()
 	defer m.work.Unlock()
@@ -40,8 +39,9 @@ func (m *Manager) begun(slug, change string) error {
 }
 
 // Build makes the image of an add-on that has none, from its folder on this appliance, and installs or updates it. No one
-// vouches for it: it has no badge and is never updated by itself.
-func (m *Manager) Build(ctx context.Context, slug string) (change string, err error) {
+// vouches for it: it has no badge and is never updated by itself. asks are those of [Manager.Install], for one that is not
+// installed.
+func (m *Manager) Build(ctx context.Context, slug string, asks []string) (change string, err error) {
 	o, err := m.offer(slug)
 	if err != nil {
 		return "", fmt.Errorf("cannot build add-on %s: %w", slug, err)
@@ -50,7 +50,11 @@ func (m *Manager) Build(ctx context.Context, slug string) (change string, err er
 		return "", fmt.Errorf("cannot build add-on %s: it comes as an image; install it with: castellan addon install %s", slug, slug)
 	}
 	r := m.record(slug)
-	if more := o.Manifest.Rights().Beyond(r.Granted); r.installed() && len(more) > 0 {
+	granted := addons.Rights(asks)
+	if r.installed() {
+		granted = r.Granted
+	}
+	if more := o.Manifest.Rights().Beyond(granted); len(more) > 0 { // a build takes minutes: asked before, not after
 		return "", &ConsentError{Slug: slug, Version: o.Manifest.Version, Asks: more}
 	}
 	image, err := m.cfg.Build(ctx, o)
@@ -62,7 +66,7 @@ func (m *Manager) Build(ctx context.Context, slug string) (change string, err er
 	if r = m.record(slug); r.installed() {
 		err = m.keep(slug, o)
 	} else {
-		err = m.want(o, nil)
+		err = m.want(o, asks)
 	}
 	if err != nil {
 		return "", fmt.Errorf("cannot build add-on %s: %w", slug, err)
@@ -95,10 +99,8 @@ func (m *Manager) prepare(slug string) (Offer, error) {
 // want writes the wish down.
 func (m *Manager) want(o Offer, shown []string) error {
 	rights := o.Manifest.Rights()
-	if shown != nil {
-		if more := rights.Beyond(addons.Rights(shown)); len(more) > 0 {
-			return &ConsentError{Slug: o.Slug, Version: o.Manifest.Version, Asks: more}
-		}
+	if more := rights.Beyond(shown); len(more) > 0 {
+		return &ConsentError{Slug: o.Slug, Version: o.Manifest.Version, Asks: more}
 	}
 	return m.change(o.Slug, func(r *Record) (bool, error) {
 		if r.installed() {

@@ -230,6 +230,33 @@ func TestUpdateThatAsksForMoreWaits(t *testing.T) {
 	}
 }
 
+// TestNothingIsAgreedToThatWasNotShown: a caller that names no rights was shown none, also when the repository asked for
+// none a moment ago.
+func TestNothingIsAgreedToThatWasNotShown(t *testing.T) {
+	w := newWorld(t)
+	w.offer("radio", config("radio", "1", "docker_api: true"))
+	w.offer("made", []byte(strings.Replace(string(config("made", "1", "full_access: true")), "image: ", "url: https://", 1)))
+	for name, do := range map[string]func() (string, error){
+		"install": func() (string, error) { return w.m.Install(ctx, radio, nil) },
+		"build":   func() (string, error) { return w.m.Build(ctx, "core_made", nil) },
+	} {
+		if _, err := do(); !errors.As(err, new(*ConsentError)) || len(w.calls) > 0 {
+			t.Errorf("%s: got %v after %v", name, err, w.calls)
+		}
+	}
+	if _, err := w.m.Install(ctx, radio, []string{"docker_api"}); err != nil {
+		t.Error(err)
+	}
+	if _, err := w.m.Build(ctx, "core_made", []string{"full_access"}); err != nil {
+		t.Error(err)
+	}
+	w.rest()
+	w.offer("radio", config("radio", "2", "docker_api: true", "host_network: true"))
+	if _, err := w.m.Consent(ctx, radio, "2", nil); !errors.As(err, new(*ConsentError)) {
+		t.Errorf("consent: %v", err)
+	}
+}
+
 func TestWhatIsInstalledOutlivesItsRepository(t *testing.T) {
 	w := newWorld(t)
 	w.installed()

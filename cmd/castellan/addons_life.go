@@ -85,8 +85,8 @@ func (h addonLife) Rollback(ctx context.Context, slug string) (api.Accepted, err
 }
 
 // Build implements api.AddonLife. It answers when the image is built, which takes minutes on a small appliance.
-func (h addonLife) Build(ctx context.Context, slug string) (api.Accepted, error) {
-	change, err := h.addons.installs.Build(context.WithoutCancel(ctx), slug)
+func (h addonLife) Build(ctx context.Context, slug string, r api.BuildRequest) (api.Accepted, error) {
+	change, err := h.addons.installs.Build(context.WithoutCancel(ctx), slug, r.Asks)
 	if err != nil {
 		return api.Accepted{}, h.addonError(slug, err)
 	}
