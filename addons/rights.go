@@ -6,11 +6,11 @@ import (
 )
 
 // Rights is what an add-on asks to reach on the appliance, as codes that stay the same from version to version:
-// "host_network", "cap:NET_ADMIN", "map:homeassistant_config:rw", "device:/dev/ttyUSB0", "hassio_api:manager". Sorted,
+// "host_network", "cap:NET_ADMIN", "map:homeassistant_config:rw", "device:/dev/ttyUSB0", "secret:wifi_password", "hassio_api:manager". Sorted,
 // none twice. An owner agrees to them at the installation; an update that asks for more asks the owner again.
 type Rights []string
 
-// Rights lists what m asks for. Its own data and configuration are no right: nobody else's is in there.
+// Rights lists what m asks for, also by the defaults of its options (see [Manifest.Reaches]). Its own data and configuration are no right: nobody else's is in there.
 func (m Manifest) Rights() Rights {
 	var r Rights
 	for code, asked := range map[string]bool{
@@ -30,6 +30,7 @@ func (m Manifest) Rights() Rights {
 	for _, device := range m.Devices {
 		r = append(r, "device:"+device)
 	}
+	r = append(r, m.Reaches(Settings{})...)
 	for _, e := range m.Map {
 		if folder, shared := sharedFolders[e.Type]; shared {
 			if e.ReadOnly {
@@ -48,6 +49,46 @@ func (m Manifest) Rights() Rights {
 	}
 	slices.Sort(r)
 	return slices.Compact(r)
+}
+
+// Reaches lists what the options open with an owner's settings: "device:/dev/ttyUSB0" for a device that one picks, and
+// "secret:wifi_password" for one of Home Assistant's secrets that one names. What the owner wrote himself is his consent;
+// what the author or the add-on wrote is not.
+func (m Manifest) Reaches(s Settings) Rights {
+	options := Merge(m.Options, s.Options)
+	var r Rights
+	for _, d := range picked(m.Schema.fields, options) {
+		if d, ok := deviceOf(d); ok {
+			r = append(r, "device:"+d)
+		}
+	}
+	if !m.Schema.open { // nothing is filled in there
+		for _, name := range secrets(options) {
+			r = append(r, "secret:"+name)
+		}
+	}
+	slices.Sort(r)
+	return slices.Compact(r)
+}
+
+// secrets are the names that a value refers to.
+func secrets(value any) []string {
+	var out []string
+	switch v := value.(type) {
+	case string:
+		if name, ok := strings.CutPrefix(v, secretMark); ok {
+			out = append(out, name)
+		}
+	case []any:
+		for _, item := range v {
+			out = append(out, secrets(item)...)
+		}
+	case map[string]any:
+		for _, item := range v {
+			out = append(out, secrets(item)...)
+		}
+	}
+	return out
 }
 
 // sharedFolders are the folders that others use too, by the one name of each.
@@ -150,6 +191,8 @@ func RightInWords(code string) string {
 		return "use the capability " + name
 	case "device":
 		return "use the device " + name
+	case "secret":
+		return "read the secret " + name + " of Home Assistant"
 	case "map":
 		folder, mode, _ := strings.Cut(name, ":")
 		words, ok := folderWords[folder]

@@ -64,6 +64,39 @@ func TestRightsAreSortedCodes(t *testing.T) {
 	}
 }
 
+// TestDefaultsOfOptionsAreRightsToo: an author who writes a device or a secret into the defaults gets it as surely as with
+// a key of its own.
+func TestDefaultsOfOptionsAreRightsToo(t *testing.T) {
+	m, err := ParseManifest("config.yaml", []byte(`name: x
+version: "1"
+slug: x
+description: x
+arch: [amd64]
+options: {disk: /dev/../dev/sda, list: [{port: /dev/ttyS0}], none: /etc/passwd, text: /dev/sdb, key: "!secret wifi", deep: {a: ["!secret door"]}}
+schema: {disk: device, list: [{port: "device(subsystem=tty)"}], none: device?, text: str, key: str, deep: {a: [str]}, own: device?}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := strings.Join(m.Rights(), " "); r != "device:/dev/sda device:/dev/ttyS0 secret:door secret:wifi" {
+		t.Errorf("rights: %q", r)
+	}
+	if c, err := m.Container(Place{Slug: "core_x", Dir: "/d", Network: "hassio"}, Settings{}); err != nil || strings.Join(c.Devices, " ") != "/dev/sda /dev/ttyS0" {
+		t.Errorf("container: %q, %v", c.Devices, err)
+	}
+	if w := RightInWords("secret:wifi"); w != "read the secret wifi of Home Assistant" {
+		t.Error(w)
+	}
+	own := Settings{Options: map[string]any{"own": "/dev/ttyUSB0", "disk": "/dev/null", "list": []any{}, "key": "plain"}}
+	if r := strings.Join(m.Reaches(own), " "); r != "device:/dev/null device:/dev/ttyUSB0 secret:door" {
+		t.Errorf("with the owner's settings: %q", r)
+	}
+	m.Schema = Schema{open: true} // nobody looks into these options
+	if r := m.Rights(); len(r) != 0 {
+		t.Errorf("without a schema: %q", r)
+	}
+}
+
 func TestOnlyWhatIsNotCoveredIsAskedAgain(t *testing.T) {
 	for _, c := range []struct{ granted, now, beyond string }{
 		{"", "", ""},

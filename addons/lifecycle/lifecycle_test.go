@@ -338,6 +338,33 @@ func TestSettingsThatAreWrongChangeNothing(t *testing.T) {
 	}
 }
 
+func TestAnAddonCannotGiveItselfMore(t *testing.T) {
+	w := newWorld(t)
+	raw := strings.Replace(string(config("radio", "1")), "station: str", "station: str, stick: device?, key: str?", 1)
+	w.offer("radio", []byte(raw))
+	w.present["/dev/ttyUSB0"], w.present["/dev/sda"] = true, true
+	w.installed()
+	set := func(own bool, o map[string]any) error {
+		_, err := w.m.Configure(ctx, radio, Patch{Options: &o, Own: own})
+		return err
+	}
+	if err := set(false, map[string]any{"stick": "/dev/ttyUSB0"}); err != nil {
+		t.Fatal(err)
+	}
+	before := string(w.kept[radio])
+	for _, o := range []map[string]any{{"stick": "/dev/sda"}, {"key": "!secret pw"}} {
+		if err := set(true, o); err == nil || !strings.Contains(err.Error(), "let the owner") || string(w.kept[radio]) != before {
+			t.Errorf("%v: got %v", o, err)
+		}
+	}
+	if err := set(true, map[string]any{"stick": "/dev/ttyUSB0", "volume": 3}); err != nil {
+		t.Errorf("what it has already: %v", err)
+	}
+	if err := set(false, map[string]any{"stick": "/dev/sda", "key": "!secret pw"}); err != nil {
+		t.Errorf("the owner: %v", err)
+	}
+}
+
 func TestTokenFindsItsAddonOnly(t *testing.T) {
 	w := newWorld(t)
 	w.installed()
