@@ -16,7 +16,7 @@ func (m Manifest) Rights() Rights {
 	for code, asked := range map[string]bool{
 		"host_network": m.HostNetwork, "host_pid": m.HostPID, "host_ipc": m.HostIPC, "host_uts": m.HostUTS, "host_dbus": m.HostDBus,
 		"udev": m.Udev, "usb": m.USB, "uart": m.UART, "gpio": m.GPIO, "video": m.Video, "audio": m.Audio, "devicetree": m.DeviceTree,
-		"kernel_modules": m.KernelModules, "realtime": m.Realtime, "journald": m.Journald, "apparmor:off": !m.AppArmor,
+		"kernel_modules": m.KernelModules, "realtime": m.Realtime || m.precedes(), "journald": m.Journald, "apparmor:off": !m.AppArmor,
 		"full_access": m.FullAccess, "docker_api": m.DockerAPI, "homeassistant_api": m.CoreAPI, "auth_api": m.AuthAPI,
 		"hassio_api:" + m.HassioRole: m.HassioAPI,
 	} {
@@ -49,6 +49,16 @@ func (m Manifest) Rights() Rights {
 	}
 	slices.Sort(r)
 	return slices.Compact(r)
+}
+
+// precedes tells whether the resource limits alone let the add-on take precedence: the kernel asks for no capability then.
+func (m Manifest) precedes() bool {
+	for _, name := range []string{"rtprio", "nice"} {
+		if m.Ulimits[name].Hard != 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // Reaches lists what the options open with an owner's settings: "device:/dev/ttyUSB0" for a device that one picks, and
@@ -98,7 +108,8 @@ var sharedFolders = map[string]string{
 }
 
 // Beyond lists the rights of r that granted does not cover: what an owner must be asked about. A folder to write covers
-// the same to read, a role covers the lesser ones, full access covers every device.
+// the same to read, a role covers the lesser ones. full_access covers no device: protected mode holds it back, and a device
+// that is named is there in protected mode too.
 func (r Rights) Beyond(granted Rights) []string {
 	var out []string
 	for _, code := range r {
@@ -111,7 +122,6 @@ func (r Rights) Beyond(granted Rights) []string {
 
 // lesser are the rights that one includes.
 var lesser = map[string][]string{
-	"full_access":              {"usb", "uart", "gpio", "video", "audio", "udev"},
 	"kernel_modules":           {"cap:SYS_MODULE"},
 	"realtime":                 {"cap:SYS_NICE"},
 	"hassio_api:admin":         {"hassio_api:manager", "hassio_api:backup", "hassio_api:homeassistant", "hassio_api:default"},
@@ -123,9 +133,6 @@ var lesser = map[string][]string{
 func covers(granted, code string) bool {
 	if granted == code || slices.Contains(lesser[granted], code) {
 		return true
-	}
-	if granted == "full_access" {
-		return strings.HasPrefix(code, "device:")
 	}
 	folder, readOnly := strings.CutSuffix(code, ":ro")
 	return readOnly && granted == folder+":rw" && strings.HasPrefix(code, "map:")

@@ -56,6 +56,11 @@ func TestRightsAreSortedCodes(t *testing.T) {
 	if r := parsed(t, "broker.yaml").Rights(); strings.Join(r, " ") != "auth_api map:share:ro map:ssl:ro service:mqtt:provide" {
 		t.Errorf("broker: %q", r)
 	}
+	limited := defaultManifest()
+	limited.Ulimits = map[string]Ulimit{"nofile": {Soft: 1, Hard: 1}, "rtprio": {Hard: 99}}
+	if r := limited.Rights(); strings.Join(r, " ") != "realtime" {
+		t.Errorf("limits that give precedence: %q", r)
+	}
 	m := defaultManifest()
 	m.HassioRole = "admin" // without hassio_api it opens nothing
 	m.Map = []MapEntry{{Type: "data"}, {Type: "app_config"}, {Type: "addon_config"}}
@@ -111,7 +116,7 @@ func TestOnlyWhatIsNotCoveredIsAskedAgain(t *testing.T) {
 		{"hassio_api:manager", "hassio_api:admin", "hassio_api:admin"},
 		{"hassio_api:backup", "hassio_api:homeassistant", "hassio_api:homeassistant"},
 		{"hassio_api:backup", "hassio_api:default", ""},
-		{"full_access", "device:/dev/mem usb uart gpio video audio", ""},
+		{"full_access", "device:/dev/mem usb uart gpio", "device:/dev/mem usb uart gpio"}, // protected mode holds back the first alone
 		{"full_access", "docker_api host_network cap:SYS_ADMIN map:ssl:ro", "docker_api host_network cap:SYS_ADMIN map:ssl:ro"},
 		{"device:/dev/a", "device:/dev/b", "device:/dev/b"},
 		{"usb", "full_access", "full_access"},
