@@ -257,6 +257,36 @@ func TestNothingIsAgreedToThatWasNotShown(t *testing.T) {
 	}
 }
 
+func TestWhatConfinesAnAddon(t *testing.T) {
+	for _, c := range []struct {
+		name         string
+		armor, loads bool
+		profile      string
+		more         []string
+		want         string
+	}{
+		{"without a profile of its own the engine's", true, true, "", nil, ""},
+		{"its own", true, true, "profile x {}", nil, radio},
+		{"one that nothing can load", true, false, "profile x {}", nil, ""},
+		{"a kernel without", false, false, "", nil, "unconfined"},
+		{"what its owner agreed to", true, true, "", []string{"apparmor: false"}, "unconfined"},
+	} {
+		w := newWorld(t)
+		w.armor, w.loads = c.armor, c.loads
+		w.offer("radio", config("radio", "1", c.more...))
+		o := w.offers[radio]
+		o.Profile = c.profile
+		w.offers[radio] = o
+		if _, err := w.m.Install(ctx, radio, o.Manifest.Rights()); err != nil {
+			t.Fatal(err)
+		}
+		w.rest()
+		if d, ok, err := w.m.Define(ctx, Service(radio), ""); err != nil || !ok || d.Container.AppArmor != c.want {
+			t.Errorf("%s: got %q, want %q (%v)", c.name, d.Container.AppArmor, c.want, err)
+		}
+	}
+}
+
 func TestWhatIsInstalledOutlivesItsRepository(t *testing.T) {
 	w := newWorld(t)
 	w.installed()

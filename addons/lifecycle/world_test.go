@@ -50,6 +50,8 @@ type world struct {
 	forgot  []string
 	taken   map[uint16]string
 	present map[string]bool // devices
+	armor   bool            // the kernel has AppArmor
+	loads   bool            // and profiles can be loaded
 	clock   time.Time
 	count   int
 
@@ -218,12 +220,12 @@ func (w *world) build(context.Context, Offer) (image string, err error) {
 type host struct{ *world }
 
 func (h host) Place() addons.Place {
-	return addons.Place{Dir: h.dir, Arch: "amd64", Machine: "generic-x86-64", TimeZone: "Europe/Berlin", Network: "hassio", API: "172.30.32.2"}
+	return addons.Place{Dir: h.dir, Arch: "amd64", Machine: "generic-x86-64", TimeZone: "Europe/Berlin", Network: "hassio", API: "172.30.32.2", AppArmor: h.armor}
 }
 func (h host) Secret(name string) (string, bool)                         { return "s3cret", name == "pw" }
 func (h host) Device(path, _ string) bool                                { return h.present[path] }
 func (h host) Exists(path string) bool                                   { return h.present[path] }
-func (h host) LoadProfile(context.Context, string, string) (bool, error) { return false, nil }
+func (h host) LoadProfile(context.Context, string, string) (bool, error) { return h.loads, nil }
 func (h host) Taken(p spec.Port) string                                  { return h.taken[p.Host] }
 
 // installed brings the add-on in and lets it run.

@@ -38,7 +38,8 @@ var _ lifecycle.Host = addonHost{}
 func (h addonHost) Place() addons.Place {
 	c := h.config()
 	return addons.Place{Dir: c.Addons.Dir, Arch: h.haArch(), Machine: c.Appliance.Machine, Core: h.coreVersion(), TimeZone: c.Addons.Timezone,
-		Network: c.Addons.Network.Name, API: c.Addons.Network.API().String(), Exists: onHost, Majors: majors("/proc/devices")}
+		Network: c.Addons.Network.Name, API: c.Addons.Network.API().String(), Exists: onHost, Majors: majors("/proc/devices"),
+		AppArmor: h.addons.loader.kernel()}
 }
 
 // coreVersion is the installed Home Assistant Core, "" when there is none.
