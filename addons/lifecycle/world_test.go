@@ -168,9 +168,9 @@ func (w *world) Remove(ctx context.Context, service string) (string, error) {
 func (w *world) Renew(ctx context.Context, service string) (string, error) {
 	return w.begin(ctx, "renew", service, w.row(service).Version)
 }
-func (w *world) Run(_ context.Context, service string, run bool) error {
-	return w.call(fmt.Sprint("run ", run), func() {
-		w.row(service).Stopped = map[bool]string{true: "", false: "stopped by the owner"}[run]
+func (w *world) Run(_ context.Context, service string, do Power) error {
+	return w.call(string(do), func() {
+		w.row(service).Stopped = map[Power]string{PowerStop: "stopped by the owner"}[do]
 	})
 }
 func (w *world) Retune(context.Context, string) error { return w.call("retune", func() {}) }

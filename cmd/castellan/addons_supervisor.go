@@ -110,9 +110,12 @@ func (h addonSupervisor) Renew(ctx context.Context, service string) (string, err
 }
 
 // Run implements lifecycle.Supervisor.
-func (h addonSupervisor) Run(ctx context.Context, service string, run bool) error {
-	if run {
+func (h addonSupervisor) Run(ctx context.Context, service string, do lifecycle.Power) error {
+	switch do {
+	case lifecycle.PowerStart:
 		return h.manager.Start(ctx, service)
+	case lifecycle.PowerRestart:
+		return h.manager.Restart(ctx, service, "its owner or the add-on itself asked for it")
 	}
 	return h.manager.Stop(ctx, service, "")
 }
