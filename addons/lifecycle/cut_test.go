@@ -1,6 +1,11 @@
 package lifecycle
 
-import "testing"
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+)
 
 // TestRestartIsNeverHalf: an add-on that its owner wanted to run is not found stopped because the daemon died meanwhile.
 func TestRestartIsNeverHalf(t *testing.T) {
@@ -46,5 +51,77 @@ func TestNothingStartsAtBootOnHalfAnImport(t *testing.T) {
 	}
 	if run, why := w.m.AtBoot(Service(radio), "1"); !run {
 		t.Errorf("afterwards it is not started: %s", why)
+	}
+}
+
+// TestAnInstallationThatBringsNothingLeavesNothing: no data that was never there, and what was there stays as long as its
+// owner said.
+func TestAnInstallationThatBringsNothingLeavesNothing(t *testing.T) {
+	w := newWorld(t)
+	fails := func() {
+		t.Helper()
+		w.fails = "the image was refused"
+		if _, err := w.m.Install(ctx, radio, nil); err != nil {
+			t.Fatal(err)
+		}
+		w.rest()
+		w.fails = ""
+	}
+	if fails(); len(w.kept) > 0 || exists(w.m.dataFolder(radio)) {
+		t.Errorf("left: %v, folder %v", w.record(radio), exists(w.m.dataFolder(radio)))
+	}
+	w.installed()
+	if _, err := w.m.Uninstall(ctx, radio, Keep30Days); err != nil {
+		t.Fatal(err)
+	}
+	w.rest()
+	until := w.record(radio).Gone.Until
+	w.clock = w.clock.Add(time.Hour)
+	if fails(); w.record(radio).Gone == nil || !w.record(radio).Gone.Until.Equal(until) || w.read("data/"+radio+"/state") != "old" {
+		t.Errorf("kept data: %+v, want until %s", w.record(radio).Gone, until)
+	}
+	w.installed()
+	if r := w.record(radio); r.Before != nil {
+		t.Errorf("a good installation still remembers the removal: %+v", r)
+	}
+}
+
+// late is a supervisor that fails although the installation was begun by somebody else.
+type late struct{ *world }
+
+func (l late) Install(context.Context, string) (string, error) {
+	_, _ = l.world.Install(ctx, Service(radio))
+	return "", errors.New("the plan could not be made")
+}
+
+func TestAnInstallationThatSomebodyElseBeganIsNotForgotten(t *testing.T) {
+	w := newWorld(t)
+	w.m.cfg.Supervisor = late{w}
+	if _, err := w.m.Install(ctx, radio, nil); err == nil {
+		t.Fatal("it says nothing")
+	}
+	w.m.cfg.Supervisor = w
+	w.rest()
+	if not := w.isInstalled(); not != "" {
+		t.Error(not)
+	}
+}
+
+// TestAnInstallationThatCannotBeBegunCanBeTakenBack: cut before its change, and its repository is gone since.
+func TestAnInstallationThatCannotBeBegunCanBeTakenBack(t *testing.T) {
+	w := newWorld(t)
+	w.at, w.applied = 0, true
+	_, _ = w.m.Install(ctx, radio, nil)
+	w.at = -1
+	w.boot()
+	if r := w.record(radio); !r.Wanted {
+		t.Fatalf("not cut where it should be: %+v", r)
+	}
+	if _, err := w.m.Uninstall(ctx, radio, KeepData); err != nil {
+		t.Fatal(err)
+	}
+	w.rest()
+	if not := w.isGone(); not != "" {
+		t.Error(not)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/castellan/castellan/addons"
@@ -111,31 +112,42 @@ func (m *Manager) want(o Offer, shown []string) error {
 			settings.Boot = ""
 		}
 		*r = Record{Slug: o.Slug, Repository: o.Repository, Settings: settings, Granted: rights, Token: newToken(), Wanted: true,
-			At: m.now(), IngressPort: m.pickIngressPort(o.Slug, o.Manifest), Gone: nil, Manifests: map[string]Kept{o.Manifest.Version: keptOf(o)}}
+			At: m.now(), IngressPort: m.pickIngressPort(o.Slug, o.Manifest), Before: r.Gone, Manifests: map[string]Kept{o.Manifest.Version: keptOf(o)}}
 		return true, nil
 	})
 }
 
 func keptOf(o Offer) Kept { return Kept{File: o.File, Raw: o.Raw, Profile: o.Profile} }
 
-// giveUp ends an installation that brought nothing: the record goes, data that an earlier removal had kept stays kept.
+// giveUp ends an installation that brought nothing: the record goes, data that an earlier removal had kept stays kept, as
+// long as that said. An installation that the update loop has begun meanwhile is none that brought nothing.
 func (m *Manager) giveUp(slug string) error {
+	if st, err := m.cfg.Supervisor.Standing(Service(slug)); err != nil || st.Open != "" || st.Version != "" {
+		return err
+	}
 	return m.change(slug, func(r *Record) (bool, error) {
 		if !r.Wanted {
 			return false, nil
 		}
-		if len(r.Settings.Options) == 0 && len(r.Settings.Ports) == 0 && !exists(m.dataFolder(slug)) {
+		for _, dir := range []string{m.dataFolder(slug), m.configFolder(slug)} {
+			_ = os.Remove(dir) // made for this installation when it is empty; else it stays
+		}
+		if len(r.Settings.Options) == 0 && len(r.Settings.Ports) == 0 && !exists(m.dataFolder(slug)) && !exists(m.configFolder(slug)) {
 			*r = Record{}
 			return true, nil
 		}
-		r.forget(&Removal{Data: KeepData, At: m.now()})
+		before := r.Before
+		if before == nil {
+			before = &Removal{Data: KeepData, At: m.now()}
+		}
+		r.forget(before)
 		return true, nil
 	})
 }
 
 // forget keeps of an add-on only what its owner wrote.
 func (r *Record) forget(gone *Removal) {
-	r.Gone, r.Removing, r.Wanted, r.Import = gone, nil, false, nil
+	r.Gone, r.Removing, r.Before, r.Wanted, r.Import = gone, nil, nil, false, nil
 	r.Granted, r.Manifests, r.Token, r.IngressPort = nil, nil, "", 0
 }
 
@@ -162,7 +174,7 @@ func (m *Manager) Uninstall(ctx context.Context, slug string, data DataMode) (ch
 			return true, nil
 		case !r.installed():
 			return false, ErrNotInstalled
-		case r.Wanted && st.Version == "":
+		case r.Wanted && st.Version == "" && st.Open != "": // without, nothing would ever end it
 			return false, ErrBusy
 		}
 		r.Wanted = false
