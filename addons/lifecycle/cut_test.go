@@ -125,3 +125,21 @@ func TestAnInstallationThatCannotBeBegunCanBeTakenBack(t *testing.T) {
 		t.Error(not)
 	}
 }
+
+// TestProtectionIsGivenUpForWhatIsInstalledOnly: what was switched off for one installation is on for the next.
+func TestProtectionIsGivenUpForWhatIsInstalledOnly(t *testing.T) {
+	w := newWorld(t)
+	w.installed()
+	off := false
+	if _, err := w.m.Configure(ctx, radio, Patch{Protected: &off, Options: &map[string]any{"volume": 9}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.m.Uninstall(ctx, radio, KeepData); err != nil {
+		t.Fatal(err)
+	}
+	w.rest()
+	w.installed()
+	if s := w.record(radio).Settings; s.Unprotect || s.Options["volume"] == nil {
+		t.Errorf("installed again with %+v", s)
+	}
+}

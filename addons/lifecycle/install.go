@@ -107,7 +107,8 @@ func (m *Manager) want(o Offer, shown []string) error {
 		if r.installed() {
 			return false, ErrInstalled
 		}
-		settings := r.Settings // what an earlier removal kept
+		settings := r.Settings     // what an earlier removal kept
+		settings.Unprotect = false // that is no consent to what is installed now
 		if settings.Boot != "" && o.Manifest.Boot == addons.BootManualOnly {
 			settings.Boot = ""
 		}
