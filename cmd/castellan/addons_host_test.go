@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -41,6 +42,19 @@ func TestSecretsAreReadFromTheirFolderOnly(t *testing.T) {
 		}
 		if got, ok := secretIn(dir, c.name); got != c.want || ok != (c.want != "") {
 			t.Errorf("%s: got %q %v, want %q", c.what, got, ok, c.want)
+		}
+	}
+}
+
+func TestALinkIsNoFolderOfAnAddon(t *testing.T) {
+	dir := t.TempDir()
+	folder, link, file := filepath.Join(dir, "a"), filepath.Join(dir, "b"), filepath.Join(dir, "c")
+	if err := errors.Join(os.Mkdir(folder, 0o755), os.Symlink("/", link), os.WriteFile(file, nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	for name, ok := range map[string]bool{folder: true, link: false, file: false, filepath.Join(dir, "absent"): false} {
+		if err := (hostFiles{}).Plain(t.Context(), []string{folder, name}); (err == nil) != ok {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }

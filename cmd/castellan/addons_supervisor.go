@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 
 	"github.com/castellan/castellan/addons/lifecycle"
 	"github.com/castellan/castellan/config/durable"
@@ -129,6 +130,21 @@ func (h addonSupervisor) Retune(ctx context.Context, service string) error {
 type hostFiles struct{}
 
 var _ supervisor.Files = hostFiles{}
+
+// Plain implements supervisor.Files. BUG: the engine looks the folder up a moment later, and nothing can make it look at
+// the same: an add-on that may write beside it and is quick enough still wins.
+func (hostFiles) Plain(_ context.Context, folders []string) error {
+	for _, name := range folders {
+		fi, err := os.Lstat(name)
+		if err != nil {
+			return err
+		}
+		if !fi.IsDir() {
+			return fmt.Errorf("cannot let a container see %s: it is no folder but a link or a file, perhaps put there by an add-on that may write beside it; look at it and remove it", name)
+		}
+	}
+	return nil
+}
 
 // Write implements supervisor.Files. The folder is the service's own and may hold a link under the file's name: it is
 // replaced and never followed.
