@@ -7,6 +7,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/castellan/castellan/supervisor/spec"
 )
 
 // TestSecretsAreReadFromTheirFolderOnly: an add-on that may write there leads the daemon nowhere else, and does not hold it
@@ -56,5 +58,32 @@ func TestALinkIsNoFolderOfAnAddon(t *testing.T) {
 		if err := (hostFiles{}).Plain(t.Context(), []string{folder, name}); (err == nil) != ok {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// TestAnAddonCannotKeepItsOptionsFromBeingWritten: the folder is the add-on's own, and with it every name in there.
+func TestAnAddonCannotKeepItsOptionsFromBeingWritten(t *testing.T) {
+	outside := filepath.Join(t.TempDir(), "hosts")
+	if err := os.WriteFile(outside, []byte("mine"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for what, make := range map[string]func(name string) error{
+		"nothing": func(string) error { return nil },
+		"a link":  func(name string) error { return os.Symlink(outside, name) },
+		"a full folder": func(name string) error {
+			return errors.Join(os.MkdirAll(filepath.Join(name, "x"), 0o755), os.Symlink(filepath.Dir(outside), filepath.Join(name, "up")))
+		},
+	} {
+		name := filepath.Join(t.TempDir(), "options.json")
+		if err := make(name); err != nil {
+			t.Fatal(err)
+		}
+		err := (hostFiles{}).Write(t.Context(), []spec.File{{Path: name, Content: []byte("{}"), Mode: 0o600}})
+		if b, _ := os.ReadFile(name); err != nil || string(b) != "{}" {
+			t.Errorf("%s: %q, %v", what, b, err)
+		}
+	}
+	if b, _ := os.ReadFile(outside); string(b) != "mine" {
+		t.Error("a link was followed")
 	}
 }

@@ -146,10 +146,15 @@ func (hostFiles) Plain(_ context.Context, folders []string) error {
 	return nil
 }
 
-// Write implements supervisor.Files. The folder is the service's own and may hold a link under the file's name: it is
-// replaced and never followed.
+// Write implements supervisor.Files. The folder is the service's own and may hold a link, or a folder, under the file's name:
+// it is replaced, and no link is followed.
 func (hostFiles) Write(_ context.Context, files []spec.File) error {
 	for _, f := range files {
+		if fi, err := os.Lstat(f.Path); err == nil && fi.IsDir() { // no name in the folder is the service's to keep from us
+			if err := os.RemoveAll(f.Path); err != nil {
+				return err
+			}
+		}
 		if err := durable.WriteFile(f.Path, f.Content, fs.FileMode(f.Mode).Perm()); err != nil {
 			return err
 		}
