@@ -143,3 +143,25 @@ func TestProtectionIsGivenUpForWhatIsInstalledOnly(t *testing.T) {
 		t.Errorf("installed again with %+v", s)
 	}
 }
+
+// TestAPlanFromBeforeBringsNothingBack: between the end of a removal and that of its data, an update that was planned before
+// comes too late.
+func TestAPlanFromBeforeBringsNothingBack(t *testing.T) {
+	w := newWorld(t)
+	w.installed()
+	w.offer("radio", config("radio", "2"))
+	if _, err := w.m.Installed(); err != nil { // the plan
+		t.Fatal(err)
+	}
+	if _, err := w.m.Uninstall(ctx, radio, DeleteData); err != nil {
+		t.Fatal(err)
+	}
+	w.settle() // the container is gone; nobody has looked yet
+	if _, ok, err := w.m.Define(ctx, Service(radio), "2"); ok || err != nil {
+		t.Errorf("it would be installed again: %v %v", ok, err)
+	}
+	w.rest()
+	if len(w.kept) > 0 || exists(w.m.dataFolder(radio)) {
+		t.Error("something is left")
+	}
+}

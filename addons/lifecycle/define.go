@@ -44,6 +44,9 @@ func (m *Manager) Define(ctx context.Context, service, version string) (d Defini
 	if err != nil {
 		return d, false, err
 	}
+	if r.Removing != nil && st.Version == "" {
+		return d, false, nil // its container is gone; a plan from before must not bring it back over data that goes
+	}
 	if version == "" {
 		version = st.Version
 	}
