@@ -178,7 +178,7 @@ func TestFoldersAsMapSays(t *testing.T) {
 			[]addons.MapEntry{{Type: "app_config"}, {Type: "homeassistant_config", ReadOnly: true}, {Type: "all_app_configs", ReadOnly: true}, {Type: "local_apps", ReadOnly: true},
 				{Type: "ssl", ReadOnly: true}, {Type: "backup"}, {Type: "share"}, {Type: "media", ReadOnly: true}},
 			[]spec.Mount{
-				{Source: dir + "data/core_sample_app", Target: "/data"}, {Source: dir + "addon_configs/core_sample_app", Target: "/config"},
+				{Source: dir + "data/core_sample_app", Target: "/data"}, {Source: dir + "addon_configs/core_sample_app", Target: "/config", Plain: true},
 				{Source: dir + "homeassistant", Target: "/homeassistant", ReadOnly: true}, {Source: dir + "addon_configs", Target: "/app_configs", ReadOnly: true},
 				{Source: dir + "ssl", Target: "/ssl", ReadOnly: true}, {Source: dir + "local", Target: "/local_apps", ReadOnly: true}, {Source: dir + "backup", Target: "/backup"},
 				{Source: dir + "share", Target: "/share", Propagation: "rslave"}, {Source: dir + "media", Target: "/media", ReadOnly: true, Propagation: "rslave"},
@@ -187,7 +187,7 @@ func TestFoldersAsMapSays(t *testing.T) {
 		"legacy names": {
 			[]addons.MapEntry{{Type: "addon_config"}, {Type: "all_addon_configs", ReadOnly: true}, {Type: "addons"}},
 			[]spec.Mount{
-				{Source: dir + "data/core_sample_app", Target: "/data"}, {Source: dir + "addon_configs/core_sample_app", Target: "/config"},
+				{Source: dir + "data/core_sample_app", Target: "/data"}, {Source: dir + "addon_configs/core_sample_app", Target: "/config", Plain: true},
 				{Source: dir + "addon_configs", Target: "/addon_configs", ReadOnly: true}, {Source: dir + "local", Target: "/addons"},
 			},
 		},

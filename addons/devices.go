@@ -56,13 +56,18 @@ func (m Manifest) deviceRules(p Place, s Settings) []string {
 func (m Manifest) devices(p Place, s Settings) []string {
 	var out []string
 	for _, d := range append(slices.Clone(m.Devices), picked(m.Schema.fields, Merge(m.Options, s.Options))...) {
-		// Anything else is no device, whatever an option says.
-		if d = path.Clean(d); strings.HasPrefix(d, "/dev/") && p.has(d) {
+		if d, ok := deviceOf(d); ok && p.has(d) {
 			out = append(out, d)
 		}
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
+}
+
+// deviceOf is the path of a device as the container gets it; anything else is none, whatever an option says.
+func deviceOf(text string) (string, bool) {
+	d := path.Clean(text)
+	return d, strings.HasPrefix(d, "/dev/")
 }
 
 // picked are the values of the options that the schema calls a device.

@@ -55,7 +55,7 @@ func (m Manifest) mapped(p Place) []spec.Mount {
 			}
 			mount := spec.Mount{Source: path.Join(p.Dir, f.below), Target: f.target, ReadOnly: e.ReadOnly}
 			if f.own {
-				mount.Source = path.Join(mount.Source, p.Slug)
+				mount.Source, mount.Plain = path.Join(mount.Source, p.Slug), true // another may be allowed to write beside it
 			}
 			if i > 0 && f.legacy != "" {
 				mount.Target = f.legacy

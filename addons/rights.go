@@ -6,17 +6,17 @@ import (
 )
 
 // Rights is what an add-on asks to reach on the appliance, as codes that stay the same from version to version:
-// "host_network", "cap:NET_ADMIN", "map:homeassistant_config:rw", "device:/dev/ttyUSB0", "hassio_api:manager". Sorted,
+// "host_network", "cap:NET_ADMIN", "map:homeassistant_config:rw", "device:/dev/ttyUSB0", "secret:wifi_password", "hassio_api:manager". Sorted,
 // none twice. An owner agrees to them at the installation; an update that asks for more asks the owner again.
 type Rights []string
 
-// Rights lists what m asks for. Its own data and configuration are no right: nobody else's is in there.
+// Rights lists what m asks for, also by the defaults of its options (see [Manifest.Reaches]). Its own data and configuration are no right: nobody else's is in there.
 func (m Manifest) Rights() Rights {
 	var r Rights
 	for code, asked := range map[string]bool{
 		"host_network": m.HostNetwork, "host_pid": m.HostPID, "host_ipc": m.HostIPC, "host_uts": m.HostUTS, "host_dbus": m.HostDBus,
 		"udev": m.Udev, "usb": m.USB, "uart": m.UART, "gpio": m.GPIO, "video": m.Video, "audio": m.Audio, "devicetree": m.DeviceTree,
-		"kernel_modules": m.KernelModules, "realtime": m.Realtime, "journald": m.Journald, "apparmor:off": !m.AppArmor,
+		"kernel_modules": m.KernelModules, "realtime": m.Realtime || m.precedes(), "journald": m.Journald, "apparmor:off": !m.AppArmor,
 		"full_access": m.FullAccess, "docker_api": m.DockerAPI, "homeassistant_api": m.CoreAPI, "auth_api": m.AuthAPI,
 		"hassio_api:" + m.HassioRole: m.HassioAPI,
 	} {
@@ -30,6 +30,7 @@ func (m Manifest) Rights() Rights {
 	for _, device := range m.Devices {
 		r = append(r, "device:"+device)
 	}
+	r = append(r, m.Reaches(Settings{})...)
 	for _, e := range m.Map {
 		if folder, shared := sharedFolders[e.Type]; shared {
 			if e.ReadOnly {
@@ -50,6 +51,56 @@ func (m Manifest) Rights() Rights {
 	return slices.Compact(r)
 }
 
+// precedes tells whether the resource limits alone let the add-on take precedence: the kernel asks for no capability then.
+func (m Manifest) precedes() bool {
+	for _, name := range []string{"rtprio", "nice"} {
+		if m.Ulimits[name].Hard != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// Reaches lists what the options open with an owner's settings: "device:/dev/ttyUSB0" for a device that one picks, and
+// "secret:wifi_password" for one of Home Assistant's secrets that one names. What the owner wrote himself is his consent;
+// what the author or the add-on wrote is not.
+func (m Manifest) Reaches(s Settings) Rights {
+	options := Merge(m.Options, s.Options)
+	var r Rights
+	for _, d := range picked(m.Schema.fields, options) {
+		if d, ok := deviceOf(d); ok {
+			r = append(r, "device:"+d)
+		}
+	}
+	if !m.Schema.open { // nothing is filled in there
+		for _, name := range secrets(options) {
+			r = append(r, "secret:"+name)
+		}
+	}
+	slices.Sort(r)
+	return slices.Compact(r)
+}
+
+// secrets are the names that a value refers to.
+func secrets(value any) []string {
+	var out []string
+	switch v := value.(type) {
+	case string:
+		if name, ok := strings.CutPrefix(v, secretMark); ok {
+			out = append(out, name)
+		}
+	case []any:
+		for _, item := range v {
+			out = append(out, secrets(item)...)
+		}
+	case map[string]any:
+		for _, item := range v {
+			out = append(out, secrets(item)...)
+		}
+	}
+	return out
+}
+
 // sharedFolders are the folders that others use too, by the one name of each.
 var sharedFolders = map[string]string{
 	"config": "homeassistant_config", "homeassistant_config": "homeassistant_config", "ssl": "ssl", "backup": "backup", "share": "share",
@@ -57,7 +108,8 @@ var sharedFolders = map[string]string{
 }
 
 // Beyond lists the rights of r that granted does not cover: what an owner must be asked about. A folder to write covers
-// the same to read, a role covers the lesser ones, full access covers every device.
+// the same to read, a role covers the lesser ones. full_access covers no device: protected mode holds it back, and a device
+// that is named is there in protected mode too.
 func (r Rights) Beyond(granted Rights) []string {
 	var out []string
 	for _, code := range r {
@@ -70,7 +122,6 @@ func (r Rights) Beyond(granted Rights) []string {
 
 // lesser are the rights that one includes.
 var lesser = map[string][]string{
-	"full_access":              {"usb", "uart", "gpio", "video", "audio", "udev"},
 	"kernel_modules":           {"cap:SYS_MODULE"},
 	"realtime":                 {"cap:SYS_NICE"},
 	"hassio_api:admin":         {"hassio_api:manager", "hassio_api:backup", "hassio_api:homeassistant", "hassio_api:default"},
@@ -82,9 +133,6 @@ var lesser = map[string][]string{
 func covers(granted, code string) bool {
 	if granted == code || slices.Contains(lesser[granted], code) {
 		return true
-	}
-	if granted == "full_access" {
-		return strings.HasPrefix(code, "device:")
 	}
 	folder, readOnly := strings.CutSuffix(code, ":ro")
 	return readOnly && granted == folder+":rw" && strings.HasPrefix(code, "map:")
@@ -150,6 +198,8 @@ func RightInWords(code string) string {
 		return "use the capability " + name
 	case "device":
 		return "use the device " + name
+	case "secret":
+		return "read the secret " + name + " of Home Assistant"
 	case "map":
 		folder, mode, _ := strings.Cut(name, ":")
 		words, ok := folderWords[folder]

@@ -56,11 +56,49 @@ func TestRightsAreSortedCodes(t *testing.T) {
 	if r := parsed(t, "broker.yaml").Rights(); strings.Join(r, " ") != "auth_api map:share:ro map:ssl:ro service:mqtt:provide" {
 		t.Errorf("broker: %q", r)
 	}
+	limited := defaultManifest()
+	limited.Ulimits = map[string]Ulimit{"nofile": {Soft: 1, Hard: 1}, "rtprio": {Hard: 99}}
+	if r := limited.Rights(); strings.Join(r, " ") != "realtime" {
+		t.Errorf("limits that give precedence: %q", r)
+	}
 	m := defaultManifest()
 	m.HassioRole = "admin" // without hassio_api it opens nothing
 	m.Map = []MapEntry{{Type: "data"}, {Type: "app_config"}, {Type: "addon_config"}}
 	if r := m.Rights(); len(r) != 0 {
 		t.Errorf("its own folders: %q", r)
+	}
+}
+
+// TestDefaultsOfOptionsAreRightsToo: an author who writes a device or a secret into the defaults gets it as surely as with
+// a key of its own.
+func TestDefaultsOfOptionsAreRightsToo(t *testing.T) {
+	m, err := ParseManifest("config.yaml", []byte(`name: x
+version: "1"
+slug: x
+description: x
+arch: [amd64]
+options: {disk: /dev/../dev/sda, list: [{port: /dev/ttyS0}], none: /etc/passwd, text: /dev/sdb, key: "!secret wifi", deep: {a: ["!secret door"]}}
+schema: {disk: device, list: [{port: "device(subsystem=tty)"}], none: device?, text: str, key: str, deep: {a: [str]}, own: device?}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := strings.Join(m.Rights(), " "); r != "device:/dev/sda device:/dev/ttyS0 secret:door secret:wifi" {
+		t.Errorf("rights: %q", r)
+	}
+	if c, err := m.Container(Place{Slug: "core_x", Dir: "/d", Network: "hassio"}, Settings{}); err != nil || strings.Join(c.Devices, " ") != "/dev/sda /dev/ttyS0" {
+		t.Errorf("container: %q, %v", c.Devices, err)
+	}
+	if w := RightInWords("secret:wifi"); w != "read the secret wifi of Home Assistant" {
+		t.Error(w)
+	}
+	own := Settings{Options: map[string]any{"own": "/dev/ttyUSB0", "disk": "/dev/null", "list": []any{}, "key": "plain"}}
+	if r := strings.Join(m.Reaches(own), " "); r != "device:/dev/null device:/dev/ttyUSB0 secret:door" {
+		t.Errorf("with the owner's settings: %q", r)
+	}
+	m.Schema = Schema{open: true} // nobody looks into these options
+	if r := m.Rights(); len(r) != 0 {
+		t.Errorf("without a schema: %q", r)
 	}
 }
 
@@ -78,7 +116,7 @@ func TestOnlyWhatIsNotCoveredIsAskedAgain(t *testing.T) {
 		{"hassio_api:manager", "hassio_api:admin", "hassio_api:admin"},
 		{"hassio_api:backup", "hassio_api:homeassistant", "hassio_api:homeassistant"},
 		{"hassio_api:backup", "hassio_api:default", ""},
-		{"full_access", "device:/dev/mem usb uart gpio video audio", ""},
+		{"full_access", "device:/dev/mem usb uart gpio", "device:/dev/mem usb uart gpio"}, // protected mode holds back the first alone
 		{"full_access", "docker_api host_network cap:SYS_ADMIN map:ssl:ro", "docker_api host_network cap:SYS_ADMIN map:ssl:ro"},
 		{"device:/dev/a", "device:/dev/b", "device:/dev/b"},
 		{"usb", "full_access", "full_access"},

@@ -91,6 +91,9 @@ func join(path, name string) string {
 	return path + "." + name
 }
 
+// secretMark is before the name of a secret.
+const secretMark = "!secret "
+
 func (v *validator) value(e element, value any, path string) (any, error) {
 	switch {
 	case e.isDict:
@@ -124,8 +127,8 @@ func (v *validator) value(e element, value any, path string) (any, error) {
 	if value == nil {
 		return nil, wrong(path, "null_value", "it has no value; write %s", e.want())
 	}
-	if text, ok := value.(string); ok && strings.HasPrefix(text, "!secret ") {
-		name := strings.TrimPrefix(text, "!secret ")
+	if text, ok := value.(string); ok && strings.HasPrefix(text, secretMark) {
+		name := strings.TrimPrefix(text, secretMark)
 		if v.o.Secret == nil {
 			return nil, wrong(path, "secret", "secrets are not known here; write the value")
 		}

@@ -17,12 +17,16 @@ func (noNeighbours) Foreign(context.Context, string) (Aside, bool, error) {
 func (noNeighbours) HoldAside(context.Context, Aside) error { return nil }
 func (noNeighbours) GiveBack(context.Context, Aside) error  { return nil }
 
-// noFiles refuses to lose a file.
+// noFiles refuses to lose a file, and to take a folder for plain that nobody looked at.
 type noFiles struct{}
 
-func (noFiles) Write(_ context.Context, files []spec.File) error {
-	if len(files) > 0 {
-		return errors.New("cannot write files: the supervisor was made without a writer")
+func (noFiles) Plain(_ context.Context, folders []string) error { return noFiles{}.need(len(folders)) }
+
+func (noFiles) Write(_ context.Context, files []spec.File) error { return noFiles{}.need(len(files)) }
+
+func (noFiles) need(n int) error {
+	if n > 0 {
+		return errors.New("cannot look after files: the supervisor was made without a part that does")
 	}
 	return nil
 }
@@ -77,6 +81,17 @@ func (r *runner) startNew(ctx context.Context, c Change) error {
 
 // launch writes the service's files and starts one of its containers. A running one is a success.
 func (m *Manager) launch(ctx context.Context, s Service, container string) error {
+	var plain []string
+	for _, mount := range s.Container.Mounts {
+		if mount.Plain {
+			plain = append(plain, mount.Source)
+		}
+	}
+	if len(plain) > 0 {
+		if err := m.cfg.Files.Plain(ctx, plain); err != nil {
+			return err
+		}
+	}
 	if len(s.Files) > 0 {
 		if err := m.cfg.Files.Write(ctx, s.Files); err != nil {
 			return err

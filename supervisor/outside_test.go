@@ -396,6 +396,19 @@ type tapFiles struct {
 	e *engine
 }
 
+func (x tapFiles) Plain(ctx context.Context, folders []string) error {
+	return x.call(ctx, "plain", func() error {
+		x.e.mu.Lock()
+		defer x.e.mu.Unlock()
+		for _, f := range folders {
+			if x.e.files[f] != "" {
+				return fmt.Errorf("%s is a link", f)
+			}
+		}
+		return nil
+	})
+}
+
 func (x tapFiles) Write(ctx context.Context, files []spec.File) error {
 	return x.call(ctx, "files", func() error {
 		x.e.mu.Lock()

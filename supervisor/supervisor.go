@@ -125,8 +125,10 @@ type Neighbours interface {
 	GiveBack(ctx context.Context, a Aside) error
 }
 
-// Files writes files on the host.
+// Files looks after files and folders of services on the host.
 type Files interface {
+	// Plain is an error when one of the folders is missing or a link, which the engine would follow anywhere.
+	Plain(ctx context.Context, folders []string) error
 	// Write returns after all of them survive a power cut. It can run twice.
 	Write(ctx context.Context, files []spec.File) error
 }

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/castellan/castellan/supervisor/spec"
 )
 
 // alive runs the manager until do returns.
@@ -200,6 +202,33 @@ func TestAWithdrawnAddonWakesWithAGoodVersion(t *testing.T) {
 		}
 		if errors.Is(w.m.Stop(context.Background(), "nobody", ""), ErrUnknown) == false {
 			t.Error("an unknown service was stopped")
+		}
+	})
+}
+
+// TestNothingStartsOnAFolderThatBecameALink: whoever may write beside the folder would choose what the container sees.
+func TestNothingStartsOnAFolderThatBecameALink(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := tendedWorld(t, "radio")
+		s := w.tended["radio"]
+		s.Container.Mounts = []spec.Mount{{Source: "/ha/addon_configs/radio", Target: "/config", Plain: true}, {Source: "/ha/share", Target: "/share"}}
+		w.tended["radio"] = s
+		w.renew("radio")
+		w.run()
+		if got := fmt.Sprint(w.running()); got != "[radio]" {
+			t.Fatalf("on plain folders %s runs", got)
+		}
+		w.engine.files["/ha/addon_configs/radio"], w.engine.files["/ha/share"] = "/", "/"
+		w.engine.powerCut()
+		w.alive(func(context.Context) { wait(time.Minute) })
+		st, _, _, err := w.m.Status("radio")
+		if got := fmt.Sprint(w.running()); err != nil || got != "[]" || !strings.Contains(st.Trouble, "addon_configs/radio is a link") {
+			t.Errorf("it runs (%s), or nobody says why not: %q, %v", got, st.Trouble, err)
+		}
+		delete(w.engine.files, "/ha/addon_configs/radio")
+		w.alive(func(context.Context) { wait(time.Minute) })
+		if got := fmt.Sprint(w.running()); got != "[radio]" {
+			t.Errorf("afterwards %s runs", got)
 		}
 	})
 }

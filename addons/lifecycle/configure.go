@@ -19,6 +19,8 @@ type Patch struct {
 	AutoUpdate *bool
 	Watchdog   *bool
 	Protected  *bool
+
+	Own bool // the add-on asks for it, not its owner: nothing that it could not reach before
 }
 
 // Configured says what came of a patch.
@@ -69,6 +71,9 @@ func (m *Manager) patch(r *Record, man addons.Manifest, p Patch) (dropped []stri
 				return nil, err
 			}
 			next.Settings.Options = without(*p.Options, dropped)
+		}
+		if more := man.Reaches(next.Settings).Beyond(append(man.Reaches(r.Settings), r.Granted...)); p.Own && len(more) > 0 {
+			return nil, fmt.Errorf("an add-on can't give itself what its owner has not: %s; let the owner set that", strings.Join(more, ", "))
 		}
 		r.Settings.Options = next.Settings.Options
 	}

@@ -39,7 +39,7 @@ func (m *Manager) Consent(_ context.Context, slug, version string, asks []string
 			return false, ErrNotInstalled
 		}
 		granted = rights.Beyond(r.Granted)
-		if more := addons.Rights(granted).Beyond(addons.Rights(asks)); asks != nil && len(more) > 0 {
+		if more := addons.Rights(granted).Beyond(asks); len(more) > 0 {
 			return false, &ConsentError{Slug: slug, Version: o.Manifest.Version, Asks: more}
 		}
 		r.Granted = append(r.Granted, granted...)

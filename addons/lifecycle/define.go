@@ -44,6 +44,9 @@ func (m *Manager) Define(ctx context.Context, service, version string) (d Defini
 	if err != nil {
 		return d, false, err
 	}
+	if r.Removing != nil && st.Version == "" {
+		return d, false, nil // its container is gone; a plan from before must not bring it back over data that goes
+	}
 	if version == "" {
 		version = st.Version
 	}
@@ -61,9 +64,9 @@ func (m *Manager) Define(ctx context.Context, service, version string) (d Defini
 		return d, true, err
 	}
 	optionsOK := err == nil
-	place := m.place(r, kept)
+	place := m.place(r)
 	if kept.Profile != "" {
-		if place.AppArmor, err = m.cfg.Host.LoadProfile(ctx, slug, kept.Profile); err != nil {
+		if place.Profile, err = m.cfg.Host.LoadProfile(ctx, slug, kept.Profile); err != nil {
 			return d, true, fmt.Errorf("cannot load the AppArmor profile of add-on %s: %w", slug, err)
 		}
 	}
@@ -89,9 +92,9 @@ func (m *Manager) Define(ctx context.Context, service, version string) (d Defini
 }
 
 // place is where an add-on runs.
-func (m *Manager) place(r Record, k Kept) addons.Place {
+func (m *Manager) place(r Record) addons.Place {
 	p := m.cfg.Host.Place()
-	p.Slug, p.Token, p.Profile, p.IngressPort = r.Slug, r.Token, k.Profile != "", r.IngressPort
+	p.Slug, p.Token, p.IngressPort = r.Slug, r.Token, r.IngressPort
 	return p
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/castellan/castellan/addons"
@@ -12,9 +13,8 @@ import (
 // keptFor is how long data stays that its owner wants kept for a while.
 const keptFor = 30 * 24 * time.Hour
 
-// Install brings an add-on in, not started. That its owner asks for it is his consent to the rights its manifest asks for
-// now; asks, when not nil, are the rights he was shown, and the installation is refused when there are more by now. It
-// returns the change once it is durable. Data and settings that an earlier removal kept are taken up again.
+// Install brings an add-on in, not started. asks are the rights its owner was shown and agreed to; the installation is
+// refused when the manifest asks for more by now. It returns the change once it is durable. Data and settings that an earlier removal kept are taken up again.
 func (m *Manager) Install(ctx context.Context, slug string, asks []string) (change string, err error) {
 	m.work.Lock()
 	defer m.work.Unlock()
@@ -40,8 +40,9 @@ func (m *Manager) begun(slug, change string) error {
 }
 
 // Build makes the image of an add-on that has none, from its folder on this appliance, and installs or updates it. No one
-// vouches for it: it has no badge and is never updated by itself.
-func (m *Manager) Build(ctx context.Context, slug string) (change string, err error) {
+// vouches for it: it has no badge and is never updated by itself. asks are those of [Manager.Install], for one that is not
+// installed.
+func (m *Manager) Build(ctx context.Context, slug string, asks []string) (change string, err error) {
 	o, err := m.offer(slug)
 	if err != nil {
 		return "", fmt.Errorf("cannot build add-on %s: %w", slug, err)
@@ -50,7 +51,11 @@ func (m *Manager) Build(ctx context.Context, slug string) (change string, err er
 		return "", fmt.Errorf("cannot build add-on %s: it comes as an image; install it with: castellan addon install %s", slug, slug)
 	}
 	r := m.record(slug)
-	if more := o.Manifest.Rights().Beyond(r.Granted); r.installed() && len(more) > 0 {
+	granted := addons.Rights(asks)
+	if r.installed() {
+		granted = r.Granted
+	}
+	if more := o.Manifest.Rights().Beyond(granted); len(more) > 0 { // a build takes minutes: asked before, not after
 		return "", &ConsentError{Slug: slug, Version: o.Manifest.Version, Asks: more}
 	}
 	image, err := m.cfg.Build(ctx, o)
@@ -62,7 +67,7 @@ func (m *Manager) Build(ctx context.Context, slug string) (change string, err er
 	if r = m.record(slug); r.installed() {
 		err = m.keep(slug, o)
 	} else {
-		err = m.want(o, nil)
+		err = m.want(o, asks)
 	}
 	if err != nil {
 		return "", fmt.Errorf("cannot build add-on %s: %w", slug, err)
@@ -95,45 +100,55 @@ func (m *Manager) prepare(slug string) (Offer, error) {
 // want writes the wish down.
 func (m *Manager) want(o Offer, shown []string) error {
 	rights := o.Manifest.Rights()
-	if shown != nil {
-		if more := rights.Beyond(addons.Rights(shown)); len(more) > 0 {
-			return &ConsentError{Slug: o.Slug, Version: o.Manifest.Version, Asks: more}
-		}
+	if more := rights.Beyond(shown); len(more) > 0 {
+		return &ConsentError{Slug: o.Slug, Version: o.Manifest.Version, Asks: more}
 	}
 	return m.change(o.Slug, func(r *Record) (bool, error) {
 		if r.installed() {
 			return false, ErrInstalled
 		}
-		settings := r.Settings // what an earlier removal kept
+		settings := r.Settings     // what an earlier removal kept
+		settings.Unprotect = false // that is no consent to what is installed now
 		if settings.Boot != "" && o.Manifest.Boot == addons.BootManualOnly {
 			settings.Boot = ""
 		}
 		*r = Record{Slug: o.Slug, Repository: o.Repository, Settings: settings, Granted: rights, Token: newToken(), Wanted: true,
-			At: m.now(), IngressPort: m.pickIngressPort(o.Slug, o.Manifest), Gone: nil, Manifests: map[string]Kept{o.Manifest.Version: keptOf(o)}}
+			At: m.now(), IngressPort: m.pickIngressPort(o.Slug, o.Manifest), Before: r.Gone, Manifests: map[string]Kept{o.Manifest.Version: keptOf(o)}}
 		return true, nil
 	})
 }
 
 func keptOf(o Offer) Kept { return Kept{File: o.File, Raw: o.Raw, Profile: o.Profile} }
 
-// giveUp ends an installation that brought nothing: the record goes, data that an earlier removal had kept stays kept.
+// giveUp ends an installation that brought nothing: the record goes, data that an earlier removal had kept stays kept, as
+// long as that said. An installation that the update loop has begun meanwhile is none that brought nothing.
 func (m *Manager) giveUp(slug string) error {
+	if st, err := m.cfg.Supervisor.Standing(Service(slug)); err != nil || st.Open != "" || st.Version != "" {
+		return err
+	}
 	return m.change(slug, func(r *Record) (bool, error) {
 		if !r.Wanted {
 			return false, nil
 		}
-		if len(r.Settings.Options) == 0 && len(r.Settings.Ports) == 0 && !exists(m.dataFolder(slug)) {
+		for _, dir := range []string{m.dataFolder(slug), m.configFolder(slug)} {
+			_ = os.Remove(dir) // made for this installation when it is empty; else it stays
+		}
+		if len(r.Settings.Options) == 0 && len(r.Settings.Ports) == 0 && !exists(m.dataFolder(slug)) && !exists(m.configFolder(slug)) {
 			*r = Record{}
 			return true, nil
 		}
-		r.forget(&Removal{Data: KeepData, At: m.now()})
+		before := r.Before
+		if before == nil {
+			before = &Removal{Data: KeepData, At: m.now()}
+		}
+		r.forget(before)
 		return true, nil
 	})
 }
 
 // forget keeps of an add-on only what its owner wrote.
 func (r *Record) forget(gone *Removal) {
-	r.Gone, r.Removing, r.Wanted, r.Import = gone, nil, false, nil
+	r.Gone, r.Removing, r.Before, r.Wanted, r.Import = gone, nil, nil, false, nil
 	r.Granted, r.Manifests, r.Token, r.IngressPort = nil, nil, "", 0
 }
 
@@ -160,7 +175,7 @@ func (m *Manager) Uninstall(ctx context.Context, slug string, data DataMode) (ch
 			return true, nil
 		case !r.installed():
 			return false, ErrNotInstalled
-		case r.Wanted && st.Version == "":
+		case r.Wanted && st.Version == "" && st.Open != "": // without, nothing would ever end it
 			return false, ErrBusy
 		}
 		r.Wanted = false

@@ -84,6 +84,16 @@ type Change struct {
 	Created time.Time
 }
 
+// Power is what becomes of a service's container as it is.
+type Power string
+
+// Powers. Restart is one step: whatever is cut in it, a service that must run is started again.
+const (
+	PowerStart   Power = "start"
+	PowerStop    Power = "stop"
+	PowerRestart Power = "restart"
+)
+
 // Supervisor does what this package asks for. Calls that return the ID of a change return once that is durable.
 type Supervisor interface {
 	// Standing reads the journal and asks nobody back.
@@ -94,7 +104,7 @@ type Supervisor interface {
 	Place(ctx context.Context, service, version, image string) (change string, err error) // an image that was built here
 	Remove(ctx context.Context, service string) (change string, err error)
 	Renew(ctx context.Context, service string) (change string, err error)
-	Run(ctx context.Context, service string, run bool) error // start or stop it as it is
+	Run(ctx context.Context, service string, do Power) error // as it is
 	Retune(ctx context.Context, service string) error
 }
 
@@ -108,7 +118,7 @@ type Host interface {
 	Device(path, subsystem string) bool
 	// Exists tells whether a path is there.
 	Exists(path string) bool
-	// LoadProfile loads an AppArmor profile under an add-on's name; ok is false where the kernel has none.
+	// LoadProfile loads an AppArmor profile under an add-on's name; ok is false where nothing can load one.
 	LoadProfile(ctx context.Context, slug, profile string) (ok bool, err error)
 	// Taken tells who else publishes a host port, "" = nobody of the configured services.
 	Taken(p spec.Port) string

@@ -88,7 +88,7 @@ func (m *Manager) reconcile(ctx context.Context, slug string) error {
 func (m *Manager) install(ctx context.Context, r Record, st Standing) error {
 	switch {
 	case st.Version != "":
-		return m.change(r.Slug, func(r *Record) (bool, error) { r.Wanted = false; return true, nil })
+		return m.change(r.Slug, func(r *Record) (bool, error) { r.Wanted, r.Before = false, nil; return true, nil })
 	case st.Last.failed(r.Change, r.At):
 		m.cfg.Log.WarnContext(ctx, "an add-on could not be installed", "addon", r.Slug, "why", st.Last.Why)
 		return m.giveUp(r.Slug)

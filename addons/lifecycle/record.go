@@ -32,6 +32,7 @@ type Record struct {
 	Change   string    `json:"change,omitempty"`   // the change that is to install or remove it, "" before it was begun
 	Removing *Removal  `json:"removing,omitempty"` // its removal has not ended
 	Gone     *Removal  `json:"gone,omitempty"`     // it was removed and its data is kept
+	Before   *Removal  `json:"before,omitempty"`   // the Gone that an installation took up, until it has ended
 	Import   []Swap    `json:"import,omitempty"`   // data that waits to take its place
 	At       time.Time `json:"at,omitzero"`        // of the installation
 }

@@ -21,7 +21,7 @@ func (m *Manager) Start(ctx context.Context, slug string) (change string, err er
 	case renew:
 		return m.cfg.Supervisor.Renew(ctx, Service(slug))
 	}
-	return "", m.cfg.Supervisor.Run(ctx, Service(slug), true)
+	return "", m.cfg.Supervisor.Run(ctx, Service(slug), PowerStart)
 }
 
 // Stop stops an add-on; it stays so over updates and boots by hand.
@@ -29,10 +29,10 @@ func (m *Manager) Stop(ctx context.Context, slug string) error {
 	if r := m.record(slug); !r.installed() {
 		return fmt.Errorf("cannot stop add-on %s: %w", slug, ErrNotInstalled)
 	}
-	return m.cfg.Supervisor.Run(ctx, Service(slug), false)
+	return m.cfg.Supervisor.Run(ctx, Service(slug), PowerStop)
 }
 
-// Restart is Stop and Start.
+// Restart is Stop and Start in one: a daemon that dies in between does not leave the add-on stopped.
 func (m *Manager) Restart(ctx context.Context, slug string) (change string, err error) {
 	st, err := m.ready(slug)
 	if err != nil {
@@ -44,10 +44,11 @@ func (m *Manager) Restart(ctx context.Context, slug string) (change string, err 
 	case renew:
 		return m.cfg.Supervisor.Renew(ctx, Service(slug))
 	}
-	if err := m.cfg.Supervisor.Run(ctx, Service(slug), false); err != nil {
-		return "", err
+	do := PowerRestart
+	if st.Stopped != "" {
+		do = PowerStart
 	}
-	return "", m.cfg.Supervisor.Run(ctx, Service(slug), true)
+	return "", m.cfg.Supervisor.Run(ctx, Service(slug), do)
 }
 
 // renews tells whether a start needs a new container and its health gate.
@@ -90,6 +91,8 @@ func (m *Manager) AtBoot(service, version string) (run bool, why string) {
 	switch boot := r.boot(man); {
 	case err != nil:
 		return false, err.Error()
+	case len(r.Import) > 0: // started now it would find its folders half way
+		return false, "data that was imported has not taken its place yet; start it when it has"
 	case man.Startup == addons.StartOnce:
 		return false, "it runs once, when its owner starts it"
 	case boot != addons.BootAuto:

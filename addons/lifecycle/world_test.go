@@ -50,6 +50,8 @@ type world struct {
 	forgot  []string
 	taken   map[uint16]string
 	present map[string]bool // devices
+	armor   bool            // the kernel has AppArmor
+	loads   bool            // and profiles can be loaded
 	clock   time.Time
 	count   int
 
@@ -166,9 +168,9 @@ func (w *world) Remove(ctx context.Context, service string) (string, error) {
 func (w *world) Renew(ctx context.Context, service string) (string, error) {
 	return w.begin(ctx, "renew", service, w.row(service).Version)
 }
-func (w *world) Run(_ context.Context, service string, run bool) error {
-	return w.call(fmt.Sprint("run ", run), func() {
-		w.row(service).Stopped = map[bool]string{true: "", false: "stopped by the owner"}[run]
+func (w *world) Run(_ context.Context, service string, do Power) error {
+	return w.call(string(do), func() {
+		w.row(service).Stopped = map[Power]string{PowerStop: "stopped by the owner"}[do]
 	})
 }
 func (w *world) Retune(context.Context, string) error { return w.call("retune", func() {}) }
@@ -218,12 +220,12 @@ func (w *world) build(context.Context, Offer) (image string, err error) {
 type host struct{ *world }
 
 func (h host) Place() addons.Place {
-	return addons.Place{Dir: h.dir, Arch: "amd64", Machine: "generic-x86-64", TimeZone: "Europe/Berlin", Network: "hassio", API: "172.30.32.2"}
+	return addons.Place{Dir: h.dir, Arch: "amd64", Machine: "generic-x86-64", TimeZone: "Europe/Berlin", Network: "hassio", API: "172.30.32.2", AppArmor: h.armor}
 }
 func (h host) Secret(name string) (string, bool)                         { return "s3cret", name == "pw" }
 func (h host) Device(path, _ string) bool                                { return h.present[path] }
 func (h host) Exists(path string) bool                                   { return h.present[path] }
-func (h host) LoadProfile(context.Context, string, string) (bool, error) { return false, nil }
+func (h host) LoadProfile(context.Context, string, string) (bool, error) { return h.loads, nil }
 func (h host) Taken(p spec.Port) string                                  { return h.taken[p.Host] }
 
 // installed brings the add-on in and lets it run.

@@ -60,8 +60,14 @@ func (c clerk) Update(_ context.Context, slug string, r api.AddonUpdateRequest) 
 func (c clerk) Rollback(_ context.Context, slug string) (api.Accepted, error) {
 	return c.did("rollback", slug)
 }
-func (c clerk) Build(_ context.Context, slug string) (api.Accepted, error) {
-	return c.did("build", slug)
+
+// Build wants consent.
+func (c clerk) Build(_ context.Context, slug string, r api.BuildRequest) (api.Accepted, error) {
+	acc, err := c.did("build", slug, r)
+	if len(r.Asks) == 0 {
+		return acc, api.ConsentRequired(slug, "1", []api.Right{{Code: "usb", Words: "use USB devices"}}, "agree")
+	}
+	return acc, err
 }
 
 // Import wants consent for what is in the backup.

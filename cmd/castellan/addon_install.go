@@ -140,22 +140,61 @@ func addonImportCommand(o *options) *cobra.Command {
 				return fmt.Errorf("cannot find the backup %s: %w", args[0], err)
 			}
 			acc, err := o.client().ImportAddon(cmd.Context(), slug, req)
-			var known *api.Error
-			if errors.As(err, &known) && known.Key == api.KeyConsent { // only the daemon knows what the backup holds
-				version, asks := known.Asks()
-				fmt.Fprintf(cmd.ErrOrStderr(), "%s %s may:\n", slug, plain(version))
-				printRights(cmd.ErrOrStderr(), asks)
-				q := question{text: "Import it?", yes: yes, retry: "castellan addon import " + quoted(args[0]) + " " + slug + " --yes", what: "import " + slug}
-				if err := ask(cmd, q); err != nil {
-					return err
-				}
-				req.Asks = codes(asks)
+			q := question{text: "Import it?", yes: yes, retry: "castellan addon import " + quoted(args[0]) + " " + slug + " --yes", what: "import " + slug}
+			if asks, no := agreed(cmd, slug, q, err); no != nil {
+				return no
+			} else if asks != nil {
+				req.Asks = asks
 				acc, err = o.client().ImportAddon(cmd.Context(), slug, req)
 			}
 			return followAddon(cmd, o, slug, acc, err, detach, "imported")
 		},
 	}
 	cmd.Flags().BoolVar(&req.Start, "start", false, "start it afterwards")
+	cmd.Flags().BoolVar(&yes, "yes", false, "agree to the rights it asks for")
+	cmd.Flags().BoolVar(&detach, "detach", false, "do not wait for the end")
+	return cmd
+}
+
+// agreed asks for the consent that a call was refused for; asks is nil when it was refused for nothing of the kind.
+func agreed(cmd *cobra.Command, slug string, q question, refused error) (asks []string, err error) {
+	var known *api.Error
+	if !errors.As(refused, &known) || known.Key != api.KeyConsent {
+		return nil, nil
+	}
+	version, rights := known.Asks()
+	fmt.Fprintf(cmd.ErrOrStderr(), "%s %s may:\n", slug, plain(version))
+	printRights(cmd.ErrOrStderr(), rights)
+	if err := ask(cmd, q); err != nil {
+		return nil, err
+	}
+	return codes(rights), nil
+}
+
+func addonBuildCommand(o *options) *cobra.Command {
+	var yes, detach bool
+	cmd := &cobra.Command{
+		Use:   "build SLUG",
+		Short: "Build the image of an add-on anew from its repository",
+		Args:  argsRange(1, 1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			slug := args[0]
+			info, err := o.client().Addon(cmd.Context(), slug, "")
+			if err != nil {
+				return addonError(cmd, slug, err)
+			}
+			acc, err := o.client().BuildAddon(cmd.Context(), slug, api.BuildRequest{})
+			if info.Version == "" { // of what is installed an update's rights are agreed to by a command of their own
+				q := question{text: "Build it?", yes: yes, retry: "castellan addon build " + slug + " --yes", what: "build " + slug}
+				if asks, no := agreed(cmd, slug, q, err); no != nil {
+					return no
+				} else if asks != nil {
+					acc, err = o.client().BuildAddon(cmd.Context(), slug, api.BuildRequest{Asks: asks})
+				}
+			}
+			return followAddon(cmd, o, slug, acc, err, detach, "built")
+		},
+	}
 	cmd.Flags().BoolVar(&yes, "yes", false, "agree to the rights it asks for")
 	cmd.Flags().BoolVar(&detach, "detach", false, "do not wait for the end")
 	return cmd

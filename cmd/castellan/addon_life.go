@@ -21,7 +21,7 @@ func addonCommands(o *options) []*cobra.Command {
 		addonMove(o, "stop", "Stop an add-on; it stays stopped", "stopped", (*client.Client).StopAddon),
 		addonMove(o, "restart", "Stop an add-on and start it again", "restarted", (*client.Client).RestartAddon),
 		addonMove(o, "rollback", "Go back to the previous version of an add-on", "went back", (*client.Client).RollbackAddon),
-		addonMove(o, "build", "Build the image of an add-on anew from its repository", "built", (*client.Client).BuildAddon),
+		addonBuildCommand(o),
 		addonOptionsCommand(o), addonPortsCommand(o), addonSetCommand(o),
 		addonLogsCommand(o), addonStatsCommand(o), addonStdinCommand(o),
 	}

@@ -120,7 +120,7 @@ func (h *house) atBoot(s supervisor.Status) (run bool, why string) {
 	if s.Stopped != "" && !s.Stays {
 		return false, s.Stopped
 	}
-	if s.Unproved {
+	if s.Unproved && s.Stopped != "" {
 		return false, s.Stopped // never started: its owner does that
 	}
 	return h.addons.installs.AtBoot(s.Service.Name, s.Version())

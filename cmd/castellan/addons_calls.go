@@ -104,7 +104,7 @@ func (h addonCalls) Options(_ context.Context, slug string) (map[string]any, err
 
 // SetOptions implements api.AddonBackend.
 func (h addonCalls) SetOptions(ctx context.Context, slug string, options map[string]any) error {
-	_, err := h.addons.installs.Configure(ctx, slug, lifecycle.Patch{Options: &options})
+	_, err := h.addons.installs.Configure(ctx, slug, lifecycle.Patch{Options: &options, Own: true})
 	return err
 }
 

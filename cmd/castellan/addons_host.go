@@ -5,13 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
-
-	"github.com/goccy/go-yaml"
+	"syscall"
 
 	"github.com/castellan/castellan/addons"
 	"github.com/castellan/castellan/addons/lifecycle"
@@ -38,7 +38,8 @@ var _ lifecycle.Host = addonHost{}
 func (h addonHost) Place() addons.Place {
 	c := h.config()
 	return addons.Place{Dir: c.Addons.Dir, Arch: h.haArch(), Machine: c.Appliance.Machine, Core: h.coreVersion(), TimeZone: c.Addons.Timezone,
-		Network: c.Addons.Network.Name, API: c.Addons.Network.API().String(), Exists: onHost, Majors: majors("/proc/devices")}
+		Network: c.Addons.Network.Name, API: c.Addons.Network.API().String(), Exists: onHost, Majors: majors("/proc/devices"),
+		AppArmor: h.addons.loader.kernel()}
 }
 
 // coreVersion is the installed Home Assistant Core, "" when there is none.
@@ -58,23 +59,37 @@ const maxSecrets = 1 << 20
 
 // Secret implements lifecycle.Host. A file that cannot be read knows no secret, and the option that wants one says so.
 func (h addonHost) Secret(name string) (string, bool) {
-	path := filepath.Join(h.coreFolder(), "secrets.yaml")
-	fi, err := os.Stat(path)
-	if err != nil || !fi.Mode().IsRegular() || fi.Size() > maxSecrets {
-		return "", false
-	}
-	b, err := os.ReadFile(path)
+	return secretIn(h.coreFolder(), name)
+}
+
+// secretIn looks a name up in the secrets.yaml of a folder. Add-ons may write there: a link that leads out of the folder is
+// not followed, a pipe is not waited for, and what is read is bounded.
+func secretIn(folder, name string) (string, bool) {
+	root, err := os.OpenRoot(folder)
 	if err != nil {
 		return "", false
 	}
-	var all map[string]any
-	if yaml.Unmarshal(b, &all) != nil {
+	defer root.Close()
+	f, err := root.OpenFile("secrets.yaml", os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return "", false
+	}
+	defer f.Close()
+	if fi, err := f.Stat(); err != nil || !fi.Mode().IsRegular() {
+		return "", false
+	}
+	b, err := io.ReadAll(io.LimitReader(f, maxSecrets+1))
+	if err != nil || len(b) > maxSecrets {
+		return "", false
+	}
+	all, err := addons.ParseOptions("secrets.yaml", b)
+	if err != nil {
 		return "", false
 	}
 	switch v := all[name].(type) {
 	case string:
 		return v, true
-	case uint64, int64, float64, bool:
+	case int64, float64, bool:
 		return fmt.Sprint(v), true
 	}
 	return "", false

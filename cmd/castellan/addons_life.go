@@ -85,8 +85,8 @@ func (h addonLife) Rollback(ctx context.Context, slug string) (api.Accepted, err
 }
 
 // Build implements api.AddonLife. It answers when the image is built, which takes minutes on a small appliance.
-func (h addonLife) Build(ctx context.Context, slug string) (api.Accepted, error) {
-	change, err := h.addons.installs.Build(context.WithoutCancel(ctx), slug)
+func (h addonLife) Build(ctx context.Context, slug string, r api.BuildRequest) (api.Accepted, error) {
+	change, err := h.addons.installs.Build(context.WithoutCancel(ctx), slug, r.Asks)
 	if err != nil {
 		return api.Accepted{}, h.addonError(slug, err)
 	}
@@ -190,13 +190,23 @@ func (h addonLife) importData(ctx context.Context, b *habackup.Backup, slug stri
 		h.log.Warn("left out of a backup", "addon", slug, "name", s.Name, "why", s.Why)
 	}
 	err = h.addons.installs.SetData(slug, func(r *lifecycle.Record) {
-		r.Settings = addons.Settings{Options: meta.Options, Ports: meta.Ports, Boot: addons.Boot(meta.Boot), AutoUpdate: meta.AutoUpdate,
-			Watchdog: meta.Watchdog, Unprotect: !meta.Protected}
+		r.Settings = imported(meta, r.Settings)
 	})
 	if err != nil {
-		err = errors.Join(err, h.addons.installs.Sweep(slug))
+		return errors.Join(err, h.addons.installs.Sweep(slug))
 	}
-	return err
+	if !meta.Protected {
+		h.log.Warn("the add-on was not protected where the backup was made; here it is as before", "addon", slug,
+			"next", "castellan addon set "+slug+" --protected off")
+	}
+	return nil
+}
+
+// imported are the settings of a backup. Protected mode is not among them: who imports data was shown rights that it holds
+// back, and no file switches it off.
+func imported(meta habackup.Meta, before addons.Settings) addons.Settings {
+	return addons.Settings{Options: meta.Options, Ports: meta.Ports, Boot: addons.Boot(meta.Boot), AutoUpdate: meta.AutoUpdate,
+		Watchdog: meta.Watchdog, Unprotect: before.Unprotect}
 }
 
 // addonError gives an error of what is installed its key and its next step.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 
 	"github.com/castellan/castellan/addons/lifecycle"
 	"github.com/castellan/castellan/config/durable"
@@ -110,9 +111,12 @@ func (h addonSupervisor) Renew(ctx context.Context, service string) (string, err
 }
 
 // Run implements lifecycle.Supervisor.
-func (h addonSupervisor) Run(ctx context.Context, service string, run bool) error {
-	if run {
+func (h addonSupervisor) Run(ctx context.Context, service string, do lifecycle.Power) error {
+	switch do {
+	case lifecycle.PowerStart:
 		return h.manager.Start(ctx, service)
+	case lifecycle.PowerRestart:
+		return h.manager.Restart(ctx, service, "its owner or the add-on itself asked for it")
 	}
 	return h.manager.Stop(ctx, service, "")
 }
@@ -127,10 +131,30 @@ type hostFiles struct{}
 
 var _ supervisor.Files = hostFiles{}
 
-// Write implements supervisor.Files. The folder is the service's own and may hold a link under the file's name: it is
-// replaced and never followed.
+// Plain implements supervisor.Files. BUG: the engine looks the folder up a moment later, and nothing can make it look at
+// the same: an add-on that may write beside it and is quick enough still wins.
+func (hostFiles) Plain(_ context.Context, folders []string) error {
+	for _, name := range folders {
+		fi, err := os.Lstat(name)
+		if err != nil {
+			return err
+		}
+		if !fi.IsDir() {
+			return fmt.Errorf("cannot let a container see %s: it is no folder but a link or a file, perhaps put there by an add-on that may write beside it; look at it and remove it", name)
+		}
+	}
+	return nil
+}
+
+// Write implements supervisor.Files. The folder is the service's own and may hold a link, or a folder, under the file's name:
+// it is replaced, and no link is followed.
 func (hostFiles) Write(_ context.Context, files []spec.File) error {
 	for _, f := range files {
+		if fi, err := os.Lstat(f.Path); err == nil && fi.IsDir() { // no name in the folder is the service's to keep from us
+			if err := os.RemoveAll(f.Path); err != nil {
+				return err
+			}
+		}
 		if err := durable.WriteFile(f.Path, f.Content, fs.FileMode(f.Mode).Perm()); err != nil {
 			return err
 		}

@@ -168,7 +168,11 @@ func (h addonView) Info(ctx context.Context, slug, lang string) (api.AddonInfo, 
 	if o, err := addonOffers(h).Offer(slug); err == nil {
 		out.Asks = rights(o.Manifest.Rights().Beyond(r.Granted))
 	}
-	return out, h.evidence(ctx, &out, m, e)
+	profile := e.AppArmor // of what is installed its own counts, whatever the repository has by now
+	if r.Installed() {
+		profile = r.Manifests[m.Version].Profile != ""
+	}
+	return out, h.evidence(ctx, &out, m, profile)
 }
 
 // addonMode is an add-on's update mode, "" for what is none.
@@ -250,7 +254,7 @@ func translated(in map[string]addons.TranslatedOption) map[string]api.AddonTrans
 
 // evidence fills in what is known of the image. What runs is judged by what the ledger says now; of what is offered the
 // image is looked up and judged without any effect. What could not be checked says so, and no key of a file counts.
-func (h addonView) evidence(ctx context.Context, out *api.AddonInfo, m addons.Manifest, e store.Entry) error {
+func (h addonView) evidence(ctx context.Context, out *api.AddonInfo, m addons.Manifest, profile bool) error {
 	service := lifecycle.Service(out.Slug)
 	s, _, _, err := h.manager.Status(service)
 	if err != nil {
@@ -276,7 +280,7 @@ func (h addonView) evidence(ctx context.Context, out *api.AddonInfo, m addons.Ma
 	default:
 		out.Badge, out.Publisher, out.Evidence = h.assess(ctx, service, m)
 	}
-	out.Rating = m.Rating(out.Badge == "verified", e.AppArmor && h.addons.loader.here())
+	out.Rating = m.Rating(out.Badge == "verified", profile && h.addons.loader.here())
 	return nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"sync"
 	"time"
 
@@ -78,15 +79,37 @@ func (p *profiles) load(ctx context.Context, slug, profile string) (ok bool, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, profileWithin)
 	defer cancel()
-	var out bytes.Buffer
-	cmd := exec.CommandContext(ctx, parser, "--replace", "--skip-cache", name)
-	cmd.Stdout, cmd.Stderr = &out, &out
-	if err := cmd.Run(); err != nil {
-		return false, fmt.Errorf("apparmor_parser does not take apparmor.txt: %w: %.300q", err, out.String())
+	names, err := runParser(ctx, parser, "--names", name)
+	if err != nil {
+		return false, err
+	}
+	// Only the parser knows how many profiles a text holds. One of another name would confine the host's programs, or
+	// free other containers: docker-default is a profile too.
+	for line := range strings.Lines(names) {
+		if got := strings.TrimSpace(line); got != slug && !strings.HasPrefix(got, slug+"//") {
+			return false, fmt.Errorf("apparmor.txt must hold one profile, it holds %.60q too", got)
+		}
+	}
+	if _, err := runParser(ctx, parser, "--replace", name); err != nil {
+		return false, err
 	}
 	p.loaded[slug] = profile
 	return true, nil
 }
+
+// runParser lets apparmor_parser do something with a file.
+func runParser(ctx context.Context, parser, do, name string) (string, error) {
+	var out, errs bytes.Buffer
+	cmd := exec.CommandContext(ctx, parser, do, "--skip-cache", name)
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Run(); err != nil {
+		return "", fmt.Errorf("apparmor_parser does not take apparmor.txt: %w: %.300q", err, errs.String())
+	}
+	return out.String(), nil
+}
+
+// kernel tells whether the kernel has AppArmor.
+func (p *profiles) kernel() bool { return onHost(p.security) }
 
 // here tells whether profiles take effect on this appliance.
 func (p *profiles) here() bool {

@@ -26,7 +26,9 @@ func TestAProfileIsRenamedToItsAddon(t *testing.T) {
 func TestProfilesAreLoadedOnceForEachContent(t *testing.T) {
 	dir := t.TempDir()
 	calls := filepath.Join(dir, "calls")
-	parser := "#!/bin/sh\ncase $(cat \"$3\") in *wrong*) echo no such rule >&2; exit 1;; esac\necho \"$@\" >>" + calls + "\n"
+	parser := "#!/bin/sh\ncase $(cat \"$3\") in *wrong*) echo no such rule >&2; exit 1;; esac\necho \"$@\" >>" + calls + `
+if [ "$1" = --names ]; then echo a warning >&2; grep -o 'profile [a-z_-]*\|^/[a-z/]*' "$3" | sed 's/profile //'; fi
+`
 	if err := os.WriteFile(filepath.Join(dir, "apparmor_parser"), []byte(parser), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -46,6 +48,14 @@ func TestProfilesAreLoadedOnceForEachContent(t *testing.T) {
 	}
 	if ok, err := p.load(t.Context(), "core_ssh", "profile x {\n  wrong\n}\n"); ok || err == nil || !strings.Contains(err.Error(), "no such rule") {
 		t.Errorf("a wrong profile: %v, %v", ok, err)
+	}
+	for _, more := range []string{"} profile docker-default {\n}\n", "}\n/usr/bin/dockerd {\n}\n"} {
+		if ok, err := p.load(t.Context(), "core_ssh", "profile x {\n"+more); ok || err == nil || !strings.Contains(err.Error(), "docker") {
+			t.Errorf("a second profile: %v, %v", ok, err)
+		}
+	}
+	if b, _ := os.ReadFile(calls); strings.Count(string(b), "--replace") != 2 {
+		t.Errorf("a second profile was loaded: %s", b)
 	}
 	p.security = filepath.Join(dir, "absent")
 	if ok, err := p.load(t.Context(), "core_ssh", "profile x {\n}\n"); ok || err != nil {

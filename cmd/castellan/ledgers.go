@@ -191,6 +191,7 @@ func (l *ledgers) follow(own Ledger) (*follower, error) {
 	f.ctx, f.cancel = context.WithCancel(l.ctx)
 	l.open[name] = f
 	if err != nil {
+		f.cancel() // the next try has its own
 		return nil, err
 	}
 	l.work.Go(func() { l.verify(f) })

@@ -31,7 +31,7 @@ type AddonLife interface {
 	Update(ctx context.Context, slug string, r AddonUpdateRequest) (Accepted, error)
 	Rollback(ctx context.Context, slug string) (Accepted, error)
 	// Build makes the image anew from the repository's sources, for an add-on that is built here.
-	Build(ctx context.Context, slug string) (Accepted, error)
+	Build(ctx context.Context, slug string, r BuildRequest) (Accepted, error)
 	// Import installs an add-on, or takes its data back, from one of Home Assistant's backup files.
 	Import(ctx context.Context, slug string, r ImportRequest, by string) (Accepted, error)
 	// Consent notes that the owner agrees to the rights of a version, durably. It may begin the update that waited.

@@ -60,8 +60,8 @@ func (s shop) Update(_ context.Context, slug string, r api.AddonUpdateRequest) (
 func (s shop) Rollback(_ context.Context, slug string) (api.Accepted, error) {
 	return s.did("rollback", slug)
 }
-func (s shop) Build(_ context.Context, slug string) (api.Accepted, error) {
-	return s.did("build", slug)
+func (s shop) Build(_ context.Context, slug string, r api.BuildRequest) (api.Accepted, error) {
+	return s.did("build", slug, r)
 }
 
 func (s shop) Import(_ context.Context, slug string, r api.ImportRequest, by string) (api.Accepted, error) {

@@ -60,10 +60,11 @@ func postAddonRollback(a Addons, r *http.Request, slug string) (any, error) {
 }
 
 func postBuild(a Addons, r *http.Request, slug string) (any, error) {
-	if err := nothing(r); err != nil {
+	req, err := readAll(r, func(q BuildRequest) error { return checkAsks(q.Asks) })
+	if err != nil {
 		return nil, err
 	}
-	return accepted(a.Life().Build(r.Context(), slug))
+	return accepted(a.Life().Build(r.Context(), slug, req))
 }
 
 func postImport(a Addons, r *http.Request, slug string) (any, error) {

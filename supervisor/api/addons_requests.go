@@ -19,6 +19,11 @@ type InstallRequest struct {
 	Asks       []string `json:"asks,omitempty"`
 }
 
+// BuildRequest asks to build an add-on here. Asks are those of [InstallRequest], for one that is not installed.
+type BuildRequest struct {
+	Asks []string `json:"asks,omitempty"`
+}
+
 // What becomes of the data of a removed add-on.
 const (
 	DataKeep   = "keep"   // it stays until the owner deletes it

@@ -26,7 +26,7 @@ var samples = map[string]struct{ query, body, call string }{
 	"POST /castellan/addons/{slug}/uninstall":        {"", `{}`, `uninstall ["core_x",{"data":"keep"},"root"]`},
 	"POST /castellan/addons/{slug}/update":           {"", `{"version":"2"}`, `update ["core_x",{"version":"2"}]`},
 	"POST /castellan/addons/{slug}/rollback":         {"", ``, `rollback ["core_x"]`},
-	"POST /castellan/addons/{slug}/build":            {"", `{}`, `build ["core_x"]`},
+	"POST /castellan/addons/{slug}/build":            {"", `{"asks":["usb"]}`, `build ["core_x",{"asks":["usb"]}]`},
 	"POST /castellan/addons/{slug}/import":           {"", `{"path":"/backup/1.tar","start":true}`, `import ["core_x",{"path":"/backup/1.tar","start":true},"root"]`},
 	"POST /castellan/addons/{slug}/consent":          {"", `{"version":"2","asks":["usb"]}`, `consent ["core_x",{"version":"2","asks":["usb"]},"root"]`},
 	"POST /castellan/addons/{slug}/start":            {"", ``, `start ["core_x"]`},

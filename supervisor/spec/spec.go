@@ -69,6 +69,8 @@ type Mount struct {
 	Target   string `json:"target" yaml:"target"`
 	ReadOnly bool   `json:"readOnly,omitempty" yaml:"read_only"`
 
+	Plain bool `json:"plain,omitempty" yaml:"plain"` // others may write beside Source: nothing starts while it is no folder but a link
+
 	Propagation  string `json:"propagation,omitempty" yaml:"propagation"`    // "" = private, or "rslave": what is mounted later is seen
 	NonRecursive bool   `json:"nonRecursive,omitempty" yaml:"non_recursive"` // read-only ends at what is mounted below Source, as at /dev/pts below /dev
 }

@@ -53,8 +53,8 @@ func (c *Client) RollbackAddon(ctx context.Context, slug string) (api.Accepted, 
 }
 
 // BuildAddon submits a new build of an add-on that is built on the appliance.
-func (c *Client) BuildAddon(ctx context.Context, slug string) (api.Accepted, error) {
-	return call[api.Accepted](ctx, c, "POST", addonPath(slug, "/build"), nil)
+func (c *Client) BuildAddon(ctx context.Context, slug string, r api.BuildRequest) (api.Accepted, error) {
+	return call[api.Accepted](ctx, c, "POST", addonPath(slug, "/build"), r)
 }
 
 // ImportAddon submits an installation from a backup file.
