@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/castellan/castellan/addons"
@@ -118,6 +119,11 @@ func keptOf(o Offer) Kept { return Kept{File: o.File, Raw: o.Raw, Profile: o.Pro
 
 // giveUp ends an installation that brought nothing: the record goes, data that an earlier removal had kept stays kept.
 func (m *Manager) giveUp(slug string) error {
+	if m.record(slug).Wanted { // folders were made for a container that never was; what holds anything is not removed
+		for _, dir := range []string{m.dataFolder(slug), m.configFolder(slug)} {
+			_ = os.Remove(dir)
+		}
+	}
 	return m.change(slug, func(r *Record) (bool, error) {
 		if !r.Wanted {
 			return false, nil
