@@ -20,10 +20,10 @@ func (p *planner) holdAddon(s Installed, step Step, asked bool) (m move, skip bo
 	case a.Unavailable != "":
 		return skipped(s, step.To, SkipUnavailable, "%s", a.Unavailable), true
 	case a.Local:
-		return skipped(s, step.To, SkipLocalBuild, "it is built on this appliance when you ask: castellan addon build %s", s.Service), true
+		return skipped(s, step.To, SkipLocalBuild, "it is built on this appliance when you ask: castellan addon build %s", a.Slug), true
 	case len(a.Asks) > 0:
 		return skipped(s, step.To, SkipConsent, "version %s asks for more than you granted: %s; look at it and agree with: castellan addon consent %s",
-			step.To.Version, strings.Join(a.Asks, ", "), s.Service), true
+			step.To.Version, strings.Join(a.Asks, ", "), a.Slug), true
 	case s.Version == "":
 		return move{}, false
 	case a.Options != "" && !(asked && a.Asleep):

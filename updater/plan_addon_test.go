@@ -1,6 +1,7 @@
 package updater
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -50,6 +51,12 @@ func TestPlanOfAddons(t *testing.T) {
 				t.Errorf("when asked: %s, want %s", got, c.owner)
 			}
 		})
+	}
+	for _, a := range []Addon{{Slug: "x", Asks: []string{"usb"}}, {Slug: "x", Local: true}} { // commands about add-ons take slugs
+		p := NewPlan([]Installed{with(ModeAuto, func(to *Addon) { *to = a })}, nil, noon, asked)
+		if len(p.Skips) != 1 || !strings.HasSuffix(p.Skips[0].Why, " x") || strings.Contains(p.Skips[0].Why, "addon_x") {
+			t.Errorf("the next step is not one: %+v", p.Skips)
+		}
 	}
 	lower := with(ModeAuto, func(*Addon) {})
 	lower.Version = "3" // a repository that takes a version back means it

@@ -64,6 +64,7 @@ type Installed struct {
 
 // Addon is what its repository and its owner say of an add-on's next version. The words are for people.
 type Addon struct {
+	Slug        string        // what people and commands call it
 	Detached    string        // why its repository does not offer it any more, "" = it does
 	Unavailable string        // why the offered version does not work here, "" = it does
 	Seen        time.Time     // when the offered version was first seen, zero = unknown

@@ -59,9 +59,20 @@ var stories = []story{
 		happened: (*world).isInstalled, did: (*world).isGone,
 	},
 	{
-		name: "install that fails", before: func(*world) {}, fails: "the image was refused",
-		do:       func(w *world) error { _, err := w.m.Install(ctx, radio, nil); return err },
-		happened: (*world).isGone, did: (*world).isGone,
+		name: "install that fails", before: func(w *world) { w.mkdir(w.m.dataFolder(radio)) }, fails: "the image was refused", // the folder is made for the container
+		do: func(w *world) error { _, err := w.m.Install(ctx, radio, nil); return err },
+		happened: func(w *world) string {
+			return all(w.isGone(), want("data there", exists(w.m.dataFolder(radio)), false), want("records", len(w.kept), 0))
+		},
+		did: (*world).isGone,
+	},
+	{
+		name: "install that fails beside data", before: func(w *world) { w.mkdir(w.m.dataFolder(radio) + "/of the owner") }, fails: "the image was refused",
+		do: func(w *world) error { _, err := w.m.Install(ctx, radio, nil); return err },
+		happened: func(w *world) string {
+			return all(w.isGone(), want("data there", exists(w.m.dataFolder(radio)+"/of the owner"), true))
+		},
+		did: (*world).isGone,
 	},
 	{
 		name: "uninstall and keep", before: (*world).installed,

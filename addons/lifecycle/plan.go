@@ -27,7 +27,7 @@ func (m *Manager) Installed() ([]updater.Installed, error) {
 }
 
 func (m *Manager) installed(r Record) (updater.Installed, error) {
-	in := updater.Installed{Service: Service(r.Slug), Class: "addon", Mode: updater.ModeAsk, Addon: &updater.Addon{}}
+	in := updater.Installed{Service: Service(r.Slug), Class: "addon", Mode: updater.ModeAsk, Addon: &updater.Addon{Slug: r.Slug}}
 	st, err := m.cfg.Supervisor.Standing(in.Service)
 	if err != nil {
 		return in, err

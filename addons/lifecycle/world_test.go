@@ -266,3 +266,11 @@ func (w *world) record(slug string) (r Record) {
 	}
 	return r
 }
+
+// mkdir makes a folder that somebody else made.
+func (w *world) mkdir(dir string) {
+	w.t.Helper()
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		w.t.Fatal(err)
+	}
+}

@@ -129,7 +129,7 @@ func (p porter) List(context.Context) ([]api.Repository, error) {
 
 func (p porter) Add(_ context.Context, r api.AddRepositoryRequest, _ string) (api.Repository, error) {
 	if strings.HasSuffix(r.Repository, "/own") && r.Ledger == "" {
-		return api.Repository{}, api.LedgerFingerprint(r.Repository, "club", "ab:cd")
+		return api.Repository{}, api.LedgerFingerprint(r.Repository, "club", "ab:cd", "")
 	}
 	_, err := p.did("add", r)
 	return api.Repository{Slug: "12345678", Addons: 3}, err

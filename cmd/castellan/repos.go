@@ -134,7 +134,7 @@ func (h repoView) Refresh(ctx context.Context, slug string) ([]api.Repository, e
 func storeError(what string, err error) error {
 	var own *store.LedgerError
 	if errors.As(err, &own) {
-		return api.LedgerFingerprint(what, own.Origin, own.Fingerprint)
+		return api.LedgerFingerprint(what, own.Origin, own.Fingerprint, own.Given)
 	}
 	out := &api.Error{Status: http.StatusBadRequest, Message: err.Error(), Next: "castellan repo list"}
 	switch {

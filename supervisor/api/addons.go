@@ -113,8 +113,14 @@ func ConsentRequired(slug, version string, asks []Right, next string) *Error {
 		Next:    next, Extra: map[string]any{"slug": slug, "version": version, "asks": asks}}
 }
 
-// LedgerFingerprint says that a repository names a ledger of its own, whose key the owner must accept to follow it.
-func LedgerFingerprint(repository, origin, fingerprint string) *Error {
+// LedgerFingerprint says that a repository names a ledger of its own, whose key the owner must accept to follow it. given
+// is the one he gave, "" = none; after a wrong one the next step is not to take the other.
+func LedgerFingerprint(repository, origin, fingerprint, given string) *Error {
+	if given != "" {
+		return &Error{Status: http.StatusBadRequest, Key: KeyLedgerFingerprint,
+			Message: fmt.Sprintf("%.200q names a ledger of its own, %q, with the key %s, not %.200s; ask its owner which one is right", repository, origin, fingerprint, given),
+			Next:    "castellan repo list", Extra: map[string]any{"origin": origin, "fingerprint": fingerprint}}
+	}
 	return &Error{Status: http.StatusBadRequest, Key: KeyLedgerFingerprint,
 		Message: fmt.Sprintf("%.200q names a ledger of its own, %q, with the key %s; compare the key with what its owner published elsewhere", repository, origin, fingerprint),
 		Next:    "castellan repo add " + quoteWord(repository) + " --ledger " + quoteWord(fingerprint),

@@ -149,8 +149,8 @@ func (s shelf) List(context.Context) ([]api.Repository, error) {
 }
 
 func (s shelf) Add(_ context.Context, r api.AddRepositoryRequest, by string) (api.Repository, error) {
-	if strings.HasSuffix(r.Repository, "own-ledger") && r.Ledger == "" {
-		return api.Repository{}, api.LedgerFingerprint(r.Repository, "club", "ab:cd")
+	if strings.HasSuffix(r.Repository, "own-ledger") && r.Ledger != "ab:cd" {
+		return api.Repository{}, api.LedgerFingerprint(r.Repository, "club", "ab:cd", r.Ledger)
 	}
 	_, err := shop(s).did("add", r, by)
 	return api.Repository{Slug: "12345678"}, err

@@ -147,6 +147,8 @@ func TestWrongFieldsAreToldByName(t *testing.T) {
 		{"POST", "/castellan/repositories", `{}`, 400, `field \"repository\" is missing`},
 		{"POST", "/castellan/repositories", `{"repository":"https://x\n/y"}`, 400, "want a git URL"},
 		{"POST", "/castellan/repositories", `{"repository":"https://x/own-ledger"}`, 400, `"error_key":"ledger_fingerprint","extra_fields":{"fingerprint":"ab:cd","next":"castellan repo add https://x/own-ledger --ledger ab:cd","origin":"club"}`},
+		{"POST", "/castellan/repositories", `{"repository":"https://x/own-ledger","ledger":"00 00"}`, 400, "with the key ab:cd, not 00 00; ask its owner"},
+		{"POST", "/castellan/repositories", `{"repository":"https://x/own-ledger","ledger":"a\nb"}`, 400, "want the fingerprint of a key"},
 		{"POST", "/castellan/repositories/refresh", `{"slug":"../x"}`, 404, `"error_key":"repository_not_found"`},
 	} {
 		t.Run(c.method+" "+c.path+" "+c.body[:min(len(c.body), 40)], func(t *testing.T) {

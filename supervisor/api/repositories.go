@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 	"unicode"
 )
 
@@ -74,7 +75,7 @@ func (s *Server) postRepository(r *http.Request) (any, error) {
 			return missing("add the repository", "repository")
 		case len(q.Repository) > maxRepository || !printable(q.Repository):
 			return badRequest("cannot add the repository: field \"repository\" is %.80q, want a git URL", q.Repository)
-		case len(q.Ledger) > maxFingerprint || !printable(q.Ledger):
+		case len(q.Ledger) > maxFingerprint || !printable(strings.ReplaceAll(q.Ledger, " ", "")): // it is shown in groups
 			return badRequest("cannot add the repository: field \"ledger\" is %.80q, want the fingerprint of a key", q.Ledger)
 		}
 		return nil

@@ -93,7 +93,7 @@ func TestUpdateThatAsksForMoreWaitsForConsent(t *testing.T) {
 	h.addonConfig("radio", "1.1", "privileged: [NET_ADMIN]", "hassio_api: true")
 	h.offers()
 
-	h.castellan("check").says(t, 0, "asks for more than you granted", "cap:NET_ADMIN", "hassio_api:default")
+	h.castellan("check").says(t, 0, "asks for more than you granted", "cap:NET_ADMIN", "hassio_api:default", "castellan addon consent local_radio")
 	h.castellan("update").says(t, 3)
 	h.castellan("addon", "update", "local_radio").says(t, 3)
 	if info := h.addon("local_radio"); info.Version != "1.0" || len(info.Asks) != 2 || info.Waiting == nil || info.Waiting.Code != "consent" {

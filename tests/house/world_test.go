@@ -27,6 +27,8 @@ type world struct {
 	ledgerURL string // behind the front
 	backing   string // "host:port" of the registry behind the front
 	server    *process
+	ledgerKey string   // its public half
+	allow     []string // publishers that may write to the ledger beside those the root names
 	publisher string
 }
 
@@ -55,6 +57,7 @@ func newWorldOn(t testing.TB, engine string) *world {
 	must(t, os.Mkdir(w.path("web"), 0o755))
 
 	key := strings.TrimSpace(w.cas("key", "ledger", origin, w.path("ledger.key")).stdout)
+	w.ledgerKey = key
 	var me struct {
 		Publisher string `json:"publisher"`
 	}
@@ -80,8 +83,11 @@ func (w *world) startLedger() {
 		listen = strings.TrimPrefix(w.ledgerURL, "http://")
 	}
 	_ = os.Remove(address) // of an earlier start
-	w.server = start(w.t, w.path("ledger.log"), w.env(), bin(w.t, "cas"), "serve", "--data", w.path("ledger"), "--key", w.path("ledger.key"),
-		"--listen", listen, "--root", w.path("roots"), "--address-file", address)
+	args := []string{"serve", "--data", w.path("ledger"), "--key", w.path("ledger.key"), "--listen", listen, "--root", w.path("roots"), "--address-file", address}
+	for _, p := range w.allow {
+		args = append(args, "--allow", p)
+	}
+	w.server = start(w.t, w.path("ledger.log"), w.env(), bin(w.t, "cas"), args...)
 	testenv.Eventually(w.t, 30*time.Second, "the ledger answers", func() bool {
 		if !w.server.running() {
 			w.t.Fatalf("cas serve has ended:\n%s", w.server.tail())

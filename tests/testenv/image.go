@@ -196,3 +196,9 @@ func must(t testing.TB, err error) {
 		t.Fatal(fmt.Errorf("cannot prepare the test: %w", err))
 	}
 }
+
+// Program is the sample app for this machine, for images that are built elsewhere.
+func Program(t testing.TB) []byte {
+	t.Helper()
+	return compile(t, SampleApp)
+}

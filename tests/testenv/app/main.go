@@ -14,6 +14,7 @@
 //	app print N            writes N bytes to standard output and a word to standard error
 //	app sleep 10s          sleeps
 //	app get URL            ends with 0 when the answer is 200
+//	app call URL [BODY]    asks with $SUPERVISOR_TOKEN, posts BODY if there is one, writes the status and the answer
 //	app read FILE          writes the file to standard output; of a link, where it leads
 //	app write FILE         writes a word into the file
 //	app lookup NAME        writes the addresses of a host to standard output
@@ -102,6 +103,8 @@ func command(verb, arg string) int {
 			return 0
 		}
 		return 1
+	case "call":
+		return told(call(arg, os.Args[3:]))
 	case "read":
 		text, err := os.ReadFile(arg)
 		if to, linkErr := os.Readlink(arg); linkErr == nil {
@@ -117,6 +120,28 @@ func command(verb, arg string) int {
 		return told(err)
 	}
 	return 2
+}
+
+// call asks what an add-on asks of the Supervisor.
+func call(url string, body []string) error {
+	method := http.MethodGet
+	if len(body) > 0 {
+		method = http.MethodPost
+	}
+	req, err := http.NewRequest(method, url, strings.NewReader(strings.Join(body, " ")))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Authorization", "Bearer "+os.Getenv("SUPERVISOR_TOKEN"))
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := (&http.Client{Timeout: 10 * time.Second}).Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	fmt.Printf("%d ", resp.StatusCode)
+	_, err = io.Copy(os.Stdout, resp.Body)
+	return err
 }
 
 func told(err error) int {
