@@ -78,7 +78,7 @@ func coreHealth(g spec.Health, h config.HomeAssistant) spec.Health {
 		g.Deadline = coreDeadline
 	}
 	gate := spec.Check{
-		Name: "home-assistant", Core: &spec.CoreCheck{Port: h.Port, SSL: h.SSL, TokenFile: h.TokenFile},
+		Name: "home-assistant", Core: &spec.CoreCheck{Port: h.Port, SSL: h.SSL, TokenFile: h.TokenFile, RunWithin: h.RunWithin},
 		Period: 5 * time.Second, Timeout: time.Minute, // a small appliance that starts is slow
 	}
 	g.Checks = append([]spec.Check{gate}, g.Checks...)

@@ -53,7 +53,7 @@ func TestHomeAssistantRunsAsItsSupervisorRunsIt(t *testing.T) {
 		t.Errorf("mounts %+v\nwant   %+v", c.Mounts, want)
 	}
 	gate := s.Health.Checks[0]
-	if len(s.Health.Checks) != 1 || gate.Core == nil || *gate.Core != (spec.CoreCheck{Port: 8124, SSL: true, TokenFile: "/etc/token"}) || s.Health.Deadline != 10*time.Minute {
+	if len(s.Health.Checks) != 1 || gate.Core == nil || *gate.Core != (spec.CoreCheck{Port: 8124, SSL: true, TokenFile: "/etc/token", RunWithin: 15 * time.Minute}) || s.Health.Deadline != 10*time.Minute {
 		t.Errorf("health gate %+v", s.Health)
 	}
 	if !slices.Equal(s.Data, []string{"/ha/homeassistant"}) || adopts(asked) != "homeassistant" {
