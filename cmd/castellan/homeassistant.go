@@ -79,7 +79,8 @@ func coreHealth(g spec.Health, h config.HomeAssistant) spec.Health {
 	}
 	gate := spec.Check{
 		Name: "home-assistant", Core: &spec.CoreCheck{Port: h.Port, SSL: h.SSL, TokenFile: h.TokenFile, RunWithin: h.RunWithin},
-		Period: 5 * time.Second, Timeout: time.Minute, // a small appliance that starts is slow
+		Period:  min(5*time.Second, g.Deadline/20, h.RunWithin/20), // it must pass several times in the time it has
+		Timeout: time.Minute,                                       // a small appliance that starts is slow
 	}
 	g.Checks = append([]spec.Check{gate}, g.Checks...)
 	return g
