@@ -81,6 +81,7 @@ func TestImportFromHomeAssistantsBackup(t *testing.T) {
 	// What cannot be read installs nothing.
 	h.castellan("addon", "import", h.haBackup("locked.tar", port, true), radio, "--yes").says(t, 1, "it is encrypted", "without a password")
 	h.castellan("addon", "import", h.path("absent.tar"), radio, "--yes").says(t, 1, "cannot open backup", "absent.tar")
+	h.castellan("addon", "import", h.haBackup("up.tar", port, false, entry{name: "data/../../../escaped", content: "x"}), radio, "--yes").says(t, 1, "made to do harm")
 	if a := h.addon(radio); a.State != "absent" || h.radioData() != "" {
 		t.Errorf("it is %s, with %q", a.State, h.radioData())
 	}
@@ -111,7 +112,7 @@ func TestImportFromHomeAssistantsBackup(t *testing.T) {
 	for name, bad := range map[string]string{
 		"cut.tar":      h.path("cut.tar"),
 		"locked":       h.path("locked.tar"),
-		"up":           h.haBackup("up.tar", port, false, entry{name: "data/../../../escaped", content: "x"}),
+		"up":           h.path("up.tar"),
 		"absolute":     h.haBackup("absolute.tar", port, false, entry{name: h.path("escaped"), content: "x"}),
 		"through link": h.haBackup("link.tar", port, false, entry{name: "data/l", link: h.path()}, entry{name: "data/l/escaped", content: "x"}, entry{name: "data/l", content: "again"}),
 	} {
