@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/castellan/castellan/supervisor/api"
@@ -107,6 +109,10 @@ func addonsUpdated(ctx context.Context, d *demo) (map[string]any, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Within the hour it may be the ledger that lags; then it would be refused.
+	if altered.State != "deferred" || altered.Reason != "EVIDENCE_UNAVAILABLE" {
+		return nil, fmt.Errorf("%s ended %s %s: %s", alteredLater, altered.State, altered.Reason, altered.Why)
+	}
 	d.say("%s: %s", alteredLater, altered.Why)
 	if err := d.addonIs(ctx, alteredLater, "1.0", "running", "verified"); err != nil {
 		return nil, err
@@ -148,7 +154,14 @@ func addonWithdrawn(ctx context.Context, d *demo) (map[string]any, error) {
 	if err := d.castellan(ctx, 0, nil, "addon", "uninstall", d.full(unsigned)); err != nil {
 		return nil, err
 	}
-	d.say("%s is removed; its data stays", unsigned)
+	kept := d.path("state", "addons", "data", d.full(unsigned), "options.json")
+	if _, err := os.Stat(kept); err != nil {
+		return nil, fmt.Errorf("the data of %s is gone: %w", unsigned, err)
+	}
+	if info, err := d.addonInfo(ctx, unsigned); err != nil || info.Kept == nil {
+		return nil, fmt.Errorf("nothing says that the data of %s is kept: %+v, %v", unsigned, info.Kept, err)
+	}
+	d.say("%s is removed; its data stays in %s", unsigned, filepath.Dir(kept))
 	return map[string]any{"seconds_to_good_version": took}, nil
 }
 

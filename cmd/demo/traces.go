@@ -86,8 +86,12 @@ func (t *traces) remove(ctx context.Context, dir string) error {
 		return removeTraces(ctx, t.Host)
 	}
 	errs := []error{unmountBelow(execRoot), unmountBelow(filepath.Join(dir, "docker")), os.RemoveAll(execRoot)}
+	made := []string{addonNetwork} // the engine is gone: nobody else can remove what a killed demo left
 	if t.Bridge {
-		if link, err := netlink.LinkByName(bridge); err == nil {
+		made = append(made, bridge)
+	}
+	for _, name := range made {
+		if link, err := netlink.LinkByName(name); err == nil {
 			errs = append(errs, netlink.LinkDel(link))
 		}
 	}

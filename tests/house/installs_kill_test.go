@@ -2,10 +2,12 @@ package house
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -28,9 +30,11 @@ func TestThirtyKillsOfAddons(t *testing.T) {
 	h.offers()
 	most := h.watchGenerations("addon_" + radio)
 	did, ended := map[string]int{}, map[string]int{}
+	ran := false // its data is there from then on, whatever becomes of the add-on
 	for i := range kills {
 		before := h.addon(radio)
-		what, allowed := h.disturbAddon(dice, before)
+		volume := dice.IntN(1000)
+		what, allowed := h.disturbAddon(dice, before, volume)
 		did[what]++
 		pause := time.Duration(dice.IntN(2500)) * time.Millisecond
 		<-time.After(pause) // the moment of the power cut
@@ -43,7 +47,13 @@ func TestThirtyKillsOfAddons(t *testing.T) {
 		if !slices.Contains(allowed, seen) {
 			t.Errorf("it is %q, want one of %q (%s)", seen, allowed, after.Trouble)
 		}
-		h.addonSound(after)
+		was, is := fmt.Sprint(before.Overrides["volume"]), fmt.Sprint(after.Overrides["volume"])
+		if set := strings.HasPrefix(what, "options"); is != was && !(set && is == fmt.Sprint(volume)) && after.State != "absent" && before.State != "absent" {
+			t.Errorf("volume was %s, %d was set (%v), now it is %s", was, volume, set, is)
+		}
+		ran = ran || after.State == "running"
+		h.addonSound(after, ran)
+		h.castellan("log", "verify").says(t, 0)
 		if t.Failed() {
 			return
 		}
@@ -57,7 +67,7 @@ func TestThirtyKillsOfAddons(t *testing.T) {
 }
 
 // disturbAddon begins something that fits how the add-on stands, and tells how it may stand afterwards.
-func (h *house) disturbAddon(dice *rand.Rand, a api.AddonInfo) (what string, allowed []string) {
+func (h *house) disturbAddon(dice *rand.Rand, a api.AddonInfo, volume int) (what string, allowed []string) {
 	h.t.Helper()
 	ctx, v := context.Background(), a.Version
 	other := map[string]string{"1.0": "1.1", "1.1": "1.0"}[v]
@@ -81,7 +91,7 @@ func (h *house) disturbAddon(dice *rand.Rand, a api.AddonInfo) (what string, all
 		_, err = h.client.StartAddon(ctx, radio)
 	case n <= 3:
 		what, allowed = "options and restart", []string{was}
-		if _, err = h.client.SetAddonOptions(ctx, radio, []byte(fmt.Sprintf(`{"volume": %d}`, dice.IntN(1000)))); err == nil {
+		if _, err = h.client.SetAddonOptions(ctx, radio, []byte(fmt.Sprintf(`{"volume": %d}`, volume))); err == nil {
 			_, err = h.client.RestartAddon(ctx, radio)
 		}
 	default:
@@ -142,8 +152,8 @@ func (h *house) mustRun() bool {
 	return false
 }
 
-// addonSound checks what must be so at rest.
-func (h *house) addonSound(a api.AddonInfo) {
+// addonSound checks what must be so at rest. Its data stays through everything here, and is never torn.
+func (h *house) addonSound(a api.AddonInfo, ran bool) {
 	h.t.Helper()
 	var mine []container
 	for _, c := range h.containers() {
@@ -161,7 +171,21 @@ func (h *house) addonSound(a api.AddonInfo) {
 	if len(mine) == 1 && mine[0].running() != (a.State == "running") {
 		h.t.Errorf("it is said to be %s, its container is %s", a.State, mine[0].State)
 	}
-	if b, err := os.ReadFile(h.path("data", "addons", "data", radio, "version")); a.State == "running" && (err != nil || string(b) != a.Version) {
-		h.t.Errorf("version %s runs on data of %q, %v", a.Version, b, err)
+	if !ran {
+		return
+	}
+	b, err := os.ReadFile(h.path("data", "addons", "data", radio, "version"))
+	if whole := string(b) == "1.0" || string(b) == "1.1"; err != nil || !whole || a.State == "running" && string(b) != a.Version {
+		h.t.Errorf("version %s is %s with data of %q, %v", a.Version, a.State, b, err)
+	}
+	var options struct {
+		Volume *int `json:"volume"`
+	}
+	b, err = os.ReadFile(h.path("data", "addons", "data", radio, "options.json"))
+	if err == nil {
+		err = json.Unmarshal(b, &options)
+	}
+	if err != nil || options.Volume == nil {
+		h.t.Errorf("options.json is %q, %v", b, err)
 	}
 }
