@@ -98,6 +98,7 @@ func TestMistakesAboutAddonsAndHomeAssistant(t *testing.T) {
 		{"age of nothing", "addons: {wait_min_age: 0s}\n", "want 1m at least"},
 		{"mistyped", core + "      tokenfile: /x\n", `unknown key "tokenfile"; did you mean "token_file"?`},
 		{"token", core + "      token_file: x\n", `home_assistant.token_file: "x": want an absolute path`},
+		{"hurry", core + "      run_within: 10ms\n", "home_assistant.run_within: "},
 		{"two", core + second + "    home_assistant: {config: /srv/x}\n", "services[0] is Home Assistant already"},
 		{"adopts its own kind", core + "      adopt: b\n" + second, `services[0].home_assistant.adopt: "b" is services[1], which Castellan runs`},
 		{"adopts nonsense", core + "      adopt: a/b\n", "want the name of a container"},

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"path/filepath"
+	"time"
 )
 
 // HomeAssistant makes a service Home Assistant Core, run as Home Assistant's own Supervisor runs it. It fills in what
@@ -11,8 +12,8 @@ import (
 //   - container: privileged in any case; network host; the folder config at /config, and ssl (read-only), share and
 //     media of addons.dir, /dev, /run/dbus, /run/udev and the like where the host has them; /tmp in memory; 260s to
 //     stop. Mounts with a target of their own are added, those with one of these take its place.
-//   - health: Home Assistant's own gate. It must answer within health.deadline (default 10m) and run within 15m of its
-//     start; an offline migration of its database is waited for. Then http, frontend and websocket_api must be loaded,
+//   - health: Home Assistant's own gate. It must answer within health.deadline (default 10m) and run within run_within of
+//     its start; an offline migration of its database is waited for. Then http, frontend and websocket_api must be loaded,
 //     the page must come and the websocket must greet.
 //   - data: the folder config.
 type HomeAssistant struct {
@@ -29,12 +30,17 @@ type HomeAssistant struct {
 	// none; then the state and the loaded components are not known and the page and the websocket decide.
 	TokenFile string `yaml:"token_file"`
 
+	// RunWithin is how long one that answers may take from its start until it runs; without a token_file, until its page
+	// and its websocket are there. From 1s to 6h. Default 15m, as Home Assistant's Supervisor has it.
+	RunWithin time.Duration `yaml:"run_within"`
+
 	// Adopt is the name of an existing container, as "homeassistant", whose place the service takes. Default: none.
 	Adopt string `yaml:"adopt"`
 }
 
 func (h *HomeAssistant) setDefaults(s *Service) {
 	set(&h.Port, 8123)
+	set(&h.RunWithin, 15*time.Minute)
 	set(&s.Class, "core")
 	set(&s.Container.Network, "host")
 	if s.Data == nil {
@@ -57,6 +63,9 @@ func (s *source) homeAssistant(c *Config) error {
 			return s.field(at, "the service's class is %s; write class: core, or delete home_assistant", svc.Class)
 		}
 		if err := s.folder(at+".config", h.Config); err != nil {
+			return err
+		}
+		if err := s.duration(at+".run_within", h.RunWithin, time.Second, 6*time.Hour); err != nil {
 			return err
 		}
 		if h.TokenFile != "" {

@@ -36,7 +36,19 @@ func (b *Backup) Extract(ctx context.Context, slug, dir string) ([]Skip, error) 
 	return skips, nil
 }
 
-// ExtractFolder does the same for a folder of [Info] or, as "homeassistant", for Home Assistant's configuration. Its
+// Check reads an add-on's archive to its end and writes nothing: nil when it is whole and no name in it leaves its folder.
+func (b *Backup) Check(ctx context.Context, slug string) error {
+	r, err := b.members(ctx, slug, maxBytes)
+	for err == nil {
+		_, _, err = r.next()
+	}
+	if err != io.EOF {
+		return fmt.Errorf("cannot take add-on %.140q from the backup: %w", slug, err)
+	}
+	return nil
+}
+
+// ExtractFolder does the same as Extract for a folder of [Info] or, as "homeassistant", for Home Assistant's configuration. Its
 // content comes to dir/data.
 func (b *Backup) ExtractFolder(ctx context.Context, folder, dir string) ([]Skip, error) {
 	if !slices.Contains(folders, folder) {

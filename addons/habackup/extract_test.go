@@ -67,6 +67,22 @@ func TestExtract(t *testing.T) {
 	stays(t, dir)
 }
 
+func TestCheckWritesNothing(t *testing.T) {
+	good := addonArchive(t, member{name: "data/a", content: strings.Repeat("abc", 10_000)})
+	for _, c := range []struct{ name, inner, want string }{
+		{"good", good, ""},
+		{"left out", addonArchive(t, member{name: "data/x", kind: tar.TypeSymlink, link: "/etc"}), ""},
+		{"name up", addonArchive(t, member{name: "data/../../x", content: "x"}), "leaves its folder"},
+		{"cut off", good[:len(good)/2], "cut off, damaged or encrypted"},
+		{"empty", "", "its archive is empty or cut off"},
+	} {
+		b := open(t, member{name: "./backup.json", content: infoJSON}, member{name: "./core_mosquitto.tar.gz", content: c.inner})
+		if err := b.Check(t.Context(), "core_mosquitto"); c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%s: got %v, want %q", c.name, err, c.want)
+		}
+	}
+}
+
 func TestMembersThatAreLeftOut(t *testing.T) {
 	for _, c := range []struct {
 		name string

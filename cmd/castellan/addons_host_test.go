@@ -1,89 +1,142 @@
 package main
 
 import (
-	"errors"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 
+	"github.com/castellan/castellan/addons"
+	"github.com/castellan/castellan/addons/lifecycle"
+	"github.com/castellan/castellan/config"
 	"github.com/castellan/castellan/supervisor/spec"
 )
 
-// TestSecretsAreReadFromTheirFolderOnly: an add-on that may write there leads the daemon nowhere else, and does not hold it
-// up.
-func TestSecretsAreReadFromTheirFolderOnly(t *testing.T) {
-	elsewhere := filepath.Join(t.TempDir(), "shadow.yaml")
-	write := func(text string) func(string) error {
-		return func(name string) error { return os.WriteFile(name, []byte(text), 0o600) }
-	}
-	if err := write("root: hidden\n")(elsewhere); err != nil {
+// hostOf is an appliance with these services, and its folder for add-ons, which Home Assistant's may lie in.
+func hostOf(t *testing.T, services string) (h addonHost, dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	c, err := config.Parse("c.yaml", []byte("channel: {urls: [https://c.example/s.json]}\naddons: {dir: "+dir+"}\nservices:\n"+strings.ReplaceAll(services, "DIR", dir)))
+	if err != nil {
 		t.Fatal(err)
+	}
+	return addonHost{&house{cfg: c}}, dir
+}
+
+func TestSecretsOfHomeAssistant(t *testing.T) {
+	const core = "  - {name: core, target: core, home_assistant: {config: DIR/own}}\n"
+	const web = "  - {name: web, image: docker.io/library/nginx, version: \"1\"}\n"
+	const good = "password: abc\nnumber: 12\nnegative: -3\nswitch: true\nlist: [a]\nnothing:\n"
+	for _, c := range []struct{ name, services, folder, content, secret, want string }{
+		{"text", core, "own", good, "password", "abc"},
+		{"number", core, "own", good, "number", "12"},
+		{"negative", core, "own", good, "negative", "-3"},
+		{"switch", core, "own", good, "switch", "true"},
+		{"list", core, "own", good, "list", ""},
+		{"nothing", core, "own", good, "nothing", ""},
+		{"unknown", core, "own", good, "other", ""},
+		{"without Home Assistant", web, "homeassistant", good, "password", "abc"},
+		{"another's folder", core, "homeassistant", good, "password", ""},
+		{"broken", core, "own", "password: [", "password", ""},
+		{"no dictionary", core, "own", "- password", "password", ""},
+		{"too large", core, "own", good + "# " + strings.Repeat("x", maxSecrets), "password", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			h, dir := hostOf(t, c.services)
+			write(t, filepath.Join(dir, c.folder, "secrets.yaml"), c.content)
+			if got, ok := h.Secret(c.secret); got != c.want || ok != (c.want != "") {
+				t.Errorf("got %q, %v; want %q", got, ok, c.want)
+			}
+		})
+	}
+	h, dir := hostOf(t, core)
+	if err := os.Mkdir(filepath.Join(dir, "own"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mkfifo(filepath.Join(dir, "own", "secrets.yaml"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got, ok := h.Secret("password"); ok { // a pipe that nobody writes to would never be read to its end
+		t.Errorf("got %q from a pipe", got)
+	}
+}
+
+func TestPortsThatServicesHave(t *testing.T) {
+	h, _ := hostOf(t, "  - {name: core, target: core, home_assistant: {config: DIR/own, port: 8124}}\n"+
+		"  - {name: dns, image: docker.io/library/dns, version: \"1\", container: {ports: [{host: 53, container: 5353, protocol: udp}]}}\n")
+	for _, c := range []struct {
+		port spec.Port
+		want string
+	}{
+		{spec.Port{Host: 53, Protocol: "udp"}, "dns"},
+		{spec.Port{Host: 53, Protocol: "tcp"}, ""},
+		{spec.Port{Host: 5353, Protocol: "udp"}, ""},
+		{spec.Port{Host: 8124, Protocol: "tcp"}, "core"},
+		{spec.Port{Host: 8124, Protocol: "udp"}, ""},
+		{spec.Port{Host: 8123, Protocol: "tcp"}, ""},
+	} {
+		if got := h.Taken(c.port); got != c.want {
+			t.Errorf("%+v is taken by %q, want %q", c.port, got, c.want)
+		}
+	}
+}
+
+func TestALocalAddonIsBuiltAsItsAuthorSays(t *testing.T) {
+	labels := func(more ...string) map[string]string {
+		out := map[string]string{"io.hass.version": "1.10", "io.hass.arch": "aarch64", "io.hass.type": "addon", "io.hass.name": "Radio"}
+		for i := 0; i < len(more); i += 2 {
+			out[more[i]] = more[i+1]
+		}
+		return out
+	}
+	args := func(more ...string) map[string]string {
+		out := map[string]string{"BUILD_VERSION": "1.10", "BUILD_ARCH": "aarch64"}
+		for i := 0; i < len(more); i += 2 {
+			out[more[i]] = more[i+1]
+		}
+		return out
 	}
 	for _, c := range []struct {
-		what       string
-		make       func(name string) error
-		name, want string
+		name         string
+		files        map[string]string
+		args, labels map[string]string
+		err          string
 	}{
-		{"a text", write("wifi: pass word\npin: 1234\n"), "wifi", "pass word"},
-		{"a number", write("wifi: pass word\npin: 1234\n"), "pin", "1234"},
-		{"no such name", write("wifi: x\n"), "door", ""},
-		{"a list", write("wifi: [x]\n"), "wifi", ""},
-		{"no file", func(string) error { return nil }, "wifi", ""},
-		{"too large", write("wifi: x\n#" + strings.Repeat("x", maxSecrets)), "wifi", ""},
-		{"a link out of the folder", func(name string) error { return os.Symlink(elsewhere, name) }, "root", ""},
-		{"a pipe that nobody writes to", func(name string) error { return syscall.Mkfifo(name, 0o600) }, "wifi", ""},
-		{"a thousand levels", write("wifi: x\ndeep: " + strings.Repeat("[", 1000) + strings.Repeat("]", 1000)), "wifi", ""},
-		{"a bomb", write("a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\n" +
-			"d: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: [*e,*e,*e,*e,*e,*e,*e,*e,*e]\nwifi: x\n"), "a", ""},
+		{name: "no file", args: args(), labels: labels()},
+		{"its processor's base", map[string]string{"build.yaml": "build_from: {aarch64: ghcr.io/base/aarch64:1, amd64: ghcr.io/base/amd64:1}\n"}, args("BUILD_FROM", "ghcr.io/base/aarch64:1"), labels(), ""},
+		{"another's base", map[string]string{"build.yaml": "build_from: {amd64: ghcr.io/base/amd64:1}\n"}, args(), labels(), ""},
+		{"own arguments", map[string]string{"build.json": `{"args": {"MORE": "x", "BUILD_VERSION": "own"}, "labels": {"a.b": "c"}}`}, args("MORE", "x", "BUILD_VERSION", "own"), labels("a.b", "c"), ""},
+		{"yaml first", map[string]string{"build.json": "{broken", "build.yaml": "args: {A: b}\n"}, args("A", "b"), labels(), ""},
+		{"yml", map[string]string{"build.yml": "args: {A: b}\n"}, args("A", "b"), labels(), ""},
+		{"broken", map[string]string{"build.yaml": "args: [\n"}, nil, nil, "build.yaml"},
 	} {
-		dir := t.TempDir()
-		if err := c.make(filepath.Join(dir, "secrets.yaml")); err != nil {
-			t.Fatal(err)
-		}
-		if got, ok := secretIn(dir, c.name); got != c.want || ok != (c.want != "") {
-			t.Errorf("%s: got %q %v, want %q", c.what, got, ok, c.want)
-		}
+		t.Run(c.name, func(t *testing.T) {
+			o := lifecycle.Offer{Slug: "local_radio", Folder: t.TempDir(), Manifest: addons.Manifest{Name: "Radio", Version: "1.10"}}
+			for name, content := range c.files {
+				write(t, filepath.Join(o.Folder, name), content)
+			}
+			req, err := buildRequest(o, "aarch64")
+			if c.err != "" {
+				if err == nil || !strings.Contains(err.Error(), c.err) {
+					t.Errorf("got %v, want %q", err, c.err)
+				}
+				return
+			}
+			if err != nil || !maps.Equal(req.Args, c.args) || !maps.Equal(req.Labels, c.labels) || req.Context != o.Folder || req.Tag != "localhost/addon/local_radio:1.10" {
+				t.Errorf("got %+v, %v; want %v, %v", req, err, c.args, c.labels)
+			}
+		})
 	}
 }
 
-func TestALinkIsNoFolderOfAnAddon(t *testing.T) {
-	dir := t.TempDir()
-	folder, link, file := filepath.Join(dir, "a"), filepath.Join(dir, "b"), filepath.Join(dir, "c")
-	if err := errors.Join(os.Mkdir(folder, 0o755), os.Symlink("/", link), os.WriteFile(file, nil, 0o600)); err != nil {
+func write(t *testing.T, path, content string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for name, ok := range map[string]bool{folder: true, link: false, file: false, filepath.Join(dir, "absent"): false} {
-		if err := (hostFiles{}).Plain(t.Context(), []string{folder, name}); (err == nil) != ok {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-}
-
-// TestAnAddonCannotKeepItsOptionsFromBeingWritten: the folder is the add-on's own, and with it every name in there.
-func TestAnAddonCannotKeepItsOptionsFromBeingWritten(t *testing.T) {
-	outside := filepath.Join(t.TempDir(), "hosts")
-	if err := os.WriteFile(outside, []byte("mine"), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
 		t.Fatal(err)
-	}
-	for what, make := range map[string]func(name string) error{
-		"nothing": func(string) error { return nil },
-		"a link":  func(name string) error { return os.Symlink(outside, name) },
-		"a full folder": func(name string) error {
-			return errors.Join(os.MkdirAll(filepath.Join(name, "x"), 0o755), os.Symlink(filepath.Dir(outside), filepath.Join(name, "up")))
-		},
-	} {
-		name := filepath.Join(t.TempDir(), "options.json")
-		if err := make(name); err != nil {
-			t.Fatal(err)
-		}
-		err := (hostFiles{}).Write(t.Context(), []spec.File{{Path: name, Content: []byte("{}"), Mode: 0o600}})
-		if b, _ := os.ReadFile(name); err != nil || string(b) != "{}" {
-			t.Errorf("%s: %q, %v", what, b, err)
-		}
-	}
-	if b, _ := os.ReadFile(outside); string(b) != "mine" {
-		t.Error("a link was followed")
 	}
 }

@@ -152,6 +152,9 @@ func (h addonLife) Import(ctx context.Context, slug string, r api.ImportRequest,
 		return api.Accepted{}, err
 	}
 	if rec, _ := h.addons.installs.Record(slug); !rec.Installed() {
+		if err := b.Check(ctx, slug); err != nil { // before an add-on comes that its data can't follow
+			return api.Accepted{}, err
+		}
 		acc, err := h.Install(ctx, slug, api.InstallRequest{Asks: r.Asks}, by)
 		if err != nil {
 			return acc, err

@@ -78,8 +78,9 @@ func coreHealth(g spec.Health, h config.HomeAssistant) spec.Health {
 		g.Deadline = coreDeadline
 	}
 	gate := spec.Check{
-		Name: "home-assistant", Core: &spec.CoreCheck{Port: h.Port, SSL: h.SSL, TokenFile: h.TokenFile},
-		Period: 5 * time.Second, Timeout: time.Minute, // a small appliance that starts is slow
+		Name: "home-assistant", Core: &spec.CoreCheck{Port: h.Port, SSL: h.SSL, TokenFile: h.TokenFile, RunWithin: h.RunWithin},
+		Period:  min(5*time.Second, g.Deadline/20, h.RunWithin/20), // it must pass several times in the time it has
+		Timeout: time.Minute,                                       // a small appliance that starts is slow
 	}
 	g.Checks = append([]spec.Check{gate}, g.Checks...)
 	return g

@@ -53,7 +53,7 @@ func TestHomeAssistantRunsAsItsSupervisorRunsIt(t *testing.T) {
 		t.Errorf("mounts %+v\nwant   %+v", c.Mounts, want)
 	}
 	gate := s.Health.Checks[0]
-	if len(s.Health.Checks) != 1 || gate.Core == nil || *gate.Core != (spec.CoreCheck{Port: 8124, SSL: true, TokenFile: "/etc/token"}) || s.Health.Deadline != 10*time.Minute {
+	if len(s.Health.Checks) != 1 || gate.Core == nil || *gate.Core != (spec.CoreCheck{Port: 8124, SSL: true, TokenFile: "/etc/token", RunWithin: 15 * time.Minute}) || s.Health.Deadline != 10*time.Minute || gate.Period != 5*time.Second {
 		t.Errorf("health gate %+v", s.Health)
 	}
 	if !slices.Equal(s.Data, []string{"/ha/homeassistant"}) || adopts(asked) != "homeassistant" {
@@ -88,6 +88,9 @@ func TestWhatTheServiceSaysGoesFirst(t *testing.T) {
 	}
 	if len(c.Tmpfs) != 0 || c.StopTimeout != 30*time.Second || c.Env["TZ"] != "Asia/Tokyo" || c.Env["MORE"] != "x" || c.Env["HASSIO"] != "10.9.0.2" {
 		t.Errorf("got %+v", c)
+	}
+	if hurry, _ := coreService(t, "    health: {deadline: 6s}\n", ""); hurry.Health.Checks[0].Period != 300*time.Millisecond {
+		t.Errorf("a gate of 6s is looked at every %s: it could not pass", hurry.Health.Checks[0].Period)
 	}
 	if h := s.Health; h.Deadline != 3*time.Minute || len(h.Checks) != 2 || h.Checks[0].Core == nil || !h.Checks[1].Engine || !slices.Equal(s.Data, []string{"/nas"}) {
 		t.Errorf("got %+v, data %v", h, s.Data)

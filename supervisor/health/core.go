@@ -23,10 +23,9 @@ import (
 )
 
 // What Home Assistant's Supervisor grants Core: the first answer within spec.Health.Deadline, RUNNING within
-// coreRunning of the start. gateTime on top is for what is asked of a Core that runs.
+// coreRunning of the start, unless spec.CoreCheck.RunWithin says otherwise.
 const (
 	coreRunning = 15 * time.Minute
-	gateTime    = time.Minute
 	stepTime    = 20 * time.Second // of one question: a try ends well before a migrating Core's deadline
 )
 
@@ -54,6 +53,7 @@ type core struct {
 
 func newCore(c spec.CoreCheck) *core {
 	c.Port = uint16(or(int(c.Port), 8123))
+	c.RunWithin = or(c.RunWithin, coreRunning)
 	return &core{CoreCheck: c}
 }
 
@@ -80,13 +80,16 @@ func (c *core) gate(ctx context.Context, t Target) (string, error) {
 	}
 	for _, step := range []func(context.Context, Target) error{c.page, c.hello} {
 		if err := step(ctx, t); err != nil && c.answered { // it is up: what is missing may come as long as it may start
-			return "", &waiting{what: err.Error(), total: coreRunning + gateTime}
+			return "", &waiting{what: err.Error(), total: c.complete()}
 		} else if err != nil {
 			return "", err
 		}
 	}
 	return note, nil
 }
+
+// complete is when one that runs must have everything: a minute, or its like, is for what is asked of it then.
+func (c *core) complete() time.Duration { return c.RunWithin + c.RunWithin/15 }
 
 func (c *core) port() string { return ":" + strconv.Itoa(int(c.Port)) }
 
@@ -139,18 +142,18 @@ func (c *core) runs(ctx context.Context, t Target, token string) error {
 		return err
 	}
 	if state.State != "RUNNING" {
-		w := &waiting{what: fmt.Sprintf("its state is %.*q, not RUNNING", quoteLimit, state.State), total: coreRunning}
+		w := &waiting{what: fmt.Sprintf("its state is %.*q, not RUNNING", quoteLimit, state.State), total: c.RunWithin}
 		if state.Recorder.Migrating && !state.Recorder.Live {
 			w.what, w.busy = "it migrates its database", true
 		}
 		return w
 	}
 	if state, err = c.ask(ctx, t, "/api/config", token); err != nil {
-		return &waiting{what: err.Error(), total: coreRunning + gateTime}
+		return &waiting{what: err.Error(), total: c.complete()}
 	}
 	for _, name := range needed {
 		if !slices.Contains(state.Components, name) {
-			return &waiting{what: "its component " + name + " is not loaded", total: coreRunning + gateTime}
+			return &waiting{what: "its component " + name + " is not loaded", total: c.complete()}
 		}
 	}
 	return nil

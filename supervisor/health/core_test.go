@@ -166,8 +166,12 @@ func TestCoreWithoutAToken(t *testing.T) {
 	}
 	f.page = "503"
 	var wants *waiting
-	if _, err := prober(spec.Check{Core: &check})(t.Context(), Target{}); !errors.As(err, &wants) || wants.total != coreRunning+gateTime {
+	if _, err := prober(spec.Check{Core: &check})(t.Context(), Target{}); !errors.As(err, &wants) || wants.total != 16*time.Minute {
 		t.Errorf("got %v; one that answers may take its time to start", err)
+	}
+	check.RunWithin = 30 * time.Second
+	if _, err := prober(spec.Check{Core: &check})(t.Context(), Target{}); !errors.As(err, &wants) || wants.total != 32*time.Second {
+		t.Errorf("got %v; it has the time that its owner gives it, and a little for its page", err)
 	}
 }
 

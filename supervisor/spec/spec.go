@@ -109,9 +109,10 @@ type ExecCheck struct {
 // CoreCheck wants of Home Assistant Core what its Supervisor wants: /api/core/state says RUNNING, /api/config lists http,
 // frontend and websocket_api, / is a page, and the websocket says hello.
 type CoreCheck struct {
-	Port      uint16 `json:"port,omitempty" yaml:"port"`            // 0 = 8123
-	SSL       bool   `json:"ssl,omitempty" yaml:"ssl"`              // its certificate is not checked
-	TokenFile string `json:"tokenFile,omitempty" yaml:"token_file"` // long-lived access token; "" = only what needs none is checked
+	Port      uint16        `json:"port,omitempty" yaml:"port"`            // 0 = 8123
+	SSL       bool          `json:"ssl,omitempty" yaml:"ssl"`              // its certificate is not checked
+	TokenFile string        `json:"tokenFile,omitempty" yaml:"token_file"` // long-lived access token; "" = only what needs none is checked
+	RunWithin time.Duration `json:"runWithin,omitempty" yaml:"run_within"` // of one that answers, from the start on; 0 = 15 m
 }
 
 // Health is a service's health gate.

@@ -1,9 +1,11 @@
 package house
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -27,16 +29,30 @@ func (c container) running() bool   { return c.State == "running" }
 
 // ask calls the engine's API behind the daemon's back.
 func (w *world) ask(method, path string, into any) error {
+	return w.askWith(method, path, nil, into)
+}
+
+// askWith is ask with a question in JSON, nil for none.
+func (w *world) askWith(method, path string, question, into any) error {
+	var body io.Reader
+	if question != nil {
+		b, err := json.Marshal(question)
+		if err != nil {
+			return err
+		}
+		body = bytes.NewReader(b)
+	}
 	c := http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return (&net.Dialer{}).DialContext(ctx, "unix", strings.TrimPrefix(w.engine, "unix://"))
 		},
 	}}
-	req, err := http.NewRequest(method, "http://engine/v1.41"+path, nil)
+	req, err := http.NewRequest(method, "http://engine/v1.41"+path, body)
 	if err != nil {
 		return err
 	}
+	req.Header.Set("Content-Type", "application/json")
 	resp, err := c.Do(req)
 	if err != nil {
 		return err
@@ -45,8 +61,12 @@ func (w *world) ask(method, path string, into any) error {
 	if resp.StatusCode >= 300 {
 		return fmt.Errorf("the engine answers %s %s with %s", method, path, resp.Status)
 	}
-	if into == nil {
+	switch into := into.(type) {
+	case nil:
 		return nil
+	case io.Writer:
+		_, err = io.Copy(into, resp.Body)
+		return err
 	}
 	return json.NewDecoder(resp.Body).Decode(into)
 }

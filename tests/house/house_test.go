@@ -33,6 +33,7 @@ type settings struct {
 	store  bool   // whether there is a folder of add-ons
 	vouch  bool   // whether the publisher must vouch for lights
 	socket string // a path of its own
+	home   string // how core is Home Assistant, "" when it is not
 }
 
 // newHouse prepares an appliance with core, which follows the channel, and, if wanted, the add-on lights, which is not
@@ -85,6 +86,9 @@ services:
     update: %s
     health: %s
 `, h.path("data"), h.settings.socket, h.id, h.engine, h.loopback(), h.path("roots"), vouchers, h.web.URL+"/stable.json", h.core, h.settings.mode, h.settings.health)
+	if h.settings.home != "" {
+		text += "    home_assistant: " + h.settings.home + "\n"
+	}
 	if h.settings.addons {
 		text += fmt.Sprintf(`  - name: %s
     image: %s/house/lights
