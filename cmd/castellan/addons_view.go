@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -149,7 +150,11 @@ func (h addonView) Info(ctx context.Context, slug, lang string) (api.AddonInfo, 
 		if out.Addon, err = h.installed(slug, plan, running, engineErr != nil); err != nil {
 			return out, err
 		}
-		if m, err = h.addons.installs.Manifest(slug); err != nil {
+		m, err = h.addons.installs.Manifest(slug)
+		if errors.Is(err, lifecycle.ErrNotInstalled) { // it went meanwhile: what is kept of it says so now
+			return h.Info(ctx, slug, lang)
+		}
+		if err != nil {
 			return out, err
 		}
 		out.Overrides = r.Settings.Options
