@@ -24,7 +24,7 @@ func (e *Engine) Start(ctx context.Context, id string) error {
 			return err
 		}
 		if !r.State.Running {
-			if err := cli.ContainerStart(ctx, r.ID, container.StartOptions{}); err != nil {
+			if err := e.start(ctx, cli, r.ID); err != nil {
 				return e.explainStart(ctx, cli, r.ID, err)
 			}
 			if r, err = cli.ContainerInspect(ctx, r.ID); err != nil {
@@ -53,7 +53,10 @@ func (e *Engine) Stop(ctx context.Context, id string, timeout time.Duration) err
 	if err != nil || mine == "" {
 		return err
 	}
-	return e.halt(ctx, what, mine, timeout)
+	if err := e.halt(ctx, what, mine, timeout); err != nil {
+		return err
+	}
+	return endOrphans(ctx, mine)
 }
 
 // Remove deletes a container, killing it when it runs. It returns when the container is gone.
@@ -69,14 +72,14 @@ func (e *Engine) Remove(ctx context.Context, id string) error {
 		err = cli.ContainerRemove(ctx, r.ID, container.RemoveOptions{Force: true})
 		switch {
 		case err == nil, cerrdefs.IsNotFound(err):
-			return nil
+			return endOrphans(ctx, r.ID)
 		case !cerrdefs.IsConflict(err): // a conflict means that an earlier removal is still under way
 			return err
 		}
 		return poll(ctx, pollEvery, func() (bool, error) {
 			_, err := cli.ContainerInspect(ctx, r.ID)
 			if cerrdefs.IsNotFound(err) {
-				return true, nil
+				return true, endOrphans(ctx, r.ID)
 			}
 			return false, err
 		})
