@@ -63,6 +63,7 @@ type Manager struct {
 	tended   map[string]tending       // what is known of tended services that do not run as they must
 	returned chan struct{}            // asks for another pass of BringUp
 	risen    bool                     // that pass is over; see Risen
+	unkept   sync.Map                 // changes whose state no write keeps, by ID, and why not
 }
 
 // New makes a Manager. It does nothing before [Manager.Run].
@@ -129,9 +130,7 @@ func (m *Manager) Run(ctx context.Context) error {
 	defer cancel()
 
 	first, done := context.WithTimeout(ctx, retryMost)
-	if err := m.Ensure(first); err != nil { // again below; the engine may come later than we do
-		m.cfg.Log.WarnContext(ctx, "not everything runs that must", "error", err)
-	}
+	m.look(first) // again below; the engine may come later than we do
 	done()
 
 	m.mu.Lock()
@@ -162,11 +161,16 @@ func (m *Manager) Run(ctx context.Context) error {
 	}
 	wg.Go(func() { m.tend(ctx) })
 	for sleep(ctx, cmpOr(m.cfg.Every, 30*time.Second)) {
-		if err := m.Ensure(ctx); err != nil && ctx.Err() == nil {
-			m.cfg.Log.WarnContext(ctx, "not everything runs that must", "error", err)
-		}
+		m.look(ctx)
 	}
 	return nil
+}
+
+// look is Ensure by itself: what it cannot mend it says in the log, and the next look tries again.
+func (m *Manager) look(ctx context.Context) {
+	if err := m.Ensure(ctx); err != nil && ctx.Err() == nil {
+		m.cfg.Log.WarnContext(ctx, "not everything runs that must", "error", err)
+	}
 }
 
 // begin gives c a runner while Run runs, unless it has one: the journal's reader and whoever put c there may both ask.

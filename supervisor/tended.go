@@ -46,12 +46,16 @@ func (m *Manager) EngineReturned() {
 	}
 }
 
-// tend brings tended services up at the start and whenever the engine returned.
+// tend brings tended services up at the start and whenever the engine returned. The others the engine starts by itself,
+// unless it was killed.
 func (m *Manager) tend(ctx context.Context) {
 	defer m.rise(false)
 	pause := retryFirst
-	for {
+	for again := false; ; again = true {
 		m.rise(false)
+		if again {
+			m.look(ctx)
+		}
 		err := m.BringUp(ctx)
 		switch {
 		case ctx.Err() != nil:
