@@ -34,7 +34,15 @@ func (m *Manager) Change(id string) (c Change, err error) {
 		}
 		return err
 	})
-	return c, err
+	return m.troubled(c), err
+}
+
+// troubled adds to a change what could not be written down.
+func (m *Manager) troubled(c Change) Change {
+	if why, ok := m.unkept.Load(c.ID); ok {
+		c.Trouble = why.(string)
+	}
+	return c
 }
 
 // Changes returns all changes that are kept, oldest first: the open ones and the last that ended.
@@ -43,6 +51,9 @@ func (m *Manager) Changes() (list []Change, err error) {
 		list, err = all[Change](tx, changeBucket)
 		return err
 	})
+	for i, c := range list {
+		list[i] = m.troubled(c)
+	}
 	return list, err
 }
 

@@ -55,11 +55,13 @@ func (m *Manager) run(ctx context.Context, c Change) {
 		}
 		// Until the new state is on disk nothing else is done: the step may run twice, its successor must not come first.
 		for pause := retryFirst; ; pause = min(2*pause, retryMost) {
-			if err := m.save(next); err == nil {
+			err := m.save(next)
+			if err == nil {
+				m.unkept.Delete(c.ID)
 				break
-			} else {
-				r.log.ErrorContext(ctx, "cannot keep the state of a change", "error", err)
 			}
+			r.log.ErrorContext(ctx, "cannot keep the state of a change", "error", err)
+			m.unkept.Store(c.ID, fmt.Sprintf("cannot keep the state of the change: %v", err))
 			if !sleep(ctx, pause) {
 				return
 			}

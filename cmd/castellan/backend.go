@@ -169,6 +169,9 @@ func (h *house) change(c supervisor.Change) api.Change {
 		out.Reason = string(c.Verdict.Reason())
 		out.Next = c.Verdict.Reason().Meaning().Next
 	}
+	if !c.Resting() {
+		out.Trouble = c.Trouble
+	}
 	if c.State == supervisor.StateStuck {
 		out.Why, out.Next = c.Why+"; then "+c.Trouble, "remove the cause, then: castellan rollback "+c.Service.Name
 	}

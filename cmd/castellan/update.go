@@ -129,7 +129,7 @@ func follow(cmd *cobra.Command, o *options, acc api.Accepted, detach bool) error
 
 // followOne prints a line a stage and, on a terminal, the bytes as they come.
 func followOne(ctx context.Context, c *client.Client, id string, w io.Writer) (api.Change, error) {
-	screen, shown := isTerminal(w), ""
+	screen, shown, trouble := isTerminal(w), "", ""
 	for {
 		ch, err := c.Change(ctx, id)
 		if err != nil {
@@ -141,6 +141,11 @@ func followOne(ctx context.Context, c *client.Client, id string, w io.Writer) (a
 			}
 			fmt.Fprintf(w, "%s %s: %s\n", ch.Service, ch.To, ch.State)
 			shown = ch.State
+		}
+		if ch.Trouble != trouble {
+			if trouble = ch.Trouble; trouble != "" {
+				fmt.Fprintf(w, "  it is tried again: %s\n", plain(trouble))
+			}
 		}
 		if screen && ch.Total > 0 && !ch.Done {
 			fmt.Fprintf(w, "\r\033[K  %s of %s", size(ch.Bytes), size(ch.Total))

@@ -121,11 +121,12 @@ type Change struct {
 	Kind    string    `json:"kind"`
 	From    string    `json:"from"`
 	To      string    `json:"to"`
-	State   string    `json:"state"`            // as supervisor.State
-	Done    bool      `json:"done"`             // State is terminal
-	Good    bool      `json:"good"`             // and is what was asked for
-	Reason  string    `json:"reason,omitempty"` // reason code of the verdict that refused or deferred it
-	Why     string    `json:"why,omitempty"`
+	State   string    `json:"state"`             // as supervisor.State
+	Done    bool      `json:"done"`              // State is terminal
+	Good    bool      `json:"good"`              // and is what was asked for
+	Reason  string    `json:"reason,omitempty"`  // reason code of the verdict that refused or deferred it
+	Why     string    `json:"why,omitempty"`     // why it turned round
+	Trouble string    `json:"trouble,omitempty"` // why its last step failed, which is tried again
 	Next    string    `json:"next,omitempty"`
 	Bytes   int64     `json:"bytes,omitempty"` // downloaded
 	Total   int64     `json:"total,omitempty"`

@@ -100,6 +100,29 @@ func (d *Daemon) Stop() { d.end(&d.dockerd, syscall.SIGTERM) }
 // Kill ends the engine with SIGKILL. Its containers run on.
 func (d *Daemon) Kill() { d.end(&d.dockerd, syscall.SIGKILL) }
 
+// Alive lists the identifiers of the containers that have a process, whatever the engine says of them.
+func (d *Daemon) Alive() []string {
+	shims := map[string]string{} // container by process
+	for _, pid := range processesOf(d.dir) {
+		line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid)) // gone meanwhile: no shim
+		words := strings.Split(string(line), "\x00")
+		if i := slices.Index(words, "-id"); i >= 0 && i+1 < len(words) {
+			shims[strconv.Itoa(pid)] = words[i+1]
+		}
+	}
+	ids := []string{}
+	stats, _ := filepath.Glob("/proc/[0-9]*/stat") // the pattern is good
+	for _, path := range stats {
+		text, _ := os.ReadFile(path)
+		_, after, _ := strings.Cut(string(text), ") ") // the name before it may hold anything
+		if f := strings.Fields(after); len(f) > 1 && f[0] != "Z" && shims[f[1]] != "" {
+			ids = append(ids, shims[f[1]])
+		}
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
+}
+
 // PowerCut kills the engine, containerd and every container at once.
 func (d *Daemon) PowerCut() {
 	d.t.Helper()
