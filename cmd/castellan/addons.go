@@ -13,7 +13,6 @@ import (
 	"github.com/castellan/castellan/addons/store"
 	"github.com/castellan/castellan/config/durable"
 	"github.com/castellan/castellan/supervisor"
-	"github.com/castellan/castellan/supervisor/api"
 	"github.com/castellan/castellan/supervisor/engine"
 	"github.com/castellan/castellan/supervisor/watch"
 	"github.com/castellan/castellan/trust"
@@ -27,7 +26,6 @@ type addonHouse struct {
 	store    *store.Store
 	installs *lifecycle.Manager
 	offers   *mutual.Registry // what add-ons offer each other
-	server   *api.AddonServer
 	dog      *watch.Watchdog
 	loader   profiles
 	boot     string // which boot of the host this is
@@ -74,7 +72,6 @@ func (h *house) openAddons(ctx context.Context, data func(string) string, first 
 	if err := a.offers.Keep(installed); err != nil { // what a removal that was cut has left
 		return err
 	}
-	a.server = api.NewAddons(api.AddonConfig{Backend: addonCalls{h}, Registry: a.offers, From: h.cfg.Addons.Network.Prefix(), Log: h.log.With("part", "addons")})
 	a.dog = watch.NewWatchdog(h.manager, h.engine, h.log.With("part", "watchdog"))
 	h.ledgers.use(addonRepositories{h})
 	if a.boot, err = bootID(); err != nil {
@@ -106,7 +103,7 @@ func (h *house) serveAddons(ctx context.Context) {
 	if !h.waitForAddon(ctx) {
 		return
 	}
-	newAddonAPI(h.addons.server, h.engine, h.log.With("part", "addons")).run(ctx)
+	newAddonAPI(h.api, h.engine, h.log.With("part", "addons")).run(ctx)
 }
 
 // bootID tells one boot of the host from another.

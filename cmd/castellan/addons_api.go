@@ -41,8 +41,8 @@ type apiNetwork interface {
 }
 
 // newAddonAPI makes one from where it listens and what answers.
-func newAddonAPI(server *api.AddonServer, at apiNetwork, log *slog.Logger) *addonAPI {
-	return &addonAPI{address: at.EnsureNetwork, serve: server.Serve, listen: at.ListenAPI, log: log}
+func newAddonAPI(server *api.Server, at apiNetwork, log *slog.Logger) *addonAPI {
+	return &addonAPI{address: at.EnsureNetwork, serve: server.ServeAddons, listen: at.ListenAPI, log: log}
 }
 
 // run goes on until ctx ends.

@@ -190,7 +190,7 @@ func (n loopback) ListenAPI(port uint16) (net.Listener, error) {
 func TestTheAPIForAddonsAnswersOnItsAddress(t *testing.T) {
 	log := slog.New(slog.DiscardHandler)
 	at := make(chan string, 1)
-	a := newAddonAPI(api.NewAddons(api.AddonConfig{Backend: nobody{}, Log: log}), loopback{t, at}, log)
+	a := newAddonAPI(api.New(api.Config{Guests: nobody{}, Log: log}), loopback{t, at}, log)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { defer close(done); a.run(ctx) }()

@@ -105,7 +105,7 @@ func serve(t *testing.T, b *butler) (socket string) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() {
-		done <- api.New(b, "1.2.3", uint32(os.Getuid()), slog.New(slog.DiscardHandler)).Serve(ctx, l)
+		done <- api.New(api.Config{Backend: b, Version: "1.2.3", Owner: uint32(os.Getuid()), Log: slog.New(slog.DiscardHandler)}).Serve(ctx, l)
 	}()
 	t.Cleanup(func() {
 		cancel()

@@ -50,6 +50,7 @@ type house struct {
 	poller    *updater.Poller
 	journal   *state.Journal
 	addons    addonHouse
+	api       *api.Server
 
 	progress progress      // of changes under way
 	kick     chan struct{} // asks the update loop for a turn
@@ -99,7 +100,7 @@ func openHouse(ctx context.Context, path string, cfg *config.Config, log *slog.L
 		return nil, err
 	}
 	for _, open := range []func(context.Context, func(string) string, bool) error{
-		h.openLog, h.openTrust, h.openEngine, h.openSupervisor, h.openUpdater, h.openAddons,
+		h.openLog, h.openTrust, h.openEngine, h.openSupervisor, h.openUpdater, h.openAddons, h.openAPI,
 	} {
 		if err := open(ctx, data, first); err != nil {
 			return nil, err

@@ -16,7 +16,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/castellan/castellan/config"
-	"github.com/castellan/castellan/supervisor/api"
 )
 
 func runCommand() *cobra.Command {
@@ -58,7 +57,7 @@ func runDaemon(ctx context.Context, path string, cmd *cobra.Command) error {
 
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
-		return api.New(h, version, uint32(os.Getuid()), log).Serve(ctx, l)
+		return h.api.Serve(ctx, l)
 	})
 	g.Go(func() error { return h.run(ctx) })
 	g.Go(func() error {

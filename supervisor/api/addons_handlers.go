@@ -2,6 +2,8 @@ package api
 
 import (
 	"bytes"
+	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,7 +12,6 @@ import (
 	"net/http"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -21,79 +22,58 @@ const MaxStdin = 64 << 10
 // maxAsks bounds the rights of a request; a manifest asks for far fewer.
 const maxAsks = 1000
 
-func by(r *http.Request) string { return peerOf(r.Context()).String() }
+func (q InstallRequest) check() error { return checkAsks(q.Asks) }
 
-func postInstall(a Addons, r *http.Request, slug string) (any, error) {
-	req, err := readAll(r, func(q InstallRequest) error { return checkAsks(q.Asks) })
-	if err != nil {
-		return nil, err
-	}
-	return accepted(a.Life().Install(r.Context(), slug, req, by(r)))
+func postInstall(ctx context.Context, a Addons, c Caller, slug string, q InstallRequest) (Accepted, error) {
+	return accepted(a.Life().Install(ctx, slug, q, c.String()))
 }
 
-func postUninstall(a Addons, r *http.Request, slug string) (any, error) {
-	req, err := readAll(r, func(q UninstallRequest) error {
-		return oneOf("uninstall", "data", q.Data, "", DataKeep, Data30Days, DataDelete)
-	})
-	if err != nil {
-		return nil, err
-	}
-	if req.Data == "" {
-		req.Data = DataKeep
-	}
-	return accepted(a.Life().Uninstall(r.Context(), slug, req, by(r)))
+func (q UninstallRequest) check() error {
+	return oneOf("uninstall", "data", q.Data, "", DataKeep, Data30Days, DataDelete)
 }
 
-func postAddonUpdate(a Addons, r *http.Request, slug string) (any, error) {
-	req, err := readAll[AddonUpdateRequest](r, nil)
-	if err != nil {
-		return nil, err
-	}
-	return accepted(a.Life().Update(r.Context(), slug, req))
+func postUninstall(ctx context.Context, a Addons, c Caller, slug string, q UninstallRequest) (Accepted, error) {
+	q.Data = cmp.Or(q.Data, DataKeep)
+	return accepted(a.Life().Uninstall(ctx, slug, q, c.String()))
 }
 
-func postAddonRollback(a Addons, r *http.Request, slug string) (any, error) {
-	if err := nothing(r); err != nil {
-		return nil, err
-	}
-	return accepted(a.Life().Rollback(r.Context(), slug))
+func postAddonUpdate(ctx context.Context, a Addons, _ Caller, slug string, q AddonUpdateRequest) (Accepted, error) {
+	return accepted(a.Life().Update(ctx, slug, q))
 }
 
-func postBuild(a Addons, r *http.Request, slug string) (any, error) {
-	req, err := readAll(r, func(q BuildRequest) error { return checkAsks(q.Asks) })
-	if err != nil {
-		return nil, err
-	}
-	return accepted(a.Life().Build(r.Context(), slug, req))
+func postAddonRollback(ctx context.Context, a Addons, _ Caller, slug string, _ none) (Accepted, error) {
+	return accepted(a.Life().Rollback(ctx, slug))
 }
 
-func postImport(a Addons, r *http.Request, slug string) (any, error) {
-	req, err := readAll(r, func(q ImportRequest) error {
-		if !filepath.IsAbs(q.Path) || filepath.Clean(q.Path) != q.Path || strings.ContainsRune(q.Path, 0) {
-			return badRequest("cannot import: field \"path\" is %.200q, want the absolute path of a backup file", q.Path)
-		}
-		return checkAsks(q.Asks)
-	})
-	if err != nil {
-		return nil, err
-	}
-	return accepted(a.Life().Import(r.Context(), slug, req, by(r)))
+func (q BuildRequest) check() error { return checkAsks(q.Asks) }
+
+func postBuild(ctx context.Context, a Addons, _ Caller, slug string, q BuildRequest) (Accepted, error) {
+	return accepted(a.Life().Build(ctx, slug, q))
 }
 
-func postConsent(a Addons, r *http.Request, slug string) (any, error) {
-	req, err := readAll(r, func(q ConsentRequest) error {
-		switch {
-		case q.Version == "":
-			return missing("note the consent", "version")
-		case len(q.Asks) == 0:
-			return missing("note the consent", "asks")
-		}
-		return checkAsks(q.Asks)
-	})
-	if err != nil {
-		return nil, err
+func (q ImportRequest) check() error {
+	if !filepath.IsAbs(q.Path) || filepath.Clean(q.Path) != q.Path || strings.ContainsRune(q.Path, 0) {
+		return badRequest("cannot import: field \"path\" is %.200q, want the absolute path of a backup file", q.Path)
 	}
-	return accepted(a.Life().Consent(r.Context(), slug, req, by(r)))
+	return checkAsks(q.Asks)
+}
+
+func postImport(ctx context.Context, a Addons, c Caller, slug string, q ImportRequest) (Accepted, error) {
+	return accepted(a.Life().Import(ctx, slug, q, c.String()))
+}
+
+func (q ConsentRequest) check() error {
+	switch {
+	case q.Version == "":
+		return missing("note the consent", "version")
+	case len(q.Asks) == 0:
+		return missing("note the consent", "asks")
+	}
+	return checkAsks(q.Asks)
+}
+
+func postConsent(ctx context.Context, a Addons, c Caller, slug string, q ConsentRequest) (Accepted, error) {
+	return accepted(a.Life().Consent(ctx, slug, q, c.String()))
 }
 
 func checkAsks(asks []string) error {
@@ -103,90 +83,72 @@ func checkAsks(asks []string) error {
 	return nil
 }
 
-func postStart(a Addons, r *http.Request, slug string) (any, error) {
-	if err := nothing(r); err != nil {
-		return nil, err
-	}
-	return accepted(a.Power().Start(r.Context(), slug))
+func postStart(ctx context.Context, a Addons, _ Caller, slug string, _ none) (Accepted, error) {
+	return accepted(a.Power().Start(ctx, slug))
 }
 
-func postStop(a Addons, r *http.Request, slug string) (any, error) {
-	if err := nothing(r); err != nil {
-		return nil, err
-	}
-	return accepted(a.Power().Stop(r.Context(), slug))
+func postStop(ctx context.Context, a Addons, _ Caller, slug string, _ none) (Accepted, error) {
+	return accepted(a.Power().Stop(ctx, slug))
 }
 
-func postRestart(a Addons, r *http.Request, slug string) (any, error) {
-	if err := nothing(r); err != nil {
-		return nil, err
-	}
-	return accepted(a.Power().Restart(r.Context(), slug))
+func postRestart(ctx context.Context, a Addons, _ Caller, slug string, _ none) (Accepted, error) {
+	return accepted(a.Power().Restart(ctx, slug))
 }
 
-func postStdin(a Addons, r *http.Request, slug string) (any, error) {
-	req, err := readAll(r, func(q StdinRequest) error {
-		switch {
-		case q.Data == "":
-			return missing("write to the standard input", "data")
-		case len(q.Data) > MaxStdin:
-			return &Error{Status: http.StatusRequestEntityTooLarge, Message: fmt.Sprintf("field \"data\" is larger than %d bytes", MaxStdin)}
-		}
-		return nil
-	})
+func (q StdinRequest) check() error {
+	switch {
+	case q.Data == "":
+		return missing("write to the standard input", "data")
+	case len(q.Data) > MaxStdin:
+		return badRequest("field \"data\" is larger than %d bytes", MaxStdin)
+	}
+	return nil
+}
+
+func postStdin(ctx context.Context, a Addons, _ Caller, slug string, q StdinRequest) (none, error) {
+	return none{}, a.Power().Stdin(ctx, slug, []byte(q.Data))
+}
+
+func postOptions(ctx context.Context, a Addons, _ Caller, slug string, q OptionsRequest) (Kept, error) {
+	if len(q.Options) == 0 {
+		return Kept{}, missing("set options", "options")
+	}
+	options, err := q.object()
 	if err != nil {
-		return nil, err
+		return Kept{}, err
 	}
-	return struct{}{}, a.Power().Stdin(r.Context(), slug, []byte(req.Data))
+	return kept(a.Settings().SetOptions(ctx, slug, options))
 }
 
-func postOptions(a Addons, r *http.Request, slug string) (any, error) {
-	options, err := readOptions(r, false)
+func postValidate(ctx context.Context, a Addons, _ Caller, slug string, q OptionsRequest) (OptionsCheck, error) {
+	options, err := q.object()
 	if err != nil {
-		return nil, err
+		return OptionsCheck{}, err
 	}
-	return kept(a.Settings().SetOptions(r.Context(), slug, options))
-}
-
-func postValidate(a Addons, r *http.Request, slug string) (any, error) {
-	options, err := readOptions(r, true)
-	if err != nil {
-		return nil, err
-	}
-	check, err := a.Settings().CheckOptions(r.Context(), slug, options)
+	check, err := a.Settings().CheckOptions(ctx, slug, options)
 	fill(&check.Dropped)
 	return check, err
 }
 
-// readOptions is the object or null under "options"; nil for null. Only a check may leave it out.
-func readOptions(r *http.Request, may bool) (json.RawMessage, error) {
-	req, err := readAll[OptionsRequest](r, nil)
-	if err != nil {
-		return nil, err
-	}
+// object is the object or null under "options"; nil for null, and for none.
+func (q OptionsRequest) object() (json.RawMessage, error) {
 	switch {
-	case len(req.Options) == 0 && !may:
-		return nil, missing("set options", "options")
-	case len(req.Options) == 0, bytes.Equal(req.Options, []byte("null")):
+	case len(q.Options) == 0, bytes.Equal(q.Options, []byte("null")):
 		return nil, nil
-	case req.Options[0] != '{':
+	case q.Options[0] != '{':
 		return nil, badRequest("wrong type @ /options: want an object, or null for the author's options")
 	}
-	return req.Options, nil
+	return q.Options, nil
 }
 
 // portShape is a container's port.
 var portShape = regexp.MustCompile(`^[1-9][0-9]{0,4}/(tcp|udp)$`)
 
-func postSettings(a Addons, r *http.Request, slug string) (any, error) {
-	req, err := readAll(r, checkSettings)
-	if err != nil {
-		return nil, err
-	}
-	return kept(a.Settings().Set(r.Context(), slug, req, by(r)))
+func postSettings(ctx context.Context, a Addons, c Caller, slug string, q SettingsRequest) (Kept, error) {
+	return kept(a.Settings().Set(ctx, slug, q, c.String()))
 }
 
-func checkSettings(q SettingsRequest) error {
+func (q SettingsRequest) check() error {
 	if q.Ports == nil && q.Boot == nil && q.AutoUpdate == nil && q.Watchdog == nil && q.Protected == nil {
 		return badRequest("cannot change the settings: none is named; want ports, boot, auto_update, watchdog or protected")
 	}
@@ -204,62 +166,48 @@ func checkSettings(q SettingsRequest) error {
 	return nil
 }
 
-func kept(k Kept, err error) (any, error) {
+func kept(k Kept, err error) (Kept, error) {
 	fill(&k.Dropped)
 	return k, err
 }
 
-// nothing reads the body of a call that has no fields.
-func nothing(r *http.Request) error {
-	_, err := readAll[struct{}](r, nil)
-	return err
+// defaultLines of a log, as Home Assistant counts them.
+const defaultLines = 100
+
+type logsIn struct {
+	Slug   string `path:"slug"`
+	Lines  int    `query:"lines" minimum:"1" maximum:"100000"`
+	Follow bool   `query:"follow"`
 }
 
-// Lines of a log, as Home Assistant counts them.
-const (
-	defaultLines = 100
-	mostLines    = 100_000
-)
-
-func getLogs(a Addons, r *http.Request, slug string) (any, error) {
-	lines := defaultLines
-	if v := r.URL.Query().Get("lines"); v != "" {
-		n, err := strconv.Atoi(v)
-		if err != nil || n < 1 || n > mostLines {
-			return nil, badRequest("cannot read query \"lines\" %.20q: want a number from 1 to %d", v, mostLines)
-		}
-		lines = n
-	}
-	follow, err := queryBool(r, "follow")
-	if err != nil {
-		return nil, err
-	}
-	body, err := a.Output().Logs(r.Context(), slug, lines, follow)
-	if err != nil {
-		return nil, err
-	}
-	return rawAnswer{"text/plain; charset=utf-8", body}, nil
+func (s *Server) getLogs(ctx context.Context, _ Caller, in logsIn) (io.ReadCloser, error) {
+	return s.cfg.Backend.Addons().Output().Logs(ctx, in.Slug, cmp.Or(in.Lines, defaultLines), in.Follow)
 }
 
-func getStats(a Addons, r *http.Request, slug string) (any, error) {
-	return a.Output().Stats(r.Context(), slug)
+func getStats(ctx context.Context, a Addons, _ Caller, slug string, _ none) (AddonStats, error) {
+	return a.Output().Stats(ctx, slug)
 }
 
 // pngSignature begins every PNG file.
 var pngSignature = []byte("\x89PNG\r\n\x1a\n")
 
-func getFile(f AddonFile, contentType string) addonCall {
-	pictures := []AddonFile{FileIcon, FileLogo}
-	return func(a Addons, r *http.Request, slug string) (any, error) {
-		b, err := a.Output().File(r.Context(), slug, f)
-		none := errors.Is(err, fs.ErrNotExist)
-		if err != nil && !none {
-			return nil, err
+// file makes an endpoint of one of an add-on's files.
+func file(f AddonFile, media string) endpoint {
+	return raw(media, func(s *Server, ctx context.Context, _ Caller, in slugIn) (io.ReadCloser, error) {
+		b, err := s.addonFile(ctx, in.Slug, f)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, &Error{Status: http.StatusNotFound, Key: "file_not_found", Message: fmt.Sprintf("%s has no %s", in.Slug, f),
+				Next: "castellan addon info " + in.Slug}
 		}
-		if none || slices.Contains(pictures, f) && !bytes.HasPrefix(b, pngSignature) {
-			return nil, &Error{Status: http.StatusNotFound, Key: "file_not_found", Message: fmt.Sprintf("%s has no %s", slug, f),
-				Next: "castellan addon info " + slug}
-		}
-		return rawAnswer{contentType, io.NopCloser(bytes.NewReader(b))}, nil
+		return io.NopCloser(bytes.NewReader(b)), err
+	}).guarded(hasAddons)
+}
+
+// addonFile reads a file of an add-on; what should be a picture and is none is not there.
+func (s *Server) addonFile(ctx context.Context, slug string, f AddonFile) ([]byte, error) {
+	b, err := s.cfg.Backend.Addons().Output().File(ctx, slug, f)
+	if err == nil && (f == FileIcon || f == FileLogo) && !bytes.HasPrefix(b, pngSignature) {
+		return nil, fs.ErrNotExist
 	}
+	return b, err
 }

@@ -1,102 +1,109 @@
 package api
 
 import (
+	"context"
 	"net/http"
 	"regexp"
 	"strings"
 )
 
-// addonCall answers a call about one add-on; slug has the shape of one.
-type addonCall func(a Addons, r *http.Request, slug string) (any, error)
-
 // addonRoutes are the calls about add-ons. What an add-on printed is for the owner alone: it may hold anything.
 var addonRoutes = []route{
-	{"GET", "/castellan/addons", anyone, (*Server).getAddons},
-	{"GET", "/castellan/addons/{slug}", anyone, (*Server).getAddon},
-	{"POST", "/castellan/addons/{slug}/install", admin, onAddon(postInstall)},
-	{"POST", "/castellan/addons/{slug}/uninstall", admin, onAddon(postUninstall)},
-	{"POST", "/castellan/addons/{slug}/update", admin, onAddon(postAddonUpdate)},
-	{"POST", "/castellan/addons/{slug}/rollback", admin, onAddon(postAddonRollback)},
-	{"POST", "/castellan/addons/{slug}/build", admin, onAddon(postBuild)},
-	{"POST", "/castellan/addons/{slug}/import", admin, onAddon(postImport)},
-	{"POST", "/castellan/addons/{slug}/consent", admin, onAddon(postConsent)},
-	{"POST", "/castellan/addons/{slug}/start", admin, onAddon(postStart)},
-	{"POST", "/castellan/addons/{slug}/stop", admin, onAddon(postStop)},
-	{"POST", "/castellan/addons/{slug}/restart", admin, onAddon(postRestart)},
-	{"POST", "/castellan/addons/{slug}/stdin", admin, onAddon(postStdin)},
-	{"POST", "/castellan/addons/{slug}/options", admin, onAddon(postOptions)},
-	{"POST", "/castellan/addons/{slug}/options/validate", admin, onAddon(postValidate)},
-	{"POST", "/castellan/addons/{slug}/settings", admin, onAddon(postSettings)},
-	{"GET", "/castellan/addons/{slug}/logs", admin, onAddon(getLogs)},
-	{"GET", "/castellan/addons/{slug}/stats", anyone, onAddon(getStats)},
-	{"GET", "/castellan/addons/{slug}/icon", anyone, onAddon(getFile(FileIcon, "image/png"))},
-	{"GET", "/castellan/addons/{slug}/logo", anyone, onAddon(getFile(FileLogo, "image/png"))},
-	{"GET", "/castellan/addons/{slug}/changelog", anyone, onAddon(getFile(FileChangelog, "text/plain; charset=utf-8"))},
-	{"GET", "/castellan/addons/{slug}/documentation", anyone, onAddon(getFile(FileDocumentation, "text/plain; charset=utf-8"))},
+	{"GET", "/castellan/addons", Viewer, never, "The add-ons that are installed, and with all what repositories offer besides.", call((*Server).getAddons).guarded(hasAddons)},
+	{"GET", "/castellan/addons/{slug}", Viewer, never, "Everything about one add-on.", call((*Server).getAddon).guarded(hasAddons)},
+	{"POST", "/castellan/addons/{slug}/install", Admin, never, "Submits an installation.", onAddon(postInstall)},
+	{"POST", "/castellan/addons/{slug}/uninstall", Admin, never, "Submits a removal.", onAddon(postUninstall)},
+	{"POST", "/castellan/addons/{slug}/update", Admin, never, "Submits an update.", onAddon(postAddonUpdate)},
+	{"POST", "/castellan/addons/{slug}/rollback", Admin, never, "Submits the way back to the previous version.", onAddon(postAddonRollback)},
+	{"POST", "/castellan/addons/{slug}/build", Admin, never, "Makes the image anew from the repository's sources.", onAddon(postBuild)},
+	{"POST", "/castellan/addons/{slug}/import", Admin, never, "Installs an add-on, or takes its data back, from a backup file of Home Assistant.", onAddon(postImport)},
+	{"POST", "/castellan/addons/{slug}/consent", Admin, never, "Agrees to the rights of a version.", onAddon(postConsent)},
+	{"POST", "/castellan/addons/{slug}/start", Admin, never, "Starts an add-on.", onAddon(postStart)},
+	{"POST", "/castellan/addons/{slug}/stop", Admin, never, "Stops an add-on.", onAddon(postStop)},
+	{"POST", "/castellan/addons/{slug}/restart", Admin, never, "Stops an add-on and starts it again.", onAddon(postRestart)},
+	{"POST", "/castellan/addons/{slug}/stdin", Admin, never, "Writes text to the standard input of an add-on.", onAddon(postStdin)},
+	{"POST", "/castellan/addons/{slug}/options", Admin, never, "Puts options in the place of all the owner set before.", onAddon(postOptions)},
+	{"POST", "/castellan/addons/{slug}/options/validate", Admin, never, "Says what setting options would, and keeps nothing.", onAddon(postValidate)},
+	{"POST", "/castellan/addons/{slug}/settings", Admin, never, "Changes the settings that are named.", onAddon(postSettings)},
+	{"GET", "/castellan/addons/{slug}/logs", Admin, never, "The last lines an add-on printed.", raw(mediaText, (*Server).getLogs).guarded(hasAddons).lasting()},
+	{"GET", "/castellan/addons/{slug}/stats", Viewer, never, "What a running add-on uses.", onAddon(getStats)},
+	{"GET", "/castellan/addons/{slug}/icon", Viewer, never, "Its icon.", file(FileIcon, mediaPNG)},
+	{"GET", "/castellan/addons/{slug}/logo", Viewer, never, "Its logo.", file(FileLogo, mediaPNG)},
+	{"GET", "/castellan/addons/{slug}/changelog", Viewer, never, "Its changelog, Markdown.", file(FileChangelog, mediaText)},
+	{"GET", "/castellan/addons/{slug}/documentation", Viewer, never, "Its documentation, Markdown.", file(FileDocumentation, mediaText)},
 }
+
+// Media types of what add-ons bring along.
+const (
+	mediaPNG  = "image/png"
+	mediaText = "text/plain; charset=utf-8"
+)
 
 // slugShape is what the slug of an add-on or a repository may look like; no file name that leads elsewhere does.
 var slugShape = regexp.MustCompile(`^[-_A-Za-z0-9][-_.A-Za-z0-9]{0,99}$`)
 
-func onAddon(call addonCall) func(*Server, *http.Request) (any, error) {
-	return func(s *Server, r *http.Request) (any, error) {
-		a, err := s.addons()
-		if err != nil {
-			return nil, err
-		}
-		slug := r.PathValue("slug")
-		if !slugShape.MatchString(slug) {
-			return nil, AddonNotFound(slug)
-		}
-		return call(a, r, slug)
-	}
+// addonIn is a request about one add-on.
+type addonIn[B any] struct {
+	Slug string `path:"slug"`
+	Body B
 }
 
-func (s *Server) addons() (Addons, error) {
-	if a := s.backend.Addons(); a != nil {
-		return a, nil
+// onAddon makes an endpoint of a call about one add-on.
+func onAddon[B, Out any](do func(context.Context, Addons, Caller, string, B) (Out, error)) endpoint {
+	return call(func(s *Server, ctx context.Context, c Caller, in addonIn[B]) (Out, error) {
+		return do(ctx, s.cfg.Backend.Addons(), c, in.Slug, in.Body)
+	}).guarded(hasAddons)
+}
+
+// hasAddons refuses what is about add-ons where there are none, and about an add-on whose slug is none.
+func hasAddons(s *Server, r *http.Request) error {
+	if s.cfg.Backend.Addons() == nil {
+		return noAddons()
 	}
-	return nil, noAddons()
+	if slug := r.PathValue("slug"); slug != "" && !slugShape.MatchString(slug) {
+		return AddonNotFound(slug)
+	}
+	return nil
 }
 
 func noAddons() error {
 	return &Error{Status: http.StatusNotFound, Key: KeyNoAddons, Message: "this appliance has no add-ons", Next: "castellan status"}
 }
 
-func (s *Server) getAddons(r *http.Request) (any, error) {
-	a, err := s.addons()
-	if err != nil {
-		return nil, err
-	}
-	all, err := queryBool(r, "all")
-	if err != nil {
-		return nil, err
-	}
-	list, err := a.List(r.Context(), all)
-	if list == nil {
-		list = []Addon{}
-	}
+type addonsIn struct {
+	All bool `query:"all"`
+}
+
+func (s *Server) getAddons(ctx context.Context, _ Caller, in addonsIn) (AddonList, error) {
+	list, err := s.cfg.Backend.Addons().List(ctx, in.All)
+	fill(&list)
 	return AddonList{list}, err
 }
 
 // langShape is a language as add-ons name their files by it.
 var langShape = regexp.MustCompile(`^[A-Za-z]{2,3}([-_][A-Za-z0-9]{1,8}){0,3}$`)
 
-func (s *Server) getAddon(r *http.Request) (any, error) {
-	return onAddon(func(a Addons, r *http.Request, slug string) (any, error) {
-		lang := r.URL.Query().Get("lang")
-		if lang != "" && !langShape.MatchString(lang) {
-			return nil, badRequest("cannot read query \"lang\" %.40q: want a language as \"en\" or \"pt-BR\"", lang)
-		}
-		info, err := a.Info(r.Context(), slug, lang)
-		if err != nil {
-			return nil, err
-		}
-		if !peerOf(r.Context()).admin(s.owner) {
-			info.Options, info.Overrides = mask(info.Options, info.Schema), mask(info.Overrides, info.Schema)
-		}
-		return info.filled(), nil
-	})(s, r)
+type addonInfoIn struct {
+	Slug string `path:"slug"`
+	Lang string `query:"lang"`
+}
+
+func (q addonInfoIn) check() error {
+	if q.Lang != "" && !langShape.MatchString(q.Lang) {
+		return badRequest("cannot read query \"lang\" %.40q: want a language as \"en\" or \"pt-BR\"", q.Lang)
+	}
+	return nil
+}
+
+func (s *Server) getAddon(ctx context.Context, c Caller, in addonInfoIn) (AddonInfo, error) {
+	info, err := s.cfg.Backend.Addons().Info(ctx, in.Slug, in.Lang)
+	if err != nil {
+		return AddonInfo{}, err
+	}
+	if !c.admin() {
+		info.Options, info.Overrides = mask(info.Options, info.Schema), mask(info.Overrides, info.Schema)
+	}
+	return info.filled(), nil
 }
 
 // filled has lists where there are none: programs read them without asking.
@@ -123,33 +130,10 @@ func fill[T any](list *[]T) {
 }
 
 // accepted fills the lists of an answer.
-func accepted(a Accepted, err error) (any, error) {
+func accepted(a Accepted, err error) (Accepted, error) {
 	fill(&a.Changes)
 	fill(&a.Skips)
 	return a, err
-}
-
-// readAll is readBody for a call that has something to check besides.
-func readAll[T any](r *http.Request, check func(T) error) (T, error) {
-	var v T
-	if err := readBody(r, &v); err != nil {
-		return v, err
-	}
-	if check != nil {
-		return v, check(v)
-	}
-	return v, nil
-}
-
-func queryBool(r *http.Request, name string) (bool, error) {
-	switch v := r.URL.Query().Get(name); v {
-	case "", "0", "false":
-		return false, nil
-	case "1", "true":
-		return true, nil
-	default:
-		return false, badRequest("cannot read query %q %.20q: want 1 or 0", name, v)
-	}
 }
 
 // quoteWord writes a word of a command line so that a shell reads it as it is.

@@ -60,7 +60,7 @@ func call(t *testing.T, h *house, root bool, method, path, body string) *recorde
 	if err != nil {
 		t.Fatal(err)
 	}
-	api.New(h, "v", 4242, slog.New(slog.DiscardHandler)).Handler().ServeHTTP(rec, req)
+	api.New(api.Config{Backend: h, Owner: 4242, Log: slog.New(slog.DiscardHandler)}).Handler().ServeHTTP(rec, req)
 	return rec
 }
 
@@ -96,11 +96,14 @@ func TestEveryRouteAboutAddonsIsGuarded(t *testing.T) {
 				refused("unknown key", true, rt.Method, path, `{"surprise":1}`, 400)
 				refused("array", true, rt.Method, path, `[]`, 400)
 				refused("garbage", true, rt.Method, path, "\x00{", 400)
-				refused("too large", true, rt.Method, path, strings.Repeat(" ", 17<<20), 413)
+				refused("too large", true, rt.Method, path, strings.Repeat(" ", 17<<20), 400)
 			}
 			if strings.Contains(rt.Path, "{slug}") {
-				for _, slug := range []string{"..%2f..%2fetc", "%2e%2e", ".hidden", "a%20b", "a%00b", "ä", strings.Repeat("a", 101), "a%0ab"} {
+				for _, slug := range []string{".hidden", "a%20b", "ä", strings.Repeat("a", 101)} {
 					refused("slug "+slug, true, rt.Method, strings.Replace(rt.Path, "{slug}", slug, 1)+s.query, s.body, 404)
+				}
+				for _, slug := range []string{"..%2f..%2fetc", "%2e%2e", "a%00b", "a%0ab"} {
+					refused("slug "+slug, true, rt.Method, strings.Replace(rt.Path, "{slug}", slug, 1)+s.query, s.body, 400)
 				}
 			}
 		})
@@ -120,7 +123,7 @@ func TestWrongFieldsAreToldByName(t *testing.T) {
 		says               string
 	}{
 		{"GET", "/castellan/addons?all=maybe", "", 400, `query \"all\"`},
-		{"GET", addon + "?lang=../../x", "", 400, `query \"lang\"`},
+		{"GET", addon + "?lang=e&lang=en", "", 400, `query \"lang\"`},
 		{"GET", "/castellan/addons/nobody", "", 404, `"error_key":"app_not_found_error","extra_fields":{"next":"castellan addon list --all","slug":"nobody"}`},
 		{"GET", addon + "/logs?lines=0", "", 400, "want a number from 1"},
 		{"GET", addon + "/logs?follow=yes", "", 400, `query \"follow\"`},
@@ -135,7 +138,7 @@ func TestWrongFieldsAreToldByName(t *testing.T) {
 		{"POST", addon + "/import", `{"path":"backup.tar"}`, 400, "want the absolute path"},
 		{"POST", addon + "/import", `{"path":"/backup/../etc/shadow"}`, 400, "want the absolute path"},
 		{"POST", addon + "/stdin", `{}`, 400, `field \"data\" is missing`},
-		{"POST", addon + "/stdin", `{"data":"` + strings.Repeat("a", 65<<10) + `"}`, 413, "larger than"},
+		{"POST", addon + "/stdin", `{"data":"` + strings.Repeat("a", 65<<10) + `"}`, 400, "larger than"},
 		{"POST", addon + "/options", `{}`, 400, `field \"options\" is missing`},
 		{"POST", addon + "/options", `{"options":[1]}`, 400, "wrong type @ /options"},
 		{"POST", addon + "/settings", `{}`, 400, "none is named"},
@@ -211,7 +214,7 @@ func (without) Repositories() api.Repositories { return nil }
 
 func TestAnApplianceWithoutAddonsSaysSo(t *testing.T) {
 	rows, _ := api.Rows()
-	srv := api.New(without{&house{}}, "v", 0, slog.New(slog.DiscardHandler)).Handler()
+	srv := api.New(api.Config{Backend: without{&house{}}, Log: slog.New(slog.DiscardHandler)}).Handler()
 	for _, rt := range rows {
 		rec := newRecorder()
 		req, _ := http.NewRequestWithContext(api.AsRoot(t.Context()), rt.Method, strings.Replace(rt.Path, "{slug}", "x", 1), strings.NewReader(""))
@@ -238,7 +241,7 @@ func (p piped) Addr() net.Addr { return &net.UnixAddr{} }
 func TestALogIsFollowedForLongerThanARequestMayTake(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := make(piped)
-		srv := http.Server{Handler: api.New(&house{}, "v", 0, slog.New(slog.DiscardHandler)).Handler(), ReadTimeout: 30 * time.Second,
+		srv := http.Server{Handler: api.New(api.Config{Backend: &house{}, Log: slog.New(slog.DiscardHandler)}).Handler(), ReadTimeout: 30 * time.Second,
 			BaseContext: func(net.Listener) context.Context { return api.AsRoot(context.Background()) }}
 		done := make(chan error, 1)
 		go func() { done <- srv.Serve(l) }()

@@ -77,7 +77,7 @@ func (a *appliance) Refused(_ context.Context, slug, what string) {
 	a.note("refused %s %s", slug, what)
 }
 
-func addonHouse(t testing.TB) (*appliance, *services.Registry, *api.AddonServer) {
+func addonHouse(t testing.TB) (*appliance, *services.Registry, *api.Server) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "services.json")
 	if err := services.Init(path); err != nil {
@@ -95,7 +95,7 @@ func addonHouse(t testing.TB) (*appliance, *services.Registry, *api.AddonServer)
 		{Slug: "stopped"},
 		{Slug: "twin", Token: "token-twin"}, {Slug: "other_twin", Token: "token-twin"},
 	}}
-	srv := api.NewAddons(api.AddonConfig{Backend: a, Registry: reg,
+	srv := api.New(api.Config{Guests: a, Registry: reg,
 		Announced: func(m services.Message, gone bool) { a.note("announced %s %v", m.Addon, gone) },
 		Log:       slog.New(slog.NewTextHandler(&a.log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
 	return a, reg, srv
@@ -128,7 +128,7 @@ const mqtt = `{"host":"core-mosquitto","port":"1883","username":"u","password":"
 // TestAddonRows asks for every row of the table in a story: good and bad calls follow each other on one appliance.
 func TestAddonRows(t *testing.T) {
 	a, reg, srv := addonHouse(t)
-	web := httptest.NewServer(srv)
+	web := httptest.NewServer(srv.AddonHandler())
 	defer web.Close()
 	large := `{"x":"` + strings.Repeat("a", 17<<20) + `"}`
 	deep := strings.Repeat("[", 20000)
@@ -150,7 +150,8 @@ func TestAddonRows(t *testing.T) {
 
 		{"c", "GET", "/addons/self/info", "{}", 200, `"options":{"of":"c"}`},
 		{"c", "GET", "/addons/c/info", "", 200, `"slug":"c"`},
-		{"b", "GET", "/addons/a/info", "", 403, "itself only"},
+		{"c", "GET", "/addons/a/info", "", 403, "itself only"},
+		{"b", "GET", "/addons/a/info", "", 200, `"slug":"a"`},
 		{"c", "DELETE", "/addons/self/info", "", 405, "405"},
 		{"a", "GET", "/addons/self/options/config", "", 200, `{"of":"a"}`},
 		{"c", "GET", "/addons/self/options/config", "", 400, "invalid options"},
@@ -165,19 +166,21 @@ func TestAddonRows(t *testing.T) {
 		{"c", "POST", "/addons/self/options", `{"extra":1}`, 400, "extra keys not allowed @ /extra"},
 		{"c", "POST", "/addons/self/options", `{"options":{},"options":{}}`, 400, "Invalid json"},
 		{"c", "POST", "/addons/self/options", `{"options":` + deep, 400, "Invalid json"},
-		{"c", "POST", "/addons/self/options", large, 413, "larger than"},
+		{"c", "POST", "/addons/self/options", large, 400, "larger than"},
 		{"c", "POST", "/addons/self/options", `{"auto_update":false,"options":{"y":1}}`, 403, "options only"},
 		{"c", "POST", "/addons/self/options", `{"network":null}`, 403, "options only"},
-		{"b", "POST", "/addons/a/options", `{"options":{"x":1}}`, 403, "itself only"},
+		{"c", "POST", "/addons/a/options", `{"options":{"x":1}}`, 403, "itself only"},
+		{"b", "POST", "/addons/a/options", `{"watchdog":false}`, 403, "options only"},
 		{"c", "GET", "/addons/self/options", "", 405, "405"},
 
 		{"c", "POST", "/addons/self/stop", "", 200, `"data":{}`},
 		{"c", "POST", "/addons/self/restart", "{}", 200, `"data":{}`},
 		{"c", "POST", "/addons/self/restart", `{"force":true}`, 400, "extra keys not allowed @ /force"},
 		{"c", "POST", "/addons/self/stop", `7`, 400, "wrong type"},
-		{"c", "POST", "/addons/self/stop", large, 413, "larger than"},
-		{"b", "POST", "/addons/a/stop", "", 403, "itself only"},
-		{"b", "POST", "/addons/a/restart", "", 403, "itself only"},
+		{"c", "POST", "/addons/self/stop", large, 400, "larger than"},
+		{"c", "POST", "/addons/a/stop", "", 403, "itself only"},
+		{"c", "POST", "/addons/a/restart", "", 403, "itself only"},
+		{"b", "POST", "/addons/a/stop", "", 200, `"data":{}`}, // its role says so
 		{"c", "GET", "/addons/self/stop", "", 405, "405"},
 		{"c", "GET", "/addons/self/restart", "", 405, "405"},
 
@@ -189,8 +192,8 @@ func TestAddonRows(t *testing.T) {
 		{"a", "POST", "/services/mqtt", ``, 400, "required key not provided @ /host"},
 		{"a", "POST", "/services/mqtt", `{"host":"h","port":[]}`, 400, "@ /port"},
 		{"a", "POST", "/services/mqtt", `{"host":"h","port":1,"x":1}`, 400, "extra keys not allowed @ /x"},
-		{"a", "POST", "/services/mqtt", `{"password":"s3cret\q"}`, 400, `"Invalid json"`},
-		{"a", "POST", "/services/mqtt", large, 413, "larger than"},
+		{"a", "POST", "/services/mqtt", `{"password":"s3cret\q"}`, 400, `"Invalid json at byte 19"`},
+		{"a", "POST", "/services/mqtt", large, 400, "larger than"},
 		{"a", "POST", "/services/mqtt", mqtt, 200, `"data":{}`},
 		{"a", "PATCH", "/services/mqtt", mqtt, 405, "405"},
 		{"b", "GET", "/services/mqtt", "", 200, `{"addon":"a","host":"core-mosquitto","port":1883,"username":"u","password":"s3cret","ssl":false,"protocol":"3.1.1"}`},
@@ -207,7 +210,7 @@ func TestAddonRows(t *testing.T) {
 		{"a", "POST", "/discovery", `{"service":7,"config":{}}`, 400, "wrong type @ /service"},
 		{"a", "POST", "/discovery", `{"service":"mqtt","config":{},"addon":"b"}`, 400, "extra keys not allowed @ /addon"},
 		{"a", "POST", "/discovery", `{"service":"mqtt","config":{"x":"` + strings.Repeat("a", 70<<10) + `"}}`, 400, "limit"},
-		{"a", "POST", "/discovery", large, 413, "larger than"},
+		{"a", "POST", "/discovery", large, 400, "larger than"},
 		{"a", "POST", "/discovery", `{"service":"mqtt","config":{"password":"s3cret"}}`, 200, `"uuid":"`},
 		{"a", "POST", "/discovery", `{"service":"mqtt","config":{"password":"s3cret"}}`, 200, `"uuid":"UUID"`},
 		{"a", "PUT", "/discovery", "", 405, "405"},
@@ -240,9 +243,9 @@ func TestAddonRows(t *testing.T) {
 			t.Errorf("%d: %s %s: no envelope: %.100s", i, c.method, c.path, body)
 		}
 	}
-	want := []string{"options c map[x:1] false", "options c map[] true",
-		"refused c POST /addons/self/options with settings of the owner", "refused c POST /addons/self/options with settings of the owner",
-		"stop c", "restart c", "announced a false", "announced a true"}
+	const settings = "POST /addons/self/options with settings of the owner"
+	want := []string{"options c map[x:1] false", "options c map[] true", "refused c " + settings, "refused c " + settings, "refused b " + settings,
+		"stop c", "restart c", "stop a", "announced a false", "announced a true"}
 	if got := a.calls(); !slices.Equal(got, want) {
 		t.Errorf("calls\n%q\nwant\n%q", got, want)
 	}
@@ -273,7 +276,7 @@ func TestTokensAreFoundInTheOrderOfTheSupervisor(t *testing.T) {
 		rec := httptest.NewRecorder()
 		req := httptest.NewRequest("GET", "/addons/self/info", nil)
 		req.Header = c.header
-		srv.ServeHTTP(rec, req)
+		srv.AddonHandler().ServeHTTP(rec, req)
 		if c.slug == "" && (rec.Code != 401 || rec.Body.String() != "401: Unauthorized") ||
 			c.slug != "" && !strings.Contains(rec.Body.String(), `"slug":"`+c.slug+`"`) {
 			t.Errorf("%v: got %d %.100s, want %q", c.header, rec.Code, rec.Body.String(), c.slug)
@@ -289,7 +292,7 @@ func TestNoAddonOverridesTrust(t *testing.T) {
 		"/security/options", "/security/integrity", "/addons/self/security", "/addons/b/security", "/addons/a/security",
 		"/addons/self/sys_options", "/addons/self/update"} {
 		a, _, srv := addonHouse(t)
-		web := httptest.NewServer(srv)
+		web := httptest.NewServer(srv.AddonHandler())
 		for _, method := range []string{"GET", "POST", "DELETE"} {
 			if status, body := ask(t, web.URL, method, path, "X-Hassio-Key: token-b", strings.NewReader(`{}`)); status != 403 {
 				t.Errorf("%s %s: got %d %s", method, path, status, body)
@@ -313,7 +316,7 @@ func TestNoAddonOverridesTrust(t *testing.T) {
 
 func TestAChunkedEmptyBodyIsAnEmptyObject(t *testing.T) {
 	a, _, srv := addonHouse(t)
-	web := httptest.NewServer(srv)
+	web := httptest.NewServer(srv.AddonHandler())
 	defer web.Close()
 	empty := struct{ io.Reader }{strings.NewReader("")} // unknown length: chunked
 	if status, body := ask(t, web.URL, "POST", "/addons/self/restart", "X-Supervisor-Token: token-c", empty); status != 200 || body != `{"result":"ok","data":{}}` {
@@ -337,7 +340,7 @@ func TestInfoHasEveryKeyOfHomeAssistant(t *testing.T) {
 		rec := httptest.NewRecorder()
 		req := httptest.NewRequest("GET", path, nil)
 		req.Header.Set("X-Supervisor-Token", "token-c")
-		srv.ServeHTTP(rec, req)
+		srv.AddonHandler().ServeHTTP(rec, req)
 		var got struct{ Data map[string]any }
 		if err := json.Unmarshal(rec.Body.Bytes(), &got); err != nil {
 			t.Fatal(err)
@@ -356,8 +359,8 @@ func TestInfoHasEveryKeyOfHomeAssistant(t *testing.T) {
 func TestAnUninstallationThatOvertakesACallWins(t *testing.T) {
 	for path, body := range map[string]string{"/services/mqtt": mqtt, "/discovery": `{"service":"mqtt","config":{}}`} {
 		a, reg, _ := addonHouse(t)
-		web := httptest.NewServer(api.NewAddons(api.AddonConfig{Backend: &vanishing{appliance: a, slug: "a"}, Registry: reg,
-			Announced: func(services.Message, bool) { a.note("announced") }, Log: slog.New(slog.DiscardHandler)}))
+		web := httptest.NewServer(api.New(api.Config{Guests: &vanishing{appliance: a, slug: "a"}, Registry: reg,
+			Announced: func(services.Message, bool) { a.note("announced") }, Log: slog.New(slog.DiscardHandler)}).AddonHandler())
 		if status, out := ask(t, web.URL, "POST", path, "X-Supervisor-Token: token-a", strings.NewReader(body)); status != 403 {
 			t.Errorf("%s: got %d %s", path, status, out)
 		}
@@ -394,7 +397,7 @@ func TestOneAddonCannotTakeAllCallsOrConnections(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	served := make(chan error, 1)
-	go func() { served <- srv.Serve(ctx, l) }()
+	go func() { served <- srv.ServeAddons(ctx, l) }()
 	url := "http://" + l.Addr().String()
 
 	var wg sync.WaitGroup
@@ -468,8 +471,8 @@ func TestOnlyTheBridgeIsHeard(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		served := make(chan error, 1)
-		srv := api.NewAddons(api.AddonConfig{Backend: &appliance{}, From: netip.MustParsePrefix(from), Log: slog.New(slog.DiscardHandler)})
-		go func() { served <- srv.Serve(ctx, l) }()
+		srv := api.New(api.Config{Guests: &appliance{}, From: netip.MustParsePrefix(from), Log: slog.New(slog.DiscardHandler)})
+		go func() { served <- srv.ServeAddons(ctx, l) }()
 		resp, err := http.Get("http://" + l.Addr().String() + "/supervisor/ping")
 		if err == nil {
 			_ = resp.Body.Close()
@@ -502,7 +505,7 @@ func FuzzAddonBodies(f *testing.F) {
 		rec := httptest.NewRecorder()
 		req := httptest.NewRequest("POST", paths[uint(i)%uint(len(paths))], bytes.NewReader(body))
 		req.Header.Set("X-Supervisor-Token", "token-a")
-		srv.ServeHTTP(rec, req)
+		srv.AddonHandler().ServeHTTP(rec, req)
 		if !json.Valid(rec.Body.Bytes()) || rec.Code >= 500 {
 			t.Errorf("got %d %q", rec.Code, rec.Body.String())
 		}

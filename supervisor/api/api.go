@@ -7,15 +7,14 @@
 // Whoever can open the unix socket is a local user; the kernel says which one. Reading is for everybody who may
 // connect; what changes the house is for root and the user the daemon runs as. Bodies are strict JSON of limited
 // size; nothing a caller sends reaches a file name or a command.
+//
+// An add-on is somebody else's program with a token of its own, and may share the bridge with one that is hostile. A
+// token opens what its add-on may do to itself, and what the role in its manifest, which its owner agreed to, says:
+// nothing that forces, pins, holds, or changes trust is reachable with it, and asking is logged. No add-on can take the
+// API from the others: connections are limited per address and in all, calls per add-on, and slow ones are cut.
 package api
 
-import (
-	"context"
-	"log/slog"
-	"net"
-	"net/http"
-	"time"
-)
+import "context"
 
 // Backend is the appliance as the API sees it. Calls are safe for concurrent use. Update, Rollback and Check answer as
 // soon as the work is accepted; its course is in [Change].
@@ -59,36 +58,10 @@ type Error struct {
 	Key     string // stable error_key, as "trust_refused"
 	Message string
 	Next    string // what a person does now
+	Job     string // the change that failed, when it is one
 
 	// Extra is what a program needs to go on, by name; it is sent as extra_fields, beside next.
 	Extra map[string]any
 }
 
 func (e *Error) Error() string { return e.Message }
-
-// Server is the API on a listener.
-type Server struct {
-	backend Backend
-	version string
-	log     *slog.Logger
-	owner   uint32 // user the daemon runs as
-}
-
-// New makes a server; owner is the uid of the daemon, which may write besides root.
-func New(b Backend, version string, owner uint32, log *slog.Logger) *Server {
-	return &Server{backend: b, version: version, owner: owner, log: log}
-}
-
-// Serve answers on l, a unix socket, until ctx ends; then running requests get three seconds. Closing is no error.
-func (s *Server) Serve(ctx context.Context, l net.Listener) error {
-	srv := &http.Server{
-		Handler:           s.Handler(),
-		ConnContext:       withPeer,
-		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       30 * time.Second,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    24570, // as the Supervisor's
-		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
-	}
-	return serveUntil(ctx, srv, l)
-}

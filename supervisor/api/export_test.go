@@ -10,14 +10,14 @@ type Row struct {
 
 // Rows is the table of routes about add-ons and repositories, and the whole of it.
 func Rows() (addons, all []Row) {
-	for _, rt := range addonRoutes {
-		addons = append(addons, Row{rt.method, rt.path, rt.access == admin})
+	row := func(rt route) Row { return Row{rt.method, rt.path, rt.people == Admin} }
+	for _, rt := range append(addonRoutes, repositoryRoutes...) {
+		addons = append(addons, row(rt))
 	}
-	for _, rt := range repositoryRoutes {
-		addons = append(addons, Row{rt.method, rt.path, rt.access == admin})
-	}
-	for _, rt := range routes {
-		all = append(all, Row{rt.method, rt.path, rt.access == admin})
+	for _, rt := range table() {
+		if rt.method != "" {
+			all = append(all, row(rt))
+		}
 	}
 	return addons, all
 }

@@ -1,57 +1,127 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"maps"
 	"net/http"
+	"path"
+	"slices"
 	"strings"
-
-	jsonv2 "github.com/go-json-experiment/json"
+	"time"
 )
 
-// maxBody is the Supervisor's body limit.
-const maxBody = 16 << 20
-
-// Handler is the API without a listener. Each route's access is checked before its body is read.
-func (s *Server) Handler() http.Handler {
-	mux := http.NewServeMux()
-	methods := map[string][]string{}
-	for _, rt := range routes {
-		methods[rt.path] = append(methods[rt.path], rt.method)
-		mux.HandleFunc(rt.method+" "+rt.path, func(w http.ResponseWriter, r *http.Request) {
-			s.answer(w, r, rt)
-		})
-	}
-	// A known path with another method. It is a table of its own: there, {slug} stands below a path that is spelt out.
-	others := http.NewServeMux()
-	for path, allowed := range methods {
-		others.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
-			w.Header().Set("Allow", strings.Join(allowed, ", "))
-			writePlain(w, http.StatusMethodNotAllowed)
-		})
-	}
-	others.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		s.fail(w, r, &Error{Status: http.StatusNotFound, Message: fmt.Sprintf("no such path %.120q", r.URL.Path)})
-	})
-	mux.Handle("/", others)
-	return mux
+// door is one way into the API.
+type door struct {
+	who    func(*http.Request) Caller
+	within time.Duration // how long a call may take that does not last, 0 = as long as it takes
 }
 
-func (s *Server) answer(w http.ResponseWriter, r *http.Request, rt route) {
-	if rt.access == admin && !peerOf(r.Context()).admin(s.owner) {
-		s.log.Warn("call refused", "path", rt.path, "peer", peerOf(r.Context()).String())
-		s.fail(w, r, &Error{Status: http.StatusForbidden, Key: "forbidden",
-			Message: fmt.Sprintf("%s may not call %s %s", peerOf(r.Context()), rt.method, rt.path), Next: "run the command as root"})
+// handler makes the handler of the table for a door. Who calls, and whether he may, is known before a body is read.
+func (s *Server) handler(d door) http.Handler {
+	mux := http.NewServeMux()
+	byPath := map[string][]route{}
+	all := table()
+	for _, rt := range all {
+		byPath[rt.path] = append(byPath[rt.path], rt)
+		if rt.method != "" {
+			mux.HandleFunc(rt.method+" "+rt.path, func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, rt, d) })
+		}
+	}
+	// A known path with another method. It is a table of its own: there, {slug} stands below a path that is spelt out.
+	rest := http.NewServeMux()
+	for p, there := range byPath {
+		rest.HandleFunc(p, func(w http.ResponseWriter, r *http.Request) { s.otherMethod(w, r, there) })
+	}
+	rest.HandleFunc("/", s.unknown)
+	mux.Handle("/", rest)
+	open := openTo(all)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if why := suspicious(r.URL); why != "" {
+			s.fail(w, r, badRequest("cannot answer: %s", why))
+			return
+		}
+		c := d.who(r)
+		r = r.WithContext(context.WithValue(r.Context(), callerKey{}, c))
+		if c.Kind == KindNone && !open(r) {
+			writePlain(w, http.StatusUnauthorized)
+			return
+		}
+		if c.Kind == KindAddon {
+			done, free := s.calls.begin(c.Slug)
+			if !free {
+				s.fail(w, r, &Error{Status: http.StatusTooManyRequests,
+					Message: fmt.Sprintf("%s has %d calls open", c.Slug, maxCalls), Next: "wait for the answers"})
+				return
+			}
+			defer done()
+		}
+		if p := path.Clean("/" + r.URL.Path); p != r.URL.Path { // the mux would send the caller elsewhere, and some do not go
+			s.unknown(w, r)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
+}
+
+type callerKey struct{}
+
+func callerOf(r *http.Request) Caller {
+	c, _ := r.Context().Value(callerKey{}).(Caller)
+	return c
+}
+
+// openTo tells of a request whether it is for a route that is open to all.
+func openTo(all []route) func(*http.Request) bool {
+	var open [][]string // methods and path segments
+	for _, rt := range all {
+		if rt.people == Nobody && rt.addons == every {
+			open = append(open, append([]string{rt.method}, strings.Split(rt.path, "/")...))
+		}
+	}
+	return func(r *http.Request) bool {
+		parts := strings.Split(r.URL.Path, "/")
+		return slices.ContainsFunc(open, func(want []string) bool {
+			return r.Method == want[0] && slices.EqualFunc(parts, want[1:], func(p, w string) bool { return p == w || strings.HasPrefix(w, "{") })
+		})
+	}
+}
+
+// serve answers one call of a route.
+func (s *Server) serve(w http.ResponseWriter, r *http.Request, rt route, d door) {
+	c := callerOf(r)
+	fail := s.fail
+	if rt.text {
+		fail = s.failText
+	}
+	if err := c.may(rt, r.PathValue("slug")); err != nil {
+		s.refuse(r, c, err)
+		fail(w, r, err)
 		return
 	}
+	ctx := r.Context()
+	switch ctl := http.NewResponseController(w); {
+	case rt.long: // its time is up when it is done; a writer that knows no deadlines has none
+		_ = ctl.SetWriteDeadline(time.Time{})
+	case d.within > 0:
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, d.within)
+		defer cancel()
+		r = r.WithContext(ctx)
+	}
+	if rt.guard != nil {
+		if err := rt.guard(s, r); err != nil {
+			fail(w, r, err)
+			return
+		}
+	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-	data, err := rt.handle(s, r)
+	data, err := rt.answer(ctx, s, c, r)
 	if err != nil {
-		s.fail(w, r, err)
+		fail(w, r, err)
 		return
 	}
 	if d, ok := data.(rawAnswer); ok {
@@ -61,32 +131,103 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, rt route) {
 	write(w, http.StatusOK, envelope{Result: "ok", Data: data})
 }
 
+// refuse tells of a call that was not allowed.
+func (s *Server) refuse(r *http.Request, c Caller, err error) {
+	if c.Kind == KindAddon && errors.Is(err, errNever) {
+		s.tell(r.Context(), c, fmt.Sprintf("%.10s %.120s", r.Method, r.URL.Path))
+		return
+	}
+	s.cfg.Log.Warn("call refused", "path", r.URL.Path, "caller", c.String())
+}
+
+// otherMethod answers for a known path with a method that it does not have. An add-on that may do nothing there is told
+// that first.
+func (s *Server) otherMethod(w http.ResponseWriter, r *http.Request, there []route) {
+	c := callerOf(r)
+	refused := c.Kind == KindAddon
+	for _, rt := range there {
+		refused = refused && errors.Is(c.may(rt, r.PathValue("slug")), errNever)
+	}
+	switch allowed := methodsOf(there); {
+	case refused:
+		s.refuse(r, c, errNever)
+		s.fail(w, r, errNever)
+	case len(allowed) == 0:
+		s.unknown(w, r)
+	default:
+		w.Header().Set("Allow", strings.Join(allowed, ", "))
+		writePlain(w, http.StatusMethodNotAllowed)
+	}
+}
+
+func methodsOf(there []route) (out []string) {
+	for _, rt := range there {
+		if rt.method != "" {
+			out = append(out, rt.method)
+		}
+	}
+	return out
+}
+
+// unknown answers for paths that are not in the table: for add-ons without hassio_api they are a missing right.
+func (s *Server) unknown(w http.ResponseWriter, r *http.Request) {
+	c := callerOf(r)
+	clean := strings.ToLower(path.Clean("/" + r.URL.Path)) // as a careless program would take it
+	switch {
+	case c.Kind == KindAddon && (clean == "/castellan" || strings.HasPrefix(clean, "/castellan/")):
+		s.refuse(r, c, errNever)
+		s.fail(w, r, errNever)
+	case c.Kind == KindAddon && !c.manifest.HassioAPI:
+		s.fail(w, r, forbidden("the manifest does not ask for hassio_api", "ask the author of the add-on"))
+	default:
+		s.fail(w, r, &Error{Status: http.StatusNotFound, Message: fmt.Sprintf("no such path %.120q", r.URL.Path)})
+	}
+}
+
 // envelope is the Supervisor's answer. Extra carries the next step.
 type envelope struct {
 	Result  string         `json:"result"`
 	Data    any            `json:"data,omitempty"`
 	Message string         `json:"message,omitempty"`
 	Key     string         `json:"error_key,omitempty"`
+	Job     string         `json:"job_id,omitempty"`
 	Extra   map[string]any `json:"extra_fields,omitempty"`
 }
 
-func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) { fail(w, r, s.log, err) }
-
-// fail answers with an error and tells it at Debug: what a caller did wrong is the caller's.
-func fail(w http.ResponseWriter, r *http.Request, log *slog.Logger, err error) {
+// failed is an error as it is answered, told at Debug: what a caller did wrong is the caller's.
+func (s *Server) failed(r *http.Request, err error) *Error {
 	var known *Error
 	if !errors.As(err, &known) {
 		known = &Error{Status: http.StatusBadRequest, Message: err.Error()}
 	}
-	out := envelope{Result: "error", Message: known.Message, Key: known.Key, Extra: maps.Clone(known.Extra)}
+	s.cfg.Log.Log(r.Context(), slog.LevelDebug, "call failed", "method", r.Method, "path", r.URL.Path, "caller", callerOf(r).String(),
+		"status", known.Status, "error", known.Message)
+	return known
+}
+
+// fail answers with an error.
+func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
+	known := s.failed(r, err)
+	if known.Status == http.StatusUnauthorized {
+		writePlain(w, known.Status)
+		return
+	}
+	out := envelope{Result: "error", Message: known.Message, Key: known.Key, Job: known.Job, Extra: maps.Clone(known.Extra)}
 	if known.Next != "" {
 		if out.Extra == nil {
 			out.Extra = map[string]any{}
 		}
 		out.Extra["next"] = known.Next
 	}
-	log.Debug("call failed", "method", r.Method, "path", r.URL.Path, "status", known.Status, "error", known.Message)
 	write(w, known.Status, out)
+}
+
+// failText answers with an error where the answer would be text.
+func (s *Server) failText(w http.ResponseWriter, r *http.Request, err error) {
+	known := s.failed(r, err)
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(known.Status)
+	_, _ = fmt.Fprintln(w, known.Message) // a client that left does not concern us
 }
 
 func write(w http.ResponseWriter, status int, v envelope) {
@@ -104,34 +245,4 @@ func writePlain(w http.ResponseWriter, status int) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(status)
 	_, _ = fmt.Fprintf(w, "%d: %s", status, http.StatusText(status)) // as above
-}
-
-func badRequest(format string, args ...any) error {
-	return &Error{Status: http.StatusBadRequest, Message: fmt.Sprintf(format, args...)}
-}
-
-// readBody decodes a strict JSON object: unknown, duplicate and case-variant keys are refused. An empty body is {}.
-func readBody(r *http.Request, into any) error {
-	b, err := io.ReadAll(r.Body)
-	if err != nil {
-		var big *http.MaxBytesError
-		if errors.As(err, &big) {
-			return &Error{Status: http.StatusRequestEntityTooLarge, Message: fmt.Sprintf("the body is larger than %d bytes", big.Limit)}
-		}
-		return badRequest("cannot read the body: %v", err)
-	}
-	if len(b) == 0 {
-		return nil
-	}
-	if err := jsonv2.Unmarshal(b, into, jsonv2.RejectUnknownMembers(true)); err != nil {
-		var sem *jsonv2.SemanticError
-		if errors.As(err, &sem) {
-			if errors.Is(err, jsonv2.ErrUnknownName) {
-				return badRequest("extra keys not allowed @ %s", sem.JSONPointer)
-			}
-			return badRequest("wrong type @ %s: want %s", sem.JSONPointer, sem.GoType)
-		}
-		return badRequest("Invalid json: %v", err)
-	}
-	return nil
 }

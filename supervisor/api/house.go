@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"net/http"
 	"time"
 )
 
@@ -56,33 +55,27 @@ type HouseList struct {
 	Words     []HouseWord `json:"words"`
 }
 
-func (s *Server) postHouseInit(r *http.Request) (any, error) {
-	return s.backend.Trust().InitHouse(r.Context(), peerOf(r.Context()).String())
-}
-
-func (s *Server) postHouse(r *http.Request, say func(House, context.Context, HouseRequest, string) (HouseWord, error)) (any, error) {
-	var req HouseRequest
-	if err := readBody(r, &req); err != nil {
-		return nil, err
+func (r HouseRequest) check() error {
+	if r.Service == "" && r.Channel == "" {
+		return missing("use the house key", "service")
 	}
-	if req.Service == "" && req.Channel == "" {
-		return nil, badRequest("cannot use the house key: field \"service\" is missing")
-	}
-	return say(s.backend.Trust(), r.Context(), req, peerOf(r.Context()).String())
+	return nil
 }
 
-func (s *Server) postHouseAccept(r *http.Request) (any, error) {
-	return s.postHouse(r, House.AcceptHouse) // the channel is checked there
+func (s *Server) postHouseInit(ctx context.Context, c Caller, _ none) (HouseKey, error) {
+	return s.cfg.Backend.Trust().InitHouse(ctx, c.String())
 }
 
-func (s *Server) postHouseWithdraw(r *http.Request) (any, error) {
-	return s.postHouse(r, House.WithdrawHouse)
+func (s *Server) postHouseAccept(ctx context.Context, c Caller, in about[HouseRequest]) (HouseWord, error) {
+	return s.cfg.Backend.Trust().AcceptHouse(ctx, in.Body, c.String()) // the channel is checked there
 }
 
-func (s *Server) getHouse(r *http.Request) (any, error) {
-	list, err := s.backend.Trust().House(r.Context())
-	if list.Words == nil {
-		list.Words = []HouseWord{}
-	}
+func (s *Server) postHouseWithdraw(ctx context.Context, c Caller, in about[HouseRequest]) (HouseWord, error) {
+	return s.cfg.Backend.Trust().WithdrawHouse(ctx, in.Body, c.String())
+}
+
+func (s *Server) getHouse(ctx context.Context, _ Caller, _ none) (HouseList, error) {
+	list, err := s.cfg.Backend.Trust().House(ctx)
+	fill(&list.Words)
 	return list, err
 }

@@ -23,14 +23,27 @@ type Repositories interface {
 
 // repositoryRoutes are the calls about add-on repositories.
 var repositoryRoutes = []route{
-	{"GET", "/castellan/repositories", anyone, (*Server).getRepositories},
-	{"POST", "/castellan/repositories", admin, (*Server).postRepository},
-	{"POST", "/castellan/repositories/refresh", admin, (*Server).postRefresh},
-	{"DELETE", "/castellan/repositories/{slug}", admin, (*Server).deleteRepository},
+	{"GET", "/castellan/repositories", Viewer, never, "The add-on repositories that are followed.", onRepositories((*Server).getRepositories)},
+	{"POST", "/castellan/repositories", Admin, never, "Follows a repository.", onRepositories((*Server).postRepository)},
+	{"POST", "/castellan/repositories/refresh", Admin, never, "Looks at the remote of one repository, or of all.", onRepositories((*Server).postRefresh)},
+	{"DELETE", "/castellan/repositories/{slug}", Admin, never, "Stops following a repository.", onRepositories((*Server).deleteRepository)},
+}
+
+// onRepositories makes an endpoint of a call that needs an appliance with add-ons.
+func onRepositories[In, Out any](do func(*Server, context.Context, Caller, In) (Out, error)) endpoint {
+	return call(do).guarded(func(s *Server, r *http.Request) error {
+		if _, err := s.repositories(); err != nil {
+			return err
+		}
+		if slug := r.PathValue("slug"); slug != "" && !slugShape.MatchString(slug) {
+			return RepositoryNotFound(slug)
+		}
+		return nil
+	})
 }
 
 func (s *Server) repositories() (Repositories, error) {
-	if r := s.backend.Repositories(); r != nil {
+	if r := s.cfg.Backend.Repositories(); r != nil {
 		return r, nil
 	}
 	return nil, noAddons()
@@ -42,15 +55,11 @@ func RepositoryNotFound(slug string) *Error {
 		Next: "castellan repo list"}
 }
 
-func (s *Server) getRepositories(r *http.Request) (any, error) {
-	repos, err := s.repositories()
-	if err != nil {
-		return nil, err
-	}
-	return repositoryList(repos.List(r.Context()))
+func (s *Server) getRepositories(ctx context.Context, _ Caller, _ none) (RepositoryList, error) {
+	return repositoryList(s.cfg.Backend.Repositories().List(ctx))
 }
 
-func repositoryList(list []Repository, err error) (any, error) {
+func repositoryList(list []Repository, err error) (RepositoryList, error) {
 	fill(&list)
 	for i := range list {
 		fill(&list[i].Problems)
@@ -64,26 +73,20 @@ const (
 	maxFingerprint = 200
 )
 
-func (s *Server) postRepository(r *http.Request) (any, error) {
-	repos, err := s.repositories()
-	if err != nil {
-		return nil, err
+func (q AddRepositoryRequest) check() error {
+	switch {
+	case q.Repository == "":
+		return missing("add the repository", "repository")
+	case len(q.Repository) > maxRepository || !printable(q.Repository):
+		return badRequest("cannot add the repository: field \"repository\" is %.80q, want a git URL", q.Repository)
+	case len(q.Ledger) > maxFingerprint || !printable(strings.ReplaceAll(q.Ledger, " ", "")): // it is shown in groups
+		return badRequest("cannot add the repository: field \"ledger\" is %.80q, want the fingerprint of a key", q.Ledger)
 	}
-	req, err := readAll(r, func(q AddRepositoryRequest) error {
-		switch {
-		case q.Repository == "":
-			return missing("add the repository", "repository")
-		case len(q.Repository) > maxRepository || !printable(q.Repository):
-			return badRequest("cannot add the repository: field \"repository\" is %.80q, want a git URL", q.Repository)
-		case len(q.Ledger) > maxFingerprint || !printable(strings.ReplaceAll(q.Ledger, " ", "")): // it is shown in groups
-			return badRequest("cannot add the repository: field \"ledger\" is %.80q, want the fingerprint of a key", q.Ledger)
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	repo, err := repos.Add(r.Context(), req, by(r))
+	return nil
+}
+
+func (s *Server) postRepository(ctx context.Context, c Caller, in about[AddRepositoryRequest]) (Repository, error) {
+	repo, err := s.cfg.Backend.Repositories().Add(ctx, in.Body, c.String())
 	fill(&repo.Problems)
 	return repo, err
 }
@@ -97,34 +100,22 @@ func printable(s string) bool {
 	return true
 }
 
-func (s *Server) postRefresh(r *http.Request) (any, error) {
-	repos, err := s.repositories()
-	if err != nil {
-		return nil, err
+func (q RefreshRequest) check() error {
+	if q.Slug != "" && !slugShape.MatchString(q.Slug) {
+		return RepositoryNotFound(q.Slug)
 	}
-	req, err := readAll(r, func(q RefreshRequest) error {
-		if q.Slug != "" && !slugShape.MatchString(q.Slug) {
-			return RepositoryNotFound(q.Slug)
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	return repositoryList(repos.Refresh(r.Context(), req.Slug))
+	return nil
 }
 
-func (s *Server) deleteRepository(r *http.Request) (any, error) {
-	repos, err := s.repositories()
-	if err != nil {
-		return nil, err
-	}
-	slug := r.PathValue("slug")
-	if !slugShape.MatchString(slug) {
-		return nil, RepositoryNotFound(slug)
-	}
-	if err := nothing(r); err != nil {
-		return nil, err
-	}
-	return struct{}{}, repos.Remove(r.Context(), slug, by(r))
+func (s *Server) postRefresh(ctx context.Context, _ Caller, in about[RefreshRequest]) (RepositoryList, error) {
+	return repositoryList(s.cfg.Backend.Repositories().Refresh(ctx, in.Body.Slug))
+}
+
+// slugIn is a request about what its slug names.
+type slugIn struct {
+	Slug string `path:"slug"`
+}
+
+func (s *Server) deleteRepository(ctx context.Context, c Caller, in slugIn) (none, error) {
+	return none{}, s.cfg.Backend.Repositories().Remove(ctx, in.Slug, c.String())
 }

@@ -1,52 +1,32 @@
 package api
 
 import (
+	"context"
 	"fmt"
 	"net/http"
-	"slices"
-	"strconv"
 )
 
-// access says who may call a route.
-type access int
-
-const (
-	anyone access = iota // whoever may open the socket
-	admin                // root, and the user the daemon runs as
-)
-
-// route is one row of the table: what is called, by whom, and what answers. handle returns the `data` of the
-// envelope, or a [rawAnswer] that goes out without one.
-type route struct {
-	method string
-	path   string
-	access access
-	handle func(*Server, *http.Request) (any, error)
-}
-
-// routes is the whole API: reviewing who may do what is reading these tables.
-var routes = slices.Concat(baseRoutes, addonRoutes, repositoryRoutes)
-
+// baseRoutes are Castellan's own calls about the house.
 var baseRoutes = []route{
-	{"GET", "/supervisor/ping", anyone, func(*Server, *http.Request) (any, error) { return struct{}{}, nil }},
-	{"GET", "/castellan/version", anyone, (*Server).getVersion},
-	{"GET", "/castellan/status", anyone, func(s *Server, r *http.Request) (any, error) { return s.backend.Status(r.Context()) }},
-	{"POST", "/castellan/check", admin, func(s *Server, r *http.Request) (any, error) { return s.backend.Check(r.Context()) }},
-	{"POST", "/castellan/update", admin, (*Server).postUpdate},
-	{"POST", "/castellan/rollback", admin, (*Server).postRollback},
-	{"GET", "/castellan/changes", anyone, (*Server).getChanges},
-	{"GET", "/castellan/changes/{id}", anyone, (*Server).getChange},
-	{"POST", "/castellan/trust/force", admin, (*Server).postForce},
-	{"GET", "/castellan/trust/pins", anyone, (*Server).getPins},
-	{"POST", "/castellan/trust/forget", admin, (*Server).postForget},
-	{"GET", "/castellan/trust/house", anyone, (*Server).getHouse},
-	{"POST", "/castellan/trust/house/init", admin, (*Server).postHouseInit},
-	{"POST", "/castellan/trust/house/accept", admin, (*Server).postHouseAccept},
-	{"POST", "/castellan/trust/house/withdraw", admin, (*Server).postHouseWithdraw},
-	{"GET", "/castellan/log", anyone, (*Server).getLog},
-	{"GET", "/castellan/log/verify", anyone, func(s *Server, r *http.Request) (any, error) { return s.backend.Log().Verify(r.Context()) }},
-	{"GET", "/castellan/log/{seq}/explain", anyone, (*Server).getExplain},
-	{"GET", "/castellan/log/{seq}/replay", anyone, (*Server).getReplay},
+	{"GET", "/supervisor/ping", Nobody, every, "Answers when the daemon does.", call(func(*Server, context.Context, Caller, none) (none, error) { return none{}, nil })},
+	{"GET", "/castellan/version", Viewer, never, "The version of the daemon.", call((*Server).getVersion)},
+	{"GET", "/castellan/status", Viewer, never, "The state of the house.", call((*Server).getStatus)},
+	{"POST", "/castellan/check", Admin, never, "Syncs the ledger, polls the channel, judges what is installed, and answers with the plan.", call((*Server).postCheck)},
+	{"POST", "/castellan/update", Admin, never, "Submits what the plan holds for one service, or for all.", call((*Server).postUpdate)},
+	{"POST", "/castellan/rollback", Admin, never, "Submits the way back to the previous version of a service.", call((*Server).postRollback)},
+	{"GET", "/castellan/changes", Viewer, never, "All changes that are remembered, newest first.", call((*Server).getChanges)},
+	{"GET", "/castellan/changes/{id}", Viewer, never, "One change.", call((*Server).getChange)},
+	{"POST", "/castellan/trust/force", Admin, never, "Lets in what trust refused, once.", call((*Server).postForce)},
+	{"GET", "/castellan/trust/pins", Viewer, never, "What is remembered of each service: who must have signed it.", call((*Server).getPins)},
+	{"POST", "/castellan/trust/forget", Admin, never, "Drops a pin.", call((*Server).postForget)},
+	{"GET", "/castellan/trust/house", Viewer, never, "The words of the house key, oldest first.", call((*Server).getHouse)},
+	{"POST", "/castellan/trust/house/init", Admin, never, "Makes the house key.", call((*Server).postHouseInit)},
+	{"POST", "/castellan/trust/house/accept", Admin, never, "Vouches for what a service would run now.", call((*Server).postHouseAccept)},
+	{"POST", "/castellan/trust/house/withdraw", Admin, never, "Withdraws what a service runs.", call((*Server).postHouseWithdraw)},
+	{"GET", "/castellan/log", Viewer, never, "Records of the verification log, oldest first.", call((*Server).getLog)},
+	{"GET", "/castellan/log/verify", Viewer, never, "Checks the chain of the verification log.", call((*Server).getLogReport)},
+	{"GET", "/castellan/log/{seq}/explain", Viewer, never, "Why a verdict is what it is.", call((*Server).getExplain)},
+	{"GET", "/castellan/log/{seq}/replay", Viewer, never, "Judges the stored evidence of a verdict again.", call((*Server).getReplay)},
 }
 
 // VersionInfo is the answer of /castellan/version.
@@ -69,115 +49,112 @@ type LogList struct {
 	Records []LogRecord `json:"records"`
 }
 
-func (s *Server) getVersion(*http.Request) (any, error) { return VersionInfo{s.version}, nil }
+// about is a request whose body is all it has.
+type about[B any] struct{ Body B }
 
-func (s *Server) postUpdate(r *http.Request) (any, error) {
-	var req UpdateRequest
-	if err := readBody(r, &req); err != nil {
-		return nil, err
-	}
-	if req.Version != "" && req.Service == "" {
-		return nil, badRequest("cannot update to version %q: field \"service\" is missing; a version needs a service", req.Version)
-	}
-	return s.backend.Update(r.Context(), req)
+func (s *Server) getVersion(context.Context, Caller, none) (VersionInfo, error) {
+	return VersionInfo{s.cfg.Version}, nil
 }
 
-func (s *Server) postRollback(r *http.Request) (any, error) {
-	var req RollbackRequest
-	if err := readBody(r, &req); err != nil {
-		return nil, err
-	}
-	if req.Service == "" {
-		return nil, badRequest("cannot roll back: field \"service\" is missing")
-	}
-	return s.backend.Rollback(r.Context(), req.Service)
+func (s *Server) getStatus(ctx context.Context, _ Caller, _ none) (Status, error) {
+	return s.cfg.Backend.Status(ctx)
 }
 
-func (s *Server) postForce(r *http.Request) (any, error) {
-	var req ForceRequest
-	if err := readBody(r, &req); err != nil {
-		return nil, err
-	}
-	return s.backend.Trust().Force(r.Context(), req, peerOf(r.Context()).String())
+func (s *Server) postCheck(ctx context.Context, _ Caller, _ none) (Plan, error) {
+	return s.cfg.Backend.Check(ctx)
 }
 
-func (s *Server) postForget(r *http.Request) (any, error) {
-	var req ForgetRequest
-	if err := readBody(r, &req); err != nil {
-		return nil, err
+func (r UpdateRequest) check() error {
+	if r.Version != "" && r.Service == "" {
+		return badRequest("cannot update to version %q: field \"service\" is missing; a version needs a service", r.Version)
 	}
-	if req.Service == "" {
-		return nil, badRequest("cannot forget: field \"service\" is missing")
-	}
-	return struct{}{}, s.backend.Trust().Forget(r.Context(), req.Service, peerOf(r.Context()).String())
+	return nil
 }
 
-func (s *Server) getPins(r *http.Request) (any, error) {
-	pins, err := s.backend.Trust().Pins(r.Context())
-	if pins == nil {
-		pins = []Pin{}
+func (s *Server) postUpdate(ctx context.Context, _ Caller, in about[UpdateRequest]) (Accepted, error) {
+	return accepted(s.cfg.Backend.Update(ctx, in.Body))
+}
+
+func (r RollbackRequest) check() error {
+	if r.Service == "" {
+		return missing("roll back", "service")
 	}
+	return nil
+}
+
+func (s *Server) postRollback(ctx context.Context, _ Caller, in about[RollbackRequest]) (Accepted, error) {
+	return accepted(s.cfg.Backend.Rollback(ctx, in.Body.Service))
+}
+
+func (s *Server) postForce(ctx context.Context, c Caller, in about[ForceRequest]) (Override, error) {
+	return s.cfg.Backend.Trust().Force(ctx, in.Body, c.String())
+}
+
+func (r ForgetRequest) check() error {
+	if r.Service == "" {
+		return missing("forget", "service")
+	}
+	return nil
+}
+
+func (s *Server) postForget(ctx context.Context, c Caller, in about[ForgetRequest]) (none, error) {
+	return none{}, s.cfg.Backend.Trust().Forget(ctx, in.Body.Service, c.String())
+}
+
+func (s *Server) getPins(ctx context.Context, _ Caller, _ none) (PinList, error) {
+	pins, err := s.cfg.Backend.Trust().Pins(ctx)
+	fill(&pins)
 	return PinList{pins}, err
 }
 
-func (s *Server) getChanges(r *http.Request) (any, error) {
-	all, err := s.backend.Changes(r.Context())
-	if all == nil {
-		all = []Change{}
-	}
+func (s *Server) getChanges(ctx context.Context, _ Caller, _ none) (ChangeList, error) {
+	all, err := s.cfg.Backend.Changes(ctx)
+	fill(&all)
 	return ChangeList{all}, err
 }
 
-func (s *Server) getChange(r *http.Request) (any, error) {
-	all, err := s.backend.Changes(r.Context())
+type changeIn struct {
+	ID string `path:"id"`
+}
+
+func (s *Server) getChange(ctx context.Context, _ Caller, in changeIn) (Change, error) {
+	all, err := s.cfg.Backend.Changes(ctx)
 	if err != nil {
-		return nil, err
+		return Change{}, err
 	}
 	for _, c := range all {
-		if c.ID == r.PathValue("id") {
+		if c.ID == in.ID {
 			return c, nil
 		}
 	}
-	return nil, &Error{Status: http.StatusNotFound, Key: "change_not_found",
-		Message: fmt.Sprintf("no change %.40q is known", r.PathValue("id")), Next: "castellan status"}
+	return Change{}, &Error{Status: http.StatusNotFound, Key: "change_not_found",
+		Message: fmt.Sprintf("no change %.40q is known", in.ID), Next: "castellan status"}
 }
 
-func (s *Server) getLog(r *http.Request) (any, error) {
-	q := LogQuery{Kind: r.URL.Query().Get("kind"), Service: r.URL.Query().Get("service")}
-	if v := r.URL.Query().Get("last"); v != "" {
-		n, err := strconv.Atoi(v)
-		if err != nil || n < 1 || n > 10000 {
-			return nil, badRequest("cannot read query \"last\" %.20q: want a number from 1 to 10000", v)
-		}
-		q.Last = n
-	}
-	recs, err := s.backend.Log().Records(r.Context(), q)
-	if recs == nil {
-		recs = []LogRecord{}
-	}
+type logIn struct {
+	Last    int    `query:"last" minimum:"1" maximum:"10000"`
+	Kind    string `query:"kind"`
+	Service string `query:"service"`
+}
+
+func (s *Server) getLog(ctx context.Context, _ Caller, in logIn) (LogList, error) {
+	recs, err := s.cfg.Backend.Log().Records(ctx, LogQuery(in))
+	fill(&recs)
 	return LogList{recs}, err
 }
 
-func (s *Server) getExplain(r *http.Request) (any, error) {
-	seq, err := seqOf(r)
-	if err != nil {
-		return nil, err
-	}
-	return s.backend.Log().Explain(r.Context(), seq)
+func (s *Server) getLogReport(ctx context.Context, _ Caller, _ none) (LogReport, error) {
+	return s.cfg.Backend.Log().Verify(ctx)
 }
 
-func (s *Server) getReplay(r *http.Request) (any, error) {
-	seq, err := seqOf(r)
-	if err != nil {
-		return nil, err
-	}
-	return s.backend.Log().Replay(r.Context(), seq)
+type recordIn struct {
+	Seq uint64 `path:"seq" minimum:"1"`
 }
 
-func seqOf(r *http.Request) (uint64, error) {
-	seq, err := strconv.ParseUint(r.PathValue("seq"), 10, 64)
-	if err != nil || seq == 0 {
-		return 0, badRequest("cannot read log record number %.20q: want a number from 1", r.PathValue("seq"))
-	}
-	return seq, nil
+func (s *Server) getExplain(ctx context.Context, _ Caller, in recordIn) (Explanation, error) {
+	return s.cfg.Backend.Log().Explain(ctx, in.Seq)
+}
+
+func (s *Server) getReplay(ctx context.Context, _ Caller, in recordIn) (Replay, error) {
+	return s.cfg.Backend.Log().Replay(ctx, in.Seq)
 }

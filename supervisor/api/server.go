@@ -1,0 +1,87 @@
+package api
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/castellan/castellan/addons/services"
+)
+
+// Config is what a [Server] is made of.
+type Config struct {
+	Backend Backend
+	Version string
+	Owner   uint32 // user the daemon runs as, who may do what root may
+	Log     *slog.Logger
+
+	// Guests is the appliance as its add-ons see it; nil = it has none, and [Server.ServeAddons] knows no token of theirs.
+	Guests AddonBackend
+	// Registry is what add-ons offer each other; it comes with Guests.
+	Registry *services.Registry
+	// Announced is told of discovery messages that are new, changed or gone, after they are on disk; nil = nobody
+	// is. It must not block: Home Assistant may be away.
+	Announced func(m services.Message, gone bool)
+	// From is the subnet of the bridge; connections to [Server.ServeAddons] from elsewhere are closed unheard, because a
+	// host that forwards may let other networks onto the bridge. The host itself and what shares its network come from the
+	// bridge's own address, which is of the subnet. The zero prefix = from anywhere.
+	From netip.Prefix
+	// HostToken opens everything on the bridge, as that of Home Assistant's command line does; "" = there is none.
+	HostToken string
+}
+
+// Server is the API. It answers on any number of listeners, which differ in how they tell who calls.
+type Server struct {
+	cfg     Config
+	calls   calls
+	refused refusals
+}
+
+// New makes a server.
+func New(cfg Config) *Server { return &Server{cfg: cfg} }
+
+// Times of a call on the bridge.
+const addonWithin = time.Minute // that does not last
+
+// Serve answers on l, a unix socket, until ctx ends; then running requests get three seconds. Closing is no error.
+func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	srv := s.http(s.Handler())
+	srv.ConnContext = withPeer
+	return serveUntil(ctx, srv, l)
+}
+
+// ServeAddons answers on l, a listener on the bridge of the add-ons, as [Server.Serve] does.
+func (s *Server) ServeAddons(ctx context.Context, l net.Listener) error {
+	srv := s.http(s.AddonHandler())
+	srv.WriteTimeout = addonWithin + 30*time.Second
+	return serveUntil(ctx, srv, limitConns(l, s.cfg.From))
+}
+
+func (s *Server) http(h http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    24570, // as the Supervisor's
+		ErrorLog:          slog.NewLogLogger(s.cfg.Log.Handler(), slog.LevelDebug),
+	}
+}
+
+// Handler is the API for local users, without a listener: who calls is who the kernel says is at the other end.
+func (s *Server) Handler() http.Handler {
+	return s.handler(door{who: func(r *http.Request) Caller { return s.local(r.Context()) }})
+}
+
+// AddonHandler is the API for add-ons and for who has the host token, without a listener.
+func (s *Server) AddonHandler() http.Handler {
+	return s.handler(door{who: s.byToken, within: addonWithin})
+}
+
+// HandlerFor is the API for callers that who tells of. A caller that is not known may call what is open to all.
+func (s *Server) HandlerFor(who func(*http.Request) Caller) http.Handler {
+	return s.handler(door{who: who})
+}
