@@ -155,4 +155,3 @@ func (r addonRight) inWords() string {
 	}
 	return strings.Join(slices.Compact(out), ", ")
 }
-
