@@ -33,7 +33,7 @@ func (h addonCalls) Info(ctx context.Context) (api.Info, error) {
 	state := h.state
 	h.mu.Unlock()
 	out := api.Info{Supervisor: version, Features: []string{}, Arch: h.haArch(), SupportedArch: []string{h.haArch()}, State: state,
-		Supported: true, Channel: c.Channel.Name, Logging: c.Log.Level, Timezone: c.Addons.Timezone, Machine: &c.Appliance.Machine}
+		Supported: true, Channel: c.Channel.Name, Logging: haLevel(c.Log.Level), Timezone: c.Addons.Timezone, Machine: &c.Appliance.Machine}
 	if v := h.coreVersion(); v != "" {
 		out.HomeAssistant = &v
 	}
@@ -54,7 +54,7 @@ func (h addonCalls) Addon(ctx context.Context, slug string) (api.AddonState, err
 	if err != nil {
 		return api.AddonState{}, err
 	}
-	out := api.AddonState{State: haState(i.State), Version: i.Version, VersionLatest: i.VersionLatest, UpdateAvailable: i.Update,
+	out := api.AddonState{State: api.HAState(i.State), Version: i.Version, VersionLatest: i.VersionLatest, UpdateAvailable: i.Update,
 		Repository: i.Repository, Available: i.Available, Detached: i.Detached, Icon: i.Icon, Logo: i.Logo, Changelog: i.Changelog,
 		Documentation: i.Documentation, Protected: i.Protected, Rating: i.Rating, Signed: i.Badge == "verified", AppArmor: "default",
 		Boot: i.Boot, Options: i.Options, Schema: i.Schema, AutoUpdate: i.AutoUpdate, Watchdog: i.Watchdog, Translations: map[string]any{}}
@@ -79,21 +79,6 @@ func (h addonCalls) Addon(ctx context.Context, slug string) (api.AddonState, err
 		}
 	}
 	return out, nil
-}
-
-// haState is Home Assistant's word.
-func haState(state string) string {
-	switch state {
-	case "running":
-		return "started"
-	case "changing", "installing":
-		return "startup"
-	case "error", "stuck":
-		return "error"
-	case "unknown":
-		return "unknown"
-	}
-	return "stopped"
 }
 
 // Options implements api.AddonBackend.

@@ -162,7 +162,12 @@ func (h addonOutput) Stats(ctx context.Context, slug string) (api.AddonStats, er
 	if err := h.known(slug); err != nil {
 		return api.AddonStats{}, err
 	}
-	s, err := h.engine.Stats(ctx, lifecycle.Service(slug))
+	return h.stats(ctx, lifecycle.Service(slug))
+}
+
+// stats is what a service uses.
+func (h *house) stats(ctx context.Context, service string) (api.AddonStats, error) {
+	s, err := h.engine.Stats(ctx, service)
 	return api.AddonStats{CPUPercent: s.CPUPercent, MemoryUsage: int64(s.MemoryUsage), MemoryLimit: int64(s.MemoryLimit), MemoryPercent: s.MemoryPercent,
 		NetworkRx: int64(s.NetworkRx), NetworkTx: int64(s.NetworkTx), BlkRead: int64(s.BlkRead), BlkWrite: int64(s.BlkWrite)}, err
 }

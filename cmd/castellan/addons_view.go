@@ -79,9 +79,15 @@ func offered(e store.Entry, place addons.Place) api.Addon {
 	a := api.Addon{Slug: e.Slug, Name: e.Name, Repository: e.Repository, Description: e.Description, URL: e.URL, Stage: e.Stage,
 		VersionLatest: e.Version, State: "absent", Badge: "not checked", Build: e.Build(), Protected: true}
 	m := addons.Manifest{Version: e.Version, Arch: e.Arch, Machine: e.Machine, Core: e.Core, Image: e.Image}
+	a.Card = card(e)
 	a.UnavailableWhy = m.Unavailable(place)
 	a.Available = a.UnavailableWhy == ""
 	return a
+}
+
+// card is what a repository says of an add-on besides.
+func card(e store.Entry) api.AddonCard {
+	return api.AddonCard{Arch: e.Arch, Core: e.Core, Icon: e.Icon, Logo: e.Logo, Documentation: e.Docs, Advanced: e.Advanced}
 }
 
 // installed is an add-on that is installed, or being so.
@@ -114,6 +120,9 @@ func (h addonView) installed(slug string, plan updater.Plan, running map[string]
 		a.State = "error"
 	case a.State == "stopped" && s.Stays && strings.HasPrefix(s.Stopped, "it ended"):
 		a.State, a.Trouble = "ended", s.Stopped
+	}
+	if e, ok := h.addons.store.Entry(slug); ok {
+		a.Card = card(e)
 	}
 	o, err := addonOffers(h).Offer(slug)
 	if a.Detached = err != nil; a.Detached {

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/castellan/castellan/addons/lifecycle"
 	"github.com/castellan/castellan/supervisor"
 	"github.com/castellan/castellan/supervisor/api"
 	"github.com/castellan/castellan/updater"
@@ -159,6 +160,7 @@ func (h *house) Changes(context.Context) ([]api.Change, error) {
 func (h *house) change(c supervisor.Change) api.Change {
 	out := api.Change{ID: c.ID, Service: c.Service.Name, Kind: string(c.Kind), State: string(c.State), To: c.Version,
 		Done: c.Resting(), Good: c.State == supervisor.StateCommitted, Why: c.Why, Created: c.Created, Updated: c.Updated}
+	out.Slug, _ = lifecycle.Slug(c.Service.Name)
 	if c.From != nil {
 		out.From = c.From.Version
 	}

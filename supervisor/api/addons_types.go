@@ -32,6 +32,8 @@ type Addon struct {
 	Watchdog       bool      `json:"watchdog"`
 	Protected      bool      `json:"protected"`
 	Trouble        string    `json:"trouble,omitempty"` // last failure
+
+	Card AddonCard `json:"-"` // what Home Assistant's lists show besides
 }
 
 // Right is one thing an add-on may reach: a code that stays the same, and what it means as a verb phrase.

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/castellan/castellan/supervisor/api"
@@ -18,14 +19,24 @@ import (
 )
 
 // house records what reached it.
-type house struct{ calls []string }
+type house struct {
+	mu    sync.Mutex
+	calls []string
 
-func (h *house) did(s string) { h.calls = append(h.calls, s) }
-
-func (h *house) Status(context.Context) (api.Status, error) {
-	return api.Status{State: "running"}, nil
+	status api.Status
+	end    api.Change // how every change ends
+	noCore bool
+	away   error // why nothing can be looked at
 }
-func (h *house) Check(context.Context) (api.Plan, error) { h.did("check"); return api.Plan{}, nil }
+
+func (h *house) did(s string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.calls = append(h.calls, s)
+}
+
+func (h *house) Status(context.Context) (api.Status, error) { return h.status, nil }
+func (h *house) Check(context.Context) (api.Plan, error)    { h.did("check"); return api.Plan{}, nil }
 func (h *house) Update(_ context.Context, r api.UpdateRequest) (api.Accepted, error) {
 	h.did("update " + r.Service + " " + r.Version)
 	return api.Accepted{Changes: []string{"c1"}}, nil

@@ -14,8 +14,8 @@ type Role int
 const (
 	Nobody   Role = iota // is not known
 	Viewer               // reads what is no secret
-	Operator             // and runs the house: updates, starts, stops
-	Admin                // and decides: trust, what is installed, how it is set
+	Operator             // and does the daily work within what trust admits: updates, starts, stops, installs, sets options
+	Admin                // and decides: trust, rights, repositories, what is removed
 
 	noPerson // of a route: it is for add-ons alone
 )

@@ -14,14 +14,15 @@ import (
 // endpoint is what answers a route, with its types beside it: the server binds a request to them, and the description of
 // the API is made of them.
 //
-// A request type is a struct. Fields tagged `path:"slug"` come from the path and those tagged `query:"last"` from the
-// query, with the bounds their minimum, maximum and enum tags say. A field Body is the JSON object of the body; without one
+// A request type is a struct. Fields tagged `path:"slug"`, `query:"last"` and `header:"Range"` come from
+// there, with the bounds their minimum, maximum and enum tags say. A field Body is the JSON object of the body; without one
 // the body must be an empty object. A field Raw, of bytes, is the body as it came.
 type endpoint struct {
 	in, out reflect.Type
 	media   string                             // of an answer that is no envelope, "" = JSON
 	text    bool                               // errors are plain text too
 	long    bool                               // it may take as long as it takes: it follows something, or waits for work
+	next    bool                               // the message of an error says what to do next
 	guard   func(*Server, *http.Request) error // is asked before anything is read
 	answer  func(context.Context, *Server, Caller, *http.Request) (any, error)
 }
@@ -70,7 +71,7 @@ func (e endpoint) lasting() endpoint { e.long = true; return e }
 // guarded asks before anything is read.
 func (e endpoint) guarded(by func(*Server, *http.Request) error) endpoint { e.guard = by; return e }
 
-// param is a field that comes from the path or the query.
+// param is a field that comes from elsewhere than the body.
 type param struct {
 	field       []int
 	where, name string
@@ -89,8 +90,11 @@ func binderOf(t reflect.Type) func(*http.Request, reflect.Value) error {
 		query := r.URL.Query()
 		for _, p := range params {
 			v := r.PathValue(p.name)
-			if p.where == "query" {
+			switch p.where {
+			case "query":
 				v = query.Get(p.name)
+			case "header":
+				v = r.Header.Get(p.name)
 			}
 			if err := p.set(into.FieldByIndex(p.field), v); err != nil {
 				return err
@@ -117,10 +121,10 @@ func binderOf(t reflect.Type) func(*http.Request, reflect.Value) error {
 	}
 }
 
-// paramsOf are the fields of a request type that come from the path or the query.
+// paramsOf are the fields of a request type that come from elsewhere than the body.
 func paramsOf(t reflect.Type) (out []param) {
 	for _, f := range reflect.VisibleFields(t) {
-		for _, where := range []string{"path", "query"} {
+		for _, where := range []string{"path", "query", "header"} {
 			name, ok := f.Tag.Lookup(where)
 			if !ok {
 				continue
@@ -135,12 +139,12 @@ func paramsOf(t reflect.Type) (out []param) {
 	return out
 }
 
-// set reads one value. An empty one of the query is one that is not there.
+// set reads one value. An empty one of the query or a header is one that is not there.
 func (p param) set(into reflect.Value, v string) error {
 	wrong := func(want string) error {
 		return badRequest("cannot read %s %q %.40q: want %s", p.where, p.name, v, want)
 	}
-	if v == "" && p.where == "query" {
+	if v == "" && p.where != "path" {
 		return nil
 	}
 	switch p.typ.Kind() {

@@ -5,12 +5,12 @@ import "context"
 // Row is one row of the table of routes.
 type Row struct {
 	Method, Path string
-	Admin        bool
+	Admin        bool // it is not for viewers
 }
 
 // Rows is the table of routes about add-ons and repositories, and the whole of it.
 func Rows() (addons, all []Row) {
-	row := func(rt route) Row { return Row{rt.method, rt.path, rt.people == Admin} }
+	row := func(rt route) Row { return Row{rt.method, rt.path, rt.people > Viewer} }
 	for _, rt := range append(addonRoutes, repositoryRoutes...) {
 		addons = append(addons, row(rt))
 	}

@@ -93,9 +93,15 @@ func openTo(all []route) func(*http.Request) bool {
 // serve answers one call of a route.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request, rt route, d door) {
 	c := callerOf(r)
-	fail := s.fail
-	if rt.text {
-		fail = s.failText
+	fail := func(w http.ResponseWriter, r *http.Request, err error) {
+		if rt.next {
+			err = withNext(err)
+		}
+		if rt.text {
+			s.failText(w, r, err)
+			return
+		}
+		s.fail(w, r, err)
 	}
 	if err := c.may(rt, r.PathValue("slug")); err != nil {
 		s.refuse(r, c, err)

@@ -74,6 +74,9 @@ func operation(rt route, types huma.Registry) *huma.Operation {
 		op.Security = []map[string][]string{{"token": {}}}
 	}
 	for _, p := range paramsOf(rt.in) {
+		if p.where == "path" && !strings.Contains(rt.path, "{"+p.name+"}") {
+			continue // the request is shared with a longer path
+		}
 		f := rt.in.FieldByIndex(p.field)
 		op.Parameters = append(op.Parameters, &huma.Param{Name: p.name, In: p.where, Required: p.where == "path", Schema: huma.SchemaFromField(types, f, "")})
 	}

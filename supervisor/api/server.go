@@ -29,6 +29,10 @@ type Config struct {
 	// host that forwards may let other networks onto the bridge. The host itself and what shares its network come from the
 	// bridge's own address, which is of the subnet. The zero prefix = from anywhere.
 	From netip.Prefix
+	// Home is the appliance as Home Assistant's API shows it; nil = that API is not there.
+	Home HomeAssistant
+	// BackupFirst makes backups before updates; nil = there are none, and who asks for one is told.
+	BackupFirst BackupFirst
 	// HostToken opens everything on the bridge, as that of Home Assistant's command line does; "" = there is none.
 	HostToken string
 }
@@ -38,6 +42,7 @@ type Server struct {
 	cfg     Config
 	calls   calls
 	refused refusals
+	gone    dismissed
 }
 
 // New makes a server.

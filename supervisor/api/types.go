@@ -60,6 +60,7 @@ type ChannelStatus struct {
 // ServiceStatus is one service.
 type ServiceStatus struct {
 	Name      string `json:"name"`
+	Slug      string `json:"slug,omitempty"` // of an add-on
 	Class     string `json:"class"`
 	State     string `json:"state"` // running, stopped, absent, changing, stuck
 	Version   string `json:"version"`
@@ -118,6 +119,7 @@ type Accepted struct {
 type Change struct {
 	ID      string    `json:"id"`
 	Service string    `json:"service"`
+	Slug    string    `json:"slug,omitempty"` // of an add-on
 	Kind    string    `json:"kind"`
 	From    string    `json:"from"`
 	To      string    `json:"to"`

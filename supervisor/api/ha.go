@@ -1,0 +1,177 @@
+package api
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/castellan/castellan/addons"
+	"github.com/castellan/castellan/updater"
+)
+
+// HomeAssistant is the appliance as Home Assistant's API shows it, besides what [Backend] and [AddonBackend] say. Calls are
+// safe for concurrent use.
+type HomeAssistant interface {
+	Core() Core // nil = the appliance has none
+	// Supervisor says what the daemon is and how it is set; what it updates is filled in by the server.
+	Supervisor(ctx context.Context) (SupervisorInfo, error)
+	Host(ctx context.Context) (Host, error)
+	// Refresh looks at the ledger and the channel, and with store at the add-on repositories. What could not be looked at
+	// is an error; what was known stays.
+	Refresh(ctx context.Context, store bool) error
+	// Wait answers when a change rests, or when ctx ends.
+	Wait(ctx context.Context, change string) (Change, error)
+	// Stats is what the daemon uses itself.
+	Stats(ctx context.Context) (AddonStats, error)
+	// Manifest is that of an installed add-on as it runs, else as it is offered.
+	Manifest(slug string) (addons.Manifest, error)
+}
+
+// Core is Home Assistant Core. Calls are safe for concurrent use.
+type Core interface {
+	Service() string // its name, as in [ServiceStatus]
+	Info(ctx context.Context) (CoreInfo, error)
+	// Start and Restart answer when its container runs. Stop is refused by what needs it.
+	Start(ctx context.Context) error
+	Stop(ctx context.Context) error
+	Restart(ctx context.Context) error
+	// Rebuild makes its container anew from the image it runs; it answers with the change.
+	Rebuild(ctx context.Context) (change string, err error)
+	Output() CoreOutput
+}
+
+// CoreOutput is what Home Assistant Core says and uses.
+type CoreOutput interface {
+	Logs(ctx context.Context, lines int, follow bool) (io.ReadCloser, error)
+	Stats(ctx context.Context) (AddonStats, error)
+}
+
+// BackupFirst makes a backup of a service before its update. An error has left nothing behind, and the update is not begun.
+type BackupFirst func(ctx context.Context, service string) error
+
+// Error keys of Home Assistant.
+const (
+	KeyCoreUpdate    = "homeassistant_update_error"
+	KeyCoreUpToDate  = "homeassistant_update_already_installed_error"
+	KeyAddonUnknown  = "app_unknown_error"
+	KeyStoreNotFound = "store_app_not_found_error"
+	KeyNoJob         = "job_not_found"
+)
+
+// Job names work that a call began; it is empty when the call has waited for its end.
+type Job struct {
+	ID string `json:"job_id,omitempty"`
+}
+
+// ha makes an endpoint of a call of Home Assistant's API.
+func ha[In, Out any](do func(*Server, context.Context, Caller, In) (Out, error)) endpoint {
+	e := call(do).guarded(speaksHA)
+	e.next = true
+	return e
+}
+
+// haWork is ha for a call that waits for work it began.
+func haWork[In, Out any](do func(*Server, context.Context, Caller, In) (Out, error)) endpoint {
+	return ha(do).lasting()
+}
+
+func speaksHA(s *Server, r *http.Request) error {
+	if s.cfg.Home == nil || s.cfg.Guests == nil {
+		return noAddons()
+	}
+	if slug := r.PathValue("slug"); slug != "" && !slugShape.MatchString(slug) {
+		return AddonNotFound(slug)
+	}
+	return nil
+}
+
+// jobID is a change's ID as Home Assistant writes one: 32 hexadecimal digits.
+func jobID(change string) string {
+	sum := sha256.Sum256([]byte(change))
+	return hex.EncodeToString(sum[:16])
+}
+
+// finish waits for what a call began, unless it goes on in the background. What ended otherwise than it was asked for is an
+// error: Home Assistant's Supervisor answers that a rolled back update was fine, and nobody notices. what is the verb
+// phrase of errors, key and none are the error keys of a failure and of nothing to do.
+func (s *Server) finish(ctx context.Context, a Accepted, background bool, what, key, none string) (Job, error) {
+	if len(a.Changes) == 0 && len(a.Skips) > 0 {
+		skip := a.Skips[0]
+		e := &Error{Status: http.StatusBadRequest, Key: key, Message: fmt.Sprintf("cannot %s: %s", what, skip.Why), Next: "castellan status"}
+		if skip.Code == updater.SkipUpToDate {
+			e.Key = none
+		}
+		return Job{}, e
+	}
+	if background && len(a.Changes) > 0 {
+		return Job{jobID(a.Changes[0])}, nil
+	}
+	for _, id := range a.Changes {
+		c, err := s.cfg.Home.Wait(ctx, id)
+		if err != nil { // the work goes on; only nobody waits for it any more
+			return Job{}, &Error{Status: http.StatusServiceUnavailable, Key: key, Job: jobID(id), Next: "castellan status",
+				Message: fmt.Sprintf("cannot tell whether it is done to %s: %v; it goes on", what, err)}
+		}
+		if !c.Good {
+			return Job{}, notGood(c, what, key)
+		}
+	}
+	return Job{}, nil
+}
+
+// notGood says how a change ended that is not what was asked for.
+func notGood(c Change, what, key string) error {
+	e := &Error{Status: http.StatusBadRequest, Key: key, Job: jobID(c.ID), Next: c.Next,
+		Message: fmt.Sprintf("cannot %s: it ended as %s: %s", what, strings.ReplaceAll(c.State, "-", " "), c.Why)}
+	if c.Reason != "" {
+		e.Key = KeyTrust
+	}
+	if c.From != "" && c.State == "rolled-back" {
+		e.Message += "; running " + c.From + " again"
+	}
+	return e
+}
+
+// withNext puts the next step into the message: Home Assistant's client shows nothing else.
+func withNext(err error) error {
+	var known *Error
+	if !errors.As(err, &known) || known.Next == "" {
+		return err
+	}
+	out := *known
+	out.Message += ". Next: " + known.Next
+	return &out
+}
+
+// backup makes a backup of a service, where one was asked for.
+func (s *Server) backup(ctx context.Context, wanted bool, service, what string) error {
+	switch {
+	case !wanted:
+		return nil
+	case s.cfg.BackupFirst == nil:
+		return &Error{Status: http.StatusBadRequest, Key: "backup_error", Next: "ask without the backup",
+			Message: fmt.Sprintf("cannot %s with a backup before: this appliance makes none; what the update changes is kept until the new version has proved itself", what)}
+	}
+	if err := s.cfg.BackupFirst(ctx, service); err != nil {
+		return fmt.Errorf("cannot %s: no backup could be made before: %w", what, err)
+	}
+	return nil
+}
+
+// background is what many calls of Home Assistant may carry.
+type background struct {
+	Background bool `json:"background,omitempty"` // answer with a job at once
+}
+
+// hasHAAddons is hasAddons for calls of Home Assistant.
+func hasHAAddons(s *Server, r *http.Request) error {
+	if err := speaksHA(s, r); err != nil {
+		return err
+	}
+	return hasAddons(s, r)
+}

@@ -1,0 +1,88 @@
+package api_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strings"
+
+	"github.com/castellan/castellan/addons"
+	"github.com/castellan/castellan/supervisor/api"
+)
+
+// residence is Home Assistant's side of a house. It records what reached it there.
+type residence struct {
+	*house
+	guests *appliance // whose manifests it knows
+}
+
+var (
+	_ api.HomeAssistant = residence{}
+	_ api.Core          = residence{}
+	_ api.CoreOutput    = residence{}
+)
+
+func (r residence) Core() api.Core {
+	if r.noCore {
+		return nil
+	}
+	return r
+}
+func (r residence) Service() string        { return "core" }
+func (r residence) Output() api.CoreOutput { return r }
+func (r residence) Supervisor(context.Context) (api.SupervisorInfo, error) {
+	zone := "Europe/Zurich"
+	return api.SupervisorInfo{Version: "1.2.3", Channel: "stable", Logging: "info", Timezone: &zone}, nil
+}
+func (r residence) Host(context.Context) (api.Host, error) {
+	return api.Host{Info: api.HostInfo{Features: []string{}}, Network: api.NetworkInfo{Interfaces: []api.NetworkInterface{}}}, nil
+}
+func (r residence) Refresh(_ context.Context, store bool) error {
+	if store {
+		r.did("refresh with store")
+	} else {
+		r.did("refresh")
+	}
+	return r.away
+}
+func (r residence) Wait(ctx context.Context, id string) (api.Change, error) {
+	if err := ctx.Err(); err != nil {
+		return api.Change{}, err
+	}
+	c := r.end
+	c.ID = id
+	return c, nil
+}
+func (r residence) Manifest(slug string) (addons.Manifest, error) {
+	if r.guests != nil {
+		for _, c := range r.guests.Callers() {
+			if c.Slug == slug {
+				return c.Manifest, nil
+			}
+		}
+	}
+	if slug == "nobody" {
+		return addons.Manifest{}, api.AddonNotFound(slug)
+	}
+	return addons.Manifest{Name: slug}, nil
+}
+
+// Info of Core stands for api.Core.
+func (r residence) Info(context.Context) (api.CoreInfo, error) {
+	return api.CoreInfo{Port: 8123, Image: "example.org/core", IPAddress: "172.30.32.1", Boot: true, Watchdog: true}, nil
+}
+func (r residence) Start(context.Context) error { r.did("core start"); return nil }
+func (r residence) Stop(context.Context) error {
+	return errors.New(`cannot stop "core": the appliance needs it`)
+}
+func (r residence) Restart(context.Context) error { r.did("core restart"); return nil }
+func (r residence) Rebuild(context.Context) (string, error) {
+	r.did("core rebuild")
+	return "c7", nil
+}
+func (r residence) Logs(_ context.Context, lines int, _ bool) (io.ReadCloser, error) {
+	return io.NopCloser(strings.NewReader("\x1b[32mone\x1b[0m\ntwo\n"[:])), nil
+}
+func (r residence) Stats(context.Context) (api.AddonStats, error) {
+	return api.AddonStats{MemoryUsage: 7}, nil
+}
