@@ -37,6 +37,8 @@ func postUninstall(ctx context.Context, a Addons, c Caller, slug string, q Unins
 	return accepted(a.Life().Uninstall(ctx, slug, q, c.String()))
 }
 
+func (q AddonUpdateRequest) check() error { return named("", q.Version, "") }
+
 func postAddonUpdate(ctx context.Context, a Addons, _ Caller, slug string, q AddonUpdateRequest) (Accepted, error) {
 	return accepted(a.Life().Update(ctx, slug, q))
 }
@@ -69,7 +71,7 @@ func (q ConsentRequest) check() error {
 	case len(q.Asks) == 0:
 		return missing("note the consent", "asks")
 	}
-	return checkAsks(q.Asks)
+	return cmp.Or(named("", q.Version, ""), checkAsks(q.Asks))
 }
 
 func postConsent(ctx context.Context, a Addons, c Caller, slug string, q ConsentRequest) (Accepted, error) {

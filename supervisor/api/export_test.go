@@ -1,25 +1,83 @@
 package api
 
-import "context"
+import (
+	"context"
+	"reflect"
+	"slices"
+	"strings"
+)
 
 // Row is one row of the table of routes.
 type Row struct {
 	Method, Path string
 	Admin        bool // it is not for viewers
+	People       Role
+	Open         bool
+	Body         string   // object, any, raw, or none
+	Wrong        string   // a body with a member of the wrong type, "" = there is none
+	Names        []string // members that name something
+	Queries      []string // of numbers and switches
+	Text         bool
 }
 
 // Rows is the table of routes about add-ons and repositories, and the whole of it.
 func Rows() (addons, all []Row) {
-	row := func(rt route) Row { return Row{rt.method, rt.path, rt.people > Viewer} }
 	for _, rt := range append(addonRoutes, repositoryRoutes...) {
-		addons = append(addons, row(rt))
+		addons = append(addons, rowOf(rt))
 	}
 	for _, rt := range table() {
 		if rt.method != "" {
-			all = append(all, row(rt))
+			all = append(all, rowOf(rt))
 		}
 	}
 	return addons, all
+}
+
+// NoPerson is the role that nobody has.
+const NoPerson = noPerson
+
+func rowOf(rt route) Row {
+	out := Row{Method: rt.method, Path: rt.path, Admin: rt.people > Viewer, People: rt.people, Open: rt.people == Nobody && rt.addons == every, Body: "none", Text: rt.text}
+	for _, p := range paramsOf(rt.in) {
+		if p.where == "query" && p.typ.Kind() != reflect.String {
+			out.Queries = append(out.Queries, p.name)
+		}
+	}
+	if _, ok := rt.in.FieldByName("Raw"); ok {
+		out.Body = "raw"
+	}
+	body, ok := rt.in.FieldByName("Body")
+	switch {
+	case !ok:
+		return out
+	case body.Type == reflect.TypeFor[none]():
+		return out
+	case body.Type.Kind() != reflect.Struct:
+		out.Body = "any"
+		return out
+	}
+	out.Body = "object"
+	for _, f := range reflect.VisibleFields(body.Type) {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		typ := f.Type
+		if typ.Kind() == reflect.Pointer {
+			typ = typ.Elem()
+		}
+		switch typ.Kind() {
+		case reflect.String:
+			out.Wrong = `{"` + name + `":7}`
+			if slices.Contains([]string{"service", "version", "slug", "channel", "digest"}, name) {
+				out.Names = append(out.Names, name)
+			}
+		case reflect.Slice, reflect.Map:
+			if typ.Elem().Kind() != reflect.Uint8 { // any JSON
+				out.Wrong = `{"` + name + `":7}`
+			}
+		case reflect.Bool:
+			out.Wrong = `{"` + name + `":"yes"}`
+		}
+	}
+	return out
 }
 
 // AsRoot is the context of root's connection.

@@ -76,6 +76,8 @@ type CoreUpdate struct {
 	Background bool   `json:"background,omitempty"`
 }
 
+func (q CoreUpdate) check() error { return named("", q.Version, "") }
+
 func (s *Server) postCoreUpdate(ctx context.Context, core Core, in about[CoreUpdate]) (Job, error) {
 	what := "update Home Assistant Core"
 	if in.Body.Version != "" {

@@ -27,6 +27,9 @@ var systemRoutes = []route{
 	{"POST", "/supervisor/repair", Admin, byManager, "Refuses: nothing is left to repair, images are known by their digests.", ha(elsewhere[none]("repair", "images are known by their digests, and what is missing is fetched again by itself", "castellan status"))},
 }
 
+// waitBoot is what Home Assistant's Supervisor has by default; add-ons here start when those before them are healthy.
+const waitBoot = 5
+
 // updateDaemon is the body of /supervisor/update.
 type updateDaemon struct {
 	Version string `json:"version,omitempty"`
@@ -92,7 +95,7 @@ func (s *Server) getSupervisorInfo(ctx context.Context, _ Caller, _ none) (Super
 	}
 	unhealthy, unsupported := ailments(st)
 	out.Healthy, out.Supported = len(unhealthy) == 0, len(unsupported) == 0
-	out.FeatureFlags, out.WaitBoot = map[string]bool{}, 5
+	out.FeatureFlags, out.WaitBoot = map[string]bool{}, waitBoot
 	out.Addons, out.AddonsRepositories = []SupervisorAddon{}, []SupervisorRepository{}
 	list, err := s.installed(ctx)
 	if err != nil {
@@ -132,11 +135,12 @@ type SupervisorOptions struct {
 
 // postSupervisorOptions takes what is so already: how the daemon is set is in a file that its owner writes, and a call that
 // seemed to change it would be undone by the next start.
-func (s *Server) postSupervisorOptions(ctx context.Context, c Caller, in about[SupervisorOptions]) (none, error) {
-	now, err := s.getSupervisorInfo(ctx, c, none{})
+func (s *Server) postSupervisorOptions(ctx context.Context, _ Caller, in about[SupervisorOptions]) (none, error) {
+	now, err := s.cfg.Home.Supervisor(ctx)
 	if err != nil {
 		return none{}, err
 	}
+	now.WaitBoot = waitBoot
 	return none{}, alreadySo(now, in.Body)
 }
 

@@ -59,7 +59,10 @@ func (r HouseRequest) check() error {
 	if r.Service == "" && r.Channel == "" {
 		return missing("use the house key", "service")
 	}
-	return nil
+	if r.Channel != "" && !nameShape.MatchString(r.Channel) {
+		return badRequest("cannot read field \"channel\": %.60q is no channel", r.Channel)
+	}
+	return named(r.Service, r.Version, r.Digest)
 }
 
 func (s *Server) postHouseInit(ctx context.Context, c Caller, _ none) (HouseKey, error) {

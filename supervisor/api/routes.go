@@ -68,7 +68,7 @@ func (r UpdateRequest) check() error {
 	if r.Version != "" && r.Service == "" {
 		return badRequest("cannot update to version %q: field \"service\" is missing; a version needs a service", r.Version)
 	}
-	return nil
+	return named(r.Service, r.Version, "")
 }
 
 func (s *Server) postUpdate(ctx context.Context, _ Caller, in about[UpdateRequest]) (Accepted, error) {
@@ -79,12 +79,14 @@ func (r RollbackRequest) check() error {
 	if r.Service == "" {
 		return missing("roll back", "service")
 	}
-	return nil
+	return named(r.Service, "", "")
 }
 
 func (s *Server) postRollback(ctx context.Context, _ Caller, in about[RollbackRequest]) (Accepted, error) {
 	return accepted(s.cfg.Backend.Rollback(ctx, in.Body.Service))
 }
+
+func (r ForceRequest) check() error { return named(r.Service, "", r.Digest) }
 
 func (s *Server) postForce(ctx context.Context, c Caller, in about[ForceRequest]) (Override, error) {
 	return s.cfg.Backend.Trust().Force(ctx, in.Body, c.String())
@@ -94,7 +96,7 @@ func (r ForgetRequest) check() error {
 	if r.Service == "" {
 		return missing("forget", "service")
 	}
-	return nil
+	return named(r.Service, "", "")
 }
 
 func (s *Server) postForget(ctx context.Context, c Caller, in about[ForgetRequest]) (none, error) {
