@@ -26,12 +26,12 @@ func (s shop) Output() api.AddonOutput     { return s }
 func (s shop) did(call string, args ...any) (api.Accepted, error) {
 	b, err := json.Marshal(args)
 	s.h.did(call + " " + string(b))
-	return api.Accepted{}, err
+	return api.Accepted{Changes: s.h.job, Skips: s.h.skips}, err
 }
 
 func (s shop) List(_ context.Context, all bool) ([]api.Addon, error) {
 	_, err := s.did("list", all)
-	return nil, err
+	return s.h.shop, err
 }
 
 func (s shop) Info(_ context.Context, slug, lang string) (api.AddonInfo, error) {

@@ -26,6 +26,9 @@ type house struct {
 	status api.Status
 	end    api.Change // how every change ends
 	noCore bool
+	shop   []api.Addon // what is installed and offered
+	job    []string    // changes that are made of what is asked for
+	skips  []api.PlanSkip
 	away   error // why nothing can be looked at
 }
 
@@ -39,6 +42,9 @@ func (h *house) Status(context.Context) (api.Status, error) { return h.status, n
 func (h *house) Check(context.Context) (api.Plan, error)    { h.did("check"); return api.Plan{}, nil }
 func (h *house) Update(_ context.Context, r api.UpdateRequest) (api.Accepted, error) {
 	h.did("update " + r.Service + " " + r.Version)
+	if h.skips != nil {
+		return api.Accepted{Skips: h.skips}, nil
+	}
 	return api.Accepted{Changes: []string{"c1"}}, nil
 }
 func (h *house) Rollback(_ context.Context, s string) (api.Accepted, error) {
@@ -49,7 +55,7 @@ func (h *house) Rollback(_ context.Context, s string) (api.Accepted, error) {
 	return api.Accepted{}, nil
 }
 func (h *house) Changes(context.Context) ([]api.Change, error) {
-	return []api.Change{{ID: "c1", State: "committed", Done: true}}, nil
+	return []api.Change{{ID: "c1", Service: "core", Kind: "update", State: "committed", Done: true, Good: true}}, nil
 }
 func (h *house) Force(_ context.Context, r api.ForceRequest, by string) (api.Override, error) {
 	h.did("force " + r.Service + " by " + by)

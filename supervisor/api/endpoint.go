@@ -92,7 +92,9 @@ func binderOf(t reflect.Type) func(*http.Request, reflect.Value) error {
 			v := r.PathValue(p.name)
 			switch p.where {
 			case "query":
-				v = query.Get(p.name)
+				if v = query.Get(p.name); v == "" && p.typ.Kind() == reflect.Bool && query.Has(p.name) {
+					v = "1" // "?no_colors" says yes
+				}
 			case "header":
 				v = r.Header.Get(p.name)
 			}

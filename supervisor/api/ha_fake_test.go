@@ -3,6 +3,7 @@ package api_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 
@@ -81,7 +82,8 @@ func (r residence) Rebuild(context.Context) (string, error) {
 	return "c7", nil
 }
 func (r residence) Logs(_ context.Context, lines int, _ bool) (io.ReadCloser, error) {
-	return io.NopCloser(strings.NewReader("\x1b[32mone\x1b[0m\ntwo\n"[:])), nil
+	r.did(fmt.Sprintf("core logs %d", lines))
+	return io.NopCloser(strings.NewReader("\x1b[32mone\x1b[0m\ntwo\n")), nil
 }
 func (r residence) Stats(context.Context) (api.AddonStats, error) {
 	return api.AddonStats{MemoryUsage: 7}, nil

@@ -76,6 +76,15 @@ func at(path, value string) string {
 	})
 }
 
+// sendAs makes a request with the host token and a context.
+func sendAs(ctx context.Context, h http.Handler, method, url, body string) *httptest.ResponseRecorder {
+	rec := httptest.NewRecorder()
+	req := httptest.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
+	req.Header.Set("Authorization", "Bearer "+hostToken)
+	h.ServeHTTP(rec, req)
+	return rec
+}
+
 // send makes a request. The body may be large.
 func send(h http.Handler, method, url, token, body string) *httptest.ResponseRecorder {
 	rec := httptest.NewRecorder()

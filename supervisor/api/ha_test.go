@@ -1,0 +1,245 @@
+package api_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"sort"
+	"strings"
+	"testing"
+
+	"github.com/castellan/castellan/supervisor/api"
+	"github.com/castellan/castellan/updater"
+)
+
+// models are the keys of Home Assistant's answers, each of which strict clients want to be there. A path leads into lists,
+// of which the first element is looked at.
+var models = []struct{ call, path, keys string }{
+	{"/info", "", "supervisor homeassistant hassos docker hostname operating_system features machine machine_id arch supported_arch state supported channel logging timezone"},
+	{"/core/info", "", "version version_latest update_available machine ip_address arch image boot port ssl watchdog audio_input audio_output backups_exclude_database duplicate_log_file"},
+	{"/homeassistant/info", "", "version version_latest update_available machine ip_address arch image boot port ssl watchdog audio_input audio_output backups_exclude_database duplicate_log_file"},
+	{"/supervisor/info", "", "version version_latest update_available channel arch supported healthy ip_address timezone logging debug debug_block diagnostics auto_update country " +
+		"detect_blocking_io feature_flags wait_boot addons addons_repositories"},
+	{"/supervisor/info", "addons", "name slug version version_latest update_available state repository icon"},
+	{"/supervisor/info", "addons_repositories", "name slug"},
+	{"/addons", "addons", "name slug description stage version version_latest update_available available detached homeassistant state repository build url icon logo system_managed advanced"},
+	{"/store", "", "addons repositories"},
+	{"/store", "addons", "advanced arch available build description documentation homeassistant icon installed logo name repository slug stage update_available url version_latest version"},
+	{"/store/addons", "addons", "advanced arch available build description documentation homeassistant icon installed logo name repository slug stage update_available url version_latest version"},
+	{"/store", "repositories", "slug name source url maintainer"},
+	{"/store/repositories/core", "", "slug name source url maintainer"},
+	{"/store/addons/core_x", "", "advanced arch available build description documentation homeassistant icon installed logo name repository slug stage update_available url version_latest version " +
+		"apparmor auth_api detached docker_api full_access hassio_api hassio_role homeassistant_api host_network host_pid ingress long_description rating signed"},
+	{"/addons/core_x/stats", "", "cpu_percent memory_usage memory_limit memory_percent network_rx network_tx blk_read blk_write"},
+	{"/core/stats", "", "cpu_percent memory_usage memory_limit memory_percent network_rx network_tx blk_read blk_write"},
+	{"/security/info", "", "content_trust pwned force_security"},
+	{"/jobs/info", "", "ignore_conditions jobs"},
+	{"/jobs/info", "jobs", "name reference uuid progress stage done created errors extra child_jobs"},
+	{"/resolution/info", "", "unsupported unhealthy suggestions issues checks"},
+	{"/resolution/info", "issues", "type context reference reference_extra uuid"},
+	{"/resolution/info", "suggestions", "type context reference reference_extra uuid auto"},
+	{"/resolution/info", "checks", "slug enabled"},
+	{"/os/info", "", "version version_latest version_pending update_available board boot data_disk boot_slots"},
+	{"/host/info", "", "agent_version apparmor_version chassis virtualization cpe deployment disk_free disk_total disk_used disk_life_time features hostname llmnr_hostname kernel " +
+		"operating_system timezone dt_utc dt_synchronized use_ntp startup_time boot_timestamp broadcast_llmnr broadcast_mdns"},
+	{"/network/info", "", "interfaces docker host_internet supervisor_internet"},
+	{"/network/info", "docker", "interface address gateway dns"},
+	{"/docker/info", "", "version enable_ipv6 mtu storage logging registries"},
+	{"/cli/info", "", "version version_latest update_available"},
+	{"/multicast/info", "", "version version_latest update_available"},
+}
+
+// ask asks with the host token, and gives the data.
+func (s *stage) ask(t *testing.T, method, path, body string) (data map[string]any, answer string) {
+	t.Helper()
+	rec := send(s.srv.AddonHandler(), method, path, hostToken, body)
+	var env struct{ Data map[string]any }
+	if err := json.Unmarshal(rec.Body.Bytes(), &env); err != nil {
+		t.Fatalf("%s %s: %v: %.200s", method, path, err, rec.Body.String())
+	}
+	return env.Data, rec.Body.String()
+}
+
+func TestEveryKeyOfHomeAssistantsModelsIsThere(t *testing.T) {
+	s := newStage(t)
+	s.furnish()
+	s.status.Services[0].Badge = "withdrawn" // an issue
+	for _, m := range models {
+		data, answer := s.ask(t, "GET", m.call, "")
+		if m.path != "" {
+			switch v := data[m.path].(type) {
+			case map[string]any:
+				data = v
+			case []any:
+				if len(v) == 0 {
+					t.Errorf("%s: %s is empty", m.call, m.path)
+					continue
+				}
+				data, _ = v[0].(map[string]any)
+			}
+		}
+		var got []string
+		for k := range data {
+			got = append(got, k)
+		}
+		want := strings.Fields(m.keys)
+		sort.Strings(want)
+		sort.Strings(got)
+		if !slices.Equal(got, want) {
+			t.Errorf("%s %s has\n%v, want\n%v\n%.200s", m.call, m.path, got, want, answer)
+		}
+	}
+}
+
+// TestWhatEndsBadlyIsNotAnsweredAsDone: Home Assistant's Supervisor says ok of an update that was rolled back.
+func TestWhatEndsBadlyIsNotAnsweredAsDone(t *testing.T) {
+	for _, c := range []struct {
+		name, path, body string
+		skip             api.PlanSkip
+		end              api.Change
+		status           int
+		says             string
+	}{
+		{"rolled back", "/core/update", "", api.PlanSkip{}, api.Change{State: "rolled-back", Done: true, From: "2026.8.2", Why: "check frontend failed", Next: "castellan log"}, 400,
+			`"message":"cannot update Home Assistant Core: it ended as rolled back: check frontend failed; running 2026.8.2 again. Next: castellan log","error_key":"homeassistant_update_error","job_id":"`},
+		{"refused by trust", "/core/update", `{"version":"2026.8.9"}`, api.PlanSkip{}, api.Change{State: "refused", Done: true, Why: "nobody vouches for it", Reason: "not_notarized"}, 400,
+			`"error_key":"trust_refused","job_id":"`},
+		{"stuck", "/core/update", "", api.PlanSkip{}, api.Change{State: "stuck", Why: "the old one does not start"}, 400, "it ended as stuck: the old one does not start"},
+		{"nothing newer", "/core/update", "", api.PlanSkip{Service: "core", Code: updater.SkipUpToDate, Why: "it is up to date"}, api.Change{}, 400,
+			`"error_key":"homeassistant_update_already_installed_error"`},
+		{"held", "/core/update", "", api.PlanSkip{Service: "core", Code: updater.SkipHold, Why: "its owner holds it"}, api.Change{}, 400,
+			`"message":"cannot update Home Assistant Core: its owner holds it. Next: castellan status","error_key":"homeassistant_update_error"`},
+		{"in the background", "/core/update", `{"background":true}`, api.PlanSkip{}, api.Change{State: "rolled-back"}, 200, `{"result":"ok","data":{"job_id":"`},
+		{"good", "/core/update", "", api.PlanSkip{}, api.Change{State: "committed", Done: true, Good: true}, 200, `{"result":"ok","data":{}}`},
+		{"add-on rolled back", "/addons/core_x/update", "", api.PlanSkip{}, api.Change{State: "rolled-back", Done: true, Why: "it died"}, 400, "cannot update core_x: it ended as rolled back: it died"},
+		{"add-on that is new enough", "/store/addons/core_x/update", "", api.PlanSkip{Code: updater.SkipUpToDate, Why: "it is up to date"}, api.Change{}, 400, `"error_key":"app_no_update_available_error"`},
+		{"installation that failed", "/addons/core_x/install", "", api.PlanSkip{}, api.Change{State: "refused", Done: true, Why: "no", Reason: "revoked"}, 400, `"error_key":"trust_refused"`},
+		{"start that failed", "/addons/core_x/start", "", api.PlanSkip{}, api.Change{State: "rolled-back", Done: true, Why: "port taken"}, 400, "cannot start core_x"},
+		{"start of what runs", "/addons/core_x/start", "", api.PlanSkip{Why: "it runs"}, api.Change{}, 200, `"data":{}`},
+		{"rebuild that failed", "/core/rebuild", "", api.PlanSkip{}, api.Change{State: "rolled-back", Done: true, Why: "no"}, 400, "cannot rebuild Home Assistant Core"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newStage(t)
+			s.furnish()
+			if s.end = c.end; c.skip.Why != "" {
+				s.skips, s.job = []api.PlanSkip{c.skip}, nil
+			}
+			if rec := send(s.srv.AddonHandler(), "POST", c.path, hostToken, c.body); rec.Code != c.status || !strings.Contains(rec.Body.String(), c.says) {
+				t.Errorf("got %d %s, want %d and %s", rec.Code, rec.Body.String(), c.status, c.says)
+			}
+		})
+	}
+}
+
+func TestWorkGoesOnWhenItsCallerLeaves(t *testing.T) {
+	s := newStage(t)
+	s.furnish()
+	ctx, leave := context.WithCancel(t.Context())
+	leave()
+	rec := sendAs(ctx, s.srv.AddonHandler(), "POST", "/core/update", "{}")
+	if rec.Code != 503 || !strings.Contains(rec.Body.String(), "it goes on") || !slices.Contains(s.reached(), "update core ") {
+		t.Errorf("got %d %s; did %q", rec.Code, rec.Body.String(), s.reached())
+	}
+}
+
+func TestAnApplianceWithoutCoreSaysSo(t *testing.T) {
+	s := newStage(t)
+	s.noCore = true
+	for _, path := range []string{"/core/info", "/homeassistant/info", "/core/logs"} {
+		if rec := send(s.srv.AddonHandler(), "GET", path, hostToken, ""); rec.Code != 404 || !strings.Contains(rec.Body.String(), "runs no Home Assistant Core") {
+			t.Errorf("%s: %d %s", path, rec.Code, rec.Body.String())
+		}
+	}
+}
+
+// TestIntegrityIsNeverBetterThanWhatIsKnown maps what is known of each service to Home Assistant's words.
+func TestIntegrityIsNeverBetterThanWhatIsKnown(t *testing.T) {
+	for _, c := range []struct {
+		badge, ledger string
+		away          error
+		want          string
+	}{
+		{"verified", "fresh", nil, "pass"},
+		{"verified", "stale", nil, "pass"},
+		{"verified", "expired", nil, "failed"},
+		{"verified", "quarantined", nil, "failed"},
+		{"verified", "fresh", errors.New("no mirror answers"), "failed"},
+		{"withdrawn", "fresh", nil, "error"},
+		{"refused", "fresh", nil, "error"},
+		{"forced", "fresh", nil, "error"},
+		{"unsigned", "fresh", nil, "untested"},
+		{"local", "expired", nil, "untested"},
+		{"not checked", "fresh", nil, "failed"},
+		{"", "fresh", nil, "failed"},
+	} {
+		s := newStage(t)
+		s.furnish()
+		s.away, s.status.Ledger.State = c.away, c.ledger
+		s.status.Services = []api.ServiceStatus{{Name: "core", Class: "core", Image: "sha256:1", Badge: c.badge},
+			{Name: "addon_core_x", Slug: "core_x", Class: "addon", Image: "sha256:2", Badge: c.badge}, {Name: "addon_core_y", Slug: "core_y", Class: "addon", Badge: "-"}}
+		data, answer := s.ask(t, "POST", "/security/integrity", "")
+		addons, _ := data["addons"].(map[string]any)
+		if data["core"] != c.want || len(addons) != 1 || addons["core_x"] != c.want || data["supervisor"] != "untested" {
+			t.Errorf("%s, ledger %s, %v: got %s, want %s", c.badge, c.ledger, c.away, answer, c.want)
+		}
+	}
+}
+
+// TestIssuesHaveSuggestionsThatWork goes from what is wrong over its suggestion to what that does.
+func TestIssuesHaveSuggestionsThatWork(t *testing.T) {
+	s := newStage(t)
+	s.furnish()
+	s.status.Services[0].Badge = "withdrawn"
+	s.shop[0].Detached = true
+	info, answer := s.ask(t, "GET", "/resolution/info", "")
+	if !strings.Contains(answer, `"unhealthy":["untrusted"]`) {
+		t.Errorf("not unhealthy: %s", answer)
+	}
+	did := map[string]string{"execute_integrity": "refresh", "execute_remove": `uninstall ["core_x",{"data":"30d"},"the host token"]`}
+	suggestions := info["suggestions"].([]any)
+	if len(suggestions) != len(did) {
+		t.Fatalf("suggestions %v", suggestions)
+	}
+	for _, g := range suggestions {
+		one := g.(map[string]any)
+		uuid, kind := one["uuid"].(string), one["type"].(string)
+		if _, answer := s.ask(t, "POST", "/resolution/suggestion/"+uuid, ""); answer != `{"result":"ok","data":{}}` || changes(s.reached())[0] != did[kind] {
+			t.Errorf("%s: %s, did %q", kind, answer, s.reached())
+		}
+		s.house.calls = nil
+		s.ask(t, "DELETE", "/resolution/suggestion/"+uuid, "")
+	}
+	for _, i := range info["issues"].([]any) {
+		uuid := i.(map[string]any)["uuid"].(string)
+		if _, answer := s.ask(t, "GET", "/resolution/issue/"+uuid+"/suggestions", ""); !strings.Contains(answer, `"suggestions":[]`) {
+			t.Errorf("a dismissed suggestion is there: %s", answer)
+		}
+		s.ask(t, "DELETE", "/resolution/issue/"+uuid, "")
+	}
+	if _, answer := s.ask(t, "GET", "/resolution/info", ""); !strings.Contains(answer, `"suggestions":[],"issues":[]`) || !strings.Contains(answer, `"unhealthy":["untrusted"]`) {
+		t.Errorf("after everything was dismissed: %s", answer) // unhealthy cannot be
+	}
+}
+
+// TestOptionsOfHomeAssistantAreSettingsToo maps the one call of Home Assistant to ours.
+func TestOptionsOfHomeAssistantAreSettingsToo(t *testing.T) {
+	for _, c := range []struct{ body, did, says string }{
+		{`{"options":{"port":1.0}}`, `options ["core_x",{"port":1.0}]`, "ok"},
+		{`{"options":null}`, `options ["core_x",null]`, "ok"},
+		{`{"boot":"manual","auto_update":true,"watchdog":false}`, `set ["core_x",{"boot":"manual","auto_update":true,"watchdog":false},"the host token"]`, "ok"},
+		{`{"options":{},"network":{"80/tcp":8080,"81/tcp":null}}`, `options ["core_x",{}]; set ["core_x",{"ports":{"80/tcp":8080,"81/tcp":null}},"the host token"]`, "ok"},
+		{`{}`, ``, "ok"},
+		{`{"ingress_panel":false,"audio_input":null}`, ``, "ok"},
+		{`{"options":{},"boot":"sometimes"}`, ``, "field \\\"boot\\\" is \\\"sometimes\\\""},
+		{`{"options":{},"network":{"80":1}}`, ``, "want one as"},
+		{`{"options":[]}`, ``, "wrong type @ /options"},
+		{`{"ingress_panel":true}`, ``, "neither audio nor panels"},
+	} {
+		s := newStage(t)
+		_, answer := s.ask(t, "POST", "/addons/core_x/options", c.body)
+		if got := strings.Join(changes(s.reached()), "; "); got != c.did || !strings.Contains(answer, c.says) {
+			t.Errorf("%s: did %s, want %s; %s", c.body, got, c.did, answer)
+		}
+	}
+}
