@@ -3,6 +3,8 @@ package lifecycle
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"testing"
 	"time"
 )
@@ -163,5 +165,32 @@ func TestAPlanFromBeforeBringsNothingBack(t *testing.T) {
 	w.rest()
 	if len(w.kept) > 0 || exists(w.m.dataFolder(radio)) {
 		t.Error("something is left")
+	}
+}
+
+// TestAChangeThatComesMeanwhileKeepsItsManifest: the planner asks for version 2 while a pass goes, and the repository has
+// version 3 by then.
+func TestAChangeThatComesMeanwhileKeepsItsManifest(t *testing.T) {
+	w := newWorld(t)
+	w.installed()
+	w.offer("radio", config("radio", "2"))
+	if _, err := w.m.Installed(); err != nil {
+		t.Fatal(err)
+	}
+	w.asked = func() {
+		if _, err := w.begin(ctx, "update", Service(radio), "2"); err != nil {
+			t.Error(err)
+		}
+		w.offer("radio", config("radio", "3"))
+	}
+	if err := w.m.Reconcile(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := w.record(radio).Manifests["2"]; !ok {
+		t.Fatalf("the configuration of the version that is being installed is gone; kept are %v", slices.Sorted(maps.Keys(w.record(radio).Manifests)))
+	}
+	w.rest()
+	if _, ok, err := w.m.Define(ctx, Service(radio), ""); err != nil || !ok {
+		t.Errorf("nobody can tell how what is installed is run: %v", err)
 	}
 }

@@ -81,7 +81,7 @@ func (m *Manager) reconcile(ctx context.Context, slug string) error {
 		// A journal restored from a backup may not know it: what its owner decided is not thrown away for that.
 		return nil
 	}
-	return m.prune(slug, st)
+	return m.prune(slug)
 }
 
 // install goes on with an installation: it came, or it failed, or it was never begun.
@@ -147,13 +147,18 @@ func (m *Manager) erase(slug string) error {
 	return m.change(slug, func(r *Record) (bool, error) { *r = Record{}; return true, nil })
 }
 
-// prune forgets the manifests of versions that are neither installed, nor gone back to, nor offered.
-func (m *Manager) prune(slug string, st Standing) error {
+// prune forgets the manifests of versions that are neither installed, nor gone back to, nor offered. How the service stands
+// is asked while the record is held: a change that came meanwhile may go to a version that is not offered any more.
+func (m *Manager) prune(slug string) error {
 	offered := ""
 	if o, err := m.cfg.Offers.Offer(slug); err == nil {
 		offered = o.Manifest.Version
 	}
 	return m.change(slug, func(r *Record) (bool, error) {
+		st, err := m.cfg.Supervisor.Standing(Service(slug))
+		if err != nil || st.Open != "" || st.Version == "" {
+			return false, err
+		}
 		n := len(r.Manifests)
 		for v := range r.Manifests {
 			if v != st.Version && v != st.Previous && v != offered {

@@ -50,6 +50,7 @@ type world struct {
 	forgot  []string
 	taken   map[uint16]string
 	present map[string]bool // devices
+	asked   func()          // comes between a question for an offer and its answer
 	armor   bool            // the kernel has AppArmor
 	loads   bool            // and profiles can be loaded
 	clock   time.Time
@@ -120,6 +121,10 @@ func (w *world) Delete(slug string) error {
 // Offers.
 
 func (w *world) Offer(slug string) (Offer, error) {
+	if f := w.asked; f != nil {
+		w.asked = nil
+		f()
+	}
 	o, ok := w.offers[slug]
 	if !ok {
 		return o, fmt.Errorf("repository core has it no more: %w", ErrNotOffered)
