@@ -48,6 +48,11 @@ func (m *Manager) ensure(ctx context.Context, service string, start bool) error 
 		return nil // a step works on it
 	}
 	defer unlock()
+	return m.ensureLocked(ctx, service, start)
+}
+
+// ensureLocked is ensure for who holds the lock.
+func (m *Manager) ensureLocked(ctx context.Context, service string, start bool) error {
 	list, err := m.mine(ctx, Change{Service: Service{Name: service}})
 	if err != nil {
 		return err
@@ -198,5 +203,11 @@ func (m *Manager) setStopped(ctx context.Context, service, why string, stays boo
 		return fmt.Errorf("%w: %w", errStory, err)
 	}
 	m.runs(service) // whatever kept it from running is tried anew
-	return m.ensure(ctx, service, why == "")
+
+	unlock, ok := m.lock(ctx, service) // a look at it would otherwise swallow the wish
+	if !ok {
+		return fmt.Errorf("cannot %s %q yet, something else works on it: %w", verb, service, ctx.Err())
+	}
+	defer unlock()
+	return m.ensureLocked(ctx, service, why == "")
 }

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/castellan/castellan/addons"
 )
 
 // TestRestartIsNeverHalf: an add-on that its owner wanted to run is not found stopped because the daemon died meanwhile.
@@ -41,7 +43,7 @@ func TestNothingStartsAtBootOnHalfAnImport(t *testing.T) {
 	}
 	w.write("data/.core_radio.import/data/state", "imported")
 	w.calls, w.at, w.applied = nil, 0, true
-	_ = w.m.SetData(radio, func(*Record) {}) // cut right after the wish is kept
+	_ = w.m.SetData(ctx, radio, func(*Record) {}) // cut right after the wish is kept
 	w.at = -1
 	w.boot()
 	if run, why := w.m.AtBoot(Service(radio), "1"); run || why == "" {
@@ -192,5 +194,27 @@ func TestAChangeThatComesMeanwhileKeepsItsManifest(t *testing.T) {
 	w.rest()
 	if _, ok, err := w.m.Define(ctx, Service(radio), ""); err != nil || !ok {
 		t.Errorf("nobody can tell how what is installed is run: %v", err)
+	}
+}
+
+// TestDataIsNotReplacedUnderAStart: its owner starts the add-on right after it was found stopped.
+func TestDataIsNotReplacedUnderAStart(t *testing.T) {
+	w := newWorld(t)
+	w.installed()
+	if err := w.m.Stop(ctx, radio); err != nil {
+		t.Fatal(err)
+	}
+	w.write("data/.core_radio.import/data/state", "imported")
+	w.stood = func() {
+		if _, err := w.m.Start(ctx, radio); err != nil {
+			t.Error(err)
+		}
+	}
+	err := w.m.SetData(ctx, radio, func(r *Record) { r.Settings.Boot = addons.BootManual })
+	if err == nil {
+		t.Error("nobody says that it was not imported")
+	}
+	if not := all(state("old")(w), want("boot", w.record(radio).Settings.Boot, addons.Boot("")), want("imports", len(w.record(radio).Import), 0)); not != "" {
+		t.Error(not)
 	}
 }

@@ -106,6 +106,8 @@ type Supervisor interface {
 	Renew(ctx context.Context, service string) (change string, err error)
 	Run(ctx context.Context, service string, do Power) error // as it is
 	Retune(ctx context.Context, service string) error
+	// Still runs do while the service is stopped and nothing can start it; an error of its own says that do was not called.
+	Still(ctx context.Context, service string, do func() error) error
 }
 
 // Host is the appliance as add-ons see it.

@@ -129,7 +129,7 @@ var stories = []story{
 			w.write("data/.core_radio.import/config/radio.conf", "imported")
 		},
 		do: func(w *world) error {
-			return w.m.SetData(radio, func(r *Record) { r.Settings.Boot = addons.BootManual })
+			return w.m.SetData(ctx, radio, func(r *Record) { r.Settings.Boot = addons.BootManual })
 		},
 		happened: func(w *world) string {
 			return all(w.isInstalled(), state("imported")(w), want("boot", w.record(radio).Settings.Boot, "manual"),

@@ -7,8 +7,12 @@ import (
 	"time"
 )
 
-// lookEvery is how often the records are compared although nothing happened: kept data may be due.
-const lookEvery = time.Hour
+// Times between looks. lookEvery is how often the records are compared although nothing happened: kept data may be due.
+// lookAgain comes after a look that could not do everything: the engine may come later than we do.
+const (
+	lookEvery = time.Hour
+	lookAgain = time.Minute
+)
 
 // Run reconciles at the start, whenever [Manager.Wake] asks, and every hour, until ctx ends.
 func (m *Manager) Run(ctx context.Context) error {
@@ -18,10 +22,12 @@ func (m *Manager) Run(ctx context.Context) error {
 		}
 	}
 	for {
+		pause := lookEvery
 		if err := m.Reconcile(ctx); err != nil && ctx.Err() == nil {
 			m.cfg.Log.WarnContext(ctx, "not every add-on is as it must be; it is tried again", "error", err)
+			pause = lookAgain
 		}
-		t := time.NewTimer(lookEvery)
+		t := time.NewTimer(pause)
 		select {
 		case <-ctx.Done():
 			t.Stop()
@@ -76,7 +82,10 @@ func (m *Manager) reconcile(ctx context.Context, slug string) error {
 	case r.Wanted:
 		return m.install(ctx, r, st)
 	case len(r.Import) > 0 && st.Stopped != "":
-		return m.swapIn(slug)
+		if err := m.cfg.Supervisor.Still(ctx, Service(slug), func() error { return m.swapIn(slug) }); err != nil {
+			return err
+		}
+		return m.Sweep(slug)
 	case st.Version == "":
 		// A journal restored from a backup may not know it: what its owner decided is not thrown away for that.
 		return nil

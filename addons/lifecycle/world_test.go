@@ -51,6 +51,7 @@ type world struct {
 	taken   map[uint16]string
 	present map[string]bool // devices
 	asked   func()          // comes between a question for an offer and its answer
+	stood   func()          // comes right after a question how a service stands
 	armor   bool            // the kernel has AppArmor
 	loads   bool            // and profiles can be loaded
 	clock   time.Time
@@ -141,8 +142,21 @@ func (w *world) row(service string) *Standing {
 	return w.rows[service]
 }
 
-func (w *world) Standing(service string) (Standing, error) { return *w.row(service), nil }
-func (w *world) Differs(service string) (bool, error)      { return false, nil }
+func (w *world) Standing(service string) (Standing, error) {
+	st := *w.row(service)
+	if f := w.stood; f != nil {
+		w.stood = nil
+		f()
+	}
+	return st, nil
+}
+func (w *world) Still(_ context.Context, service string, do func() error) error {
+	if r := w.row(service); r.Version == "" || r.Stopped == "" || r.Open != "" {
+		return errors.New("it does not rest")
+	}
+	return do()
+}
+func (w *world) Differs(service string) (bool, error) { return false, nil }
 
 // begin opens a change as the supervisor does: not beside another.
 func (w *world) begin(ctx context.Context, what, service, version string) (id string, err error) {

@@ -192,7 +192,7 @@ func (h addonLife) importData(ctx context.Context, b *habackup.Backup, slug stri
 	for _, s := range skips {
 		h.log.Warn("left out of a backup", "addon", slug, "name", s.Name, "why", s.Why)
 	}
-	err = h.addons.installs.SetData(slug, func(r *lifecycle.Record) {
+	err = h.addons.installs.SetData(ctx, slug, func(r *lifecycle.Record) {
 		r.Settings = imported(meta, r.Settings)
 	})
 	if err != nil {
