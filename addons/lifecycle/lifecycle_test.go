@@ -322,20 +322,6 @@ func TestSettingsThatAreWrongChangeNothing(t *testing.T) {
 	}
 }
 
-func TestTokenFindsItsAddonOnly(t *testing.T) {
-	w := newWorld(t)
-	w.installed()
-	token := w.record(radio).Token
-	if slug, _, ok := w.m.ByToken(token); !ok || slug != radio {
-		t.Error(slug, ok)
-	}
-	for _, bad := range []string{"", token[1:], token + "0", strings.Repeat("0", len(token))} {
-		if slug, _, ok := w.m.ByToken(bad); ok {
-			t.Errorf("token %q is taken for that of %s", bad, slug)
-		}
-	}
-}
-
 func TestNewerRecordIsRefused(t *testing.T) {
 	w := newWorld(t)
 	w.kept[radio] = []byte(`{"format":2,"slug":"core_radio"}`)
