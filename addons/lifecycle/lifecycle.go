@@ -126,7 +126,7 @@ type Host interface {
 	Taken(p spec.Port) string
 }
 
-// Config is what a [Manager] works with. All but Log and Now must be set.
+// Config is what a [Manager] works with. All but Log, Now and Clock must be set.
 type Config struct {
 	Records    Records
 	Offers     Offers
@@ -138,6 +138,7 @@ type Config struct {
 	Forget func(slug string) error
 	Log    *slog.Logger
 	Now    func() time.Time
+	Clock  func() bool // whether Now is believable at this moment; nil = always
 }
 
 // Manager is safe for concurrent use.
@@ -145,6 +146,8 @@ type Manager struct {
 	cfg  Config
 	kick chan struct{}
 	work sync.Mutex // one Reconcile at a time
+
+	counted map[string]time.Time // up to when the time since a removal is kept; guarded by work
 
 	mu      sync.Mutex
 	records map[string]Record
@@ -163,7 +166,7 @@ func New(cfg Config) (*Manager, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	m := &Manager{cfg: cfg, kick: make(chan struct{}, 1), records: map[string]Record{}, trouble: map[string]string{}}
+	m := &Manager{cfg: cfg, kick: make(chan struct{}, 1), records: map[string]Record{}, trouble: map[string]string{}, counted: map[string]time.Time{}}
 	kept, err := cfg.Records.Load()
 	if err != nil {
 		return nil, err

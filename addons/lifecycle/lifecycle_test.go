@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/castellan/castellan/addons"
 )
@@ -177,36 +176,6 @@ func TestPowerCut(t *testing.T) {
 				}
 			}
 		})
-	}
-}
-
-func TestKeptDataIsDeletedWhenItIsDueAndTakenUpBefore(t *testing.T) {
-	w := newWorld(t)
-	w.installed()
-	if _, err := w.m.Configure(ctx, radio, Patch{Options: &map[string]any{"volume": 9}}); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := w.m.Uninstall(ctx, radio, Keep30Days); err != nil {
-		t.Fatal(err)
-	}
-	w.rest()
-	w.clock = noon.Add(keptFor - time.Hour)
-	w.rest()
-	if _, err := w.m.Install(ctx, radio, nil); err != nil {
-		t.Fatal(err)
-	}
-	w.rest()
-	if not := all(w.isInstalled(), state("old")(w), want("volume", w.record(radio).Settings.Options["volume"], 9)); not != "" {
-		t.Error(not)
-	}
-	if _, err := w.m.Uninstall(ctx, radio, Keep30Days); err != nil {
-		t.Fatal(err)
-	}
-	w.rest()
-	w.clock = w.clock.Add(keptFor + time.Second)
-	w.rest()
-	if exists(w.m.dataFolder(radio)) || len(w.kept) != 0 {
-		t.Error("data that was due is still there")
 	}
 }
 

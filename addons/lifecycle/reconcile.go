@@ -64,11 +64,12 @@ func (m *Manager) Reconcile(ctx context.Context) error {
 func (m *Manager) reconcile(ctx context.Context, slug string) error {
 	r := m.record(slug)
 	if r.Gone != nil {
-		if until := r.Gone.Until; !until.IsZero() && m.cfg.Now().After(until) {
-			return m.erase(slug)
+		if due, err := m.due(r); err != nil || !due {
+			return err
 		}
-		return nil
+		return m.erase(slug)
 	}
+	delete(m.counted, slug)
 	st, err := m.cfg.Supervisor.Standing(Service(slug))
 	if err != nil {
 		return err

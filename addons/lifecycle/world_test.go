@@ -55,6 +55,7 @@ type world struct {
 	armor   bool            // the kernel has AppArmor
 	loads   bool            // and profiles can be loaded
 	clock   time.Time
+	unsure  bool // nobody believes the clock
 	count   int
 
 	calls   []string
@@ -76,7 +77,7 @@ func (w *world) boot() {
 	w.dead = false
 	m, err := New(Config{Records: w, Offers: w, Supervisor: w, Host: host{w}, Build: w.build, Forget: func(slug string) error {
 		return w.call("forget", func() { w.forgot = append(w.forgot, slug) })
-	}, Now: func() time.Time { return w.clock }})
+	}, Now: func() time.Time { return w.clock }, Clock: func() bool { return !w.unsure }})
 	if err != nil {
 		w.t.Fatal(err)
 	}
