@@ -28,7 +28,8 @@ func removeAll(dir string) error {
 // importSuffix marks folders that wait to take an add-on's place, and asideSuffix those that made it.
 const importSuffix, asideSuffix = ".import", ".before"
 
-// ImportFolder is where what is to become an add-on's data is unpacked: nothing may be there.
+// ImportFolder is where what is to become an add-on's data is unpacked, by who has the claim of [Manager.Importing]:
+// nothing may be there.
 func (m *Manager) ImportFolder(slug string) string {
 	dir := m.dataFolder(slug)
 	return filepath.Join(filepath.Dir(dir), "."+slug+importSuffix)
@@ -105,15 +106,4 @@ func (m *Manager) swapIn(slug string) error {
 		}
 	}
 	return m.change(slug, func(r *Record) (bool, error) { r.Import = nil; return true, nil })
-}
-
-// Sweep removes what an import has left, or one that was cut before it was asked for. None may be under way.
-func (m *Manager) Sweep(slug string) error {
-	if len(m.record(slug).Import) > 0 {
-		return nil
-	}
-	if err := removeAll(m.ImportFolder(slug)); err != nil {
-		return fmt.Errorf("cannot delete what an import has left: %w", err)
-	}
-	return nil
 }

@@ -39,6 +39,7 @@ var (
 	ErrInstalled    = errors.New("it is installed already")
 	ErrNotOffered   = errors.New("no repository offers it")
 	ErrBusy         = errors.New("it is being installed or removed")
+	ErrImporting    = errors.New("an import of it is under way")
 )
 
 // Offer is what a repository has of an add-on now.
@@ -149,9 +150,10 @@ type Manager struct {
 
 	counted map[string]time.Time // up to when the time since a removal is kept; guarded by work
 
-	mu      sync.Mutex
-	records map[string]Record
-	trouble map[string]string // why the last operation on an add-on failed, for people
+	mu        sync.Mutex
+	records   map[string]Record
+	importing map[string]bool   // see Importing
+	trouble   map[string]string // why the last operation on an add-on failed, for people
 }
 
 // New makes a Manager of what is kept. A record that cannot be read is an error: to forget one is to lose what its owner
@@ -166,7 +168,7 @@ func New(cfg Config) (*Manager, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	m := &Manager{cfg: cfg, kick: make(chan struct{}, 1), records: map[string]Record{}, trouble: map[string]string{}, counted: map[string]time.Time{}}
+	m := &Manager{cfg: cfg, kick: make(chan struct{}, 1), records: map[string]Record{}, trouble: map[string]string{}, counted: map[string]time.Time{}, importing: map[string]bool{}}
 	kept, err := cfg.Records.Load()
 	if err != nil {
 		return nil, err

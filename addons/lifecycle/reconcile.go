@@ -17,7 +17,7 @@ const (
 // Run reconciles at the start, whenever [Manager.Wake] asks, and every hour, until ctx ends.
 func (m *Manager) Run(ctx context.Context) error {
 	for _, slug := range m.slugs() {
-		if err := m.Sweep(slug); err != nil {
+		if err := m.tidy(slug); err != nil {
 			m.cfg.Log.WarnContext(ctx, "an import has left something", "addon", slug, "error", err) // it costs space only
 		}
 	}
@@ -86,7 +86,7 @@ func (m *Manager) reconcile(ctx context.Context, slug string) error {
 		if err := m.cfg.Supervisor.Still(ctx, Service(slug), func() error { return m.swapIn(slug) }); err != nil {
 			return err
 		}
-		return m.Sweep(slug)
+		return m.tidy(slug)
 	case st.Version == "":
 		// A journal restored from a backup may not know it: what its owner decided is not thrown away for that.
 		return nil
