@@ -17,25 +17,18 @@ const remakeEvery = 10 * time.Minute
 // Containers of a service the journal has never heard of are left alone: a journal restored from a backup must not
 // cost a running service.
 func (m *Manager) Ensure(ctx context.Context) error {
-	list, err := m.cfg.Containers.List(ctx)
-	if err != nil {
-		return fmt.Errorf("cannot list the containers: %w", err)
-	}
 	status, err := m.Services()
 	if err != nil {
 		return err
 	}
-	have := map[string]bool{}
-	for _, k := range list {
-		have[k.Service] = true
-	}
 	var errs []error
 	for _, s := range status {
-		if s.Current == nil && !have[s.Service.Name] {
-			continue
-		}
-		if err := m.ensure(ctx, s.Service.Name, false); err != nil {
+		err := m.ensure(ctx, s.Service.Name, false)
+		if err != nil {
 			errs = append(errs, fmt.Errorf("cannot keep %q as it must be: %w", s.Service.Name, err))
+		}
+		if errors.Is(err, ErrEngineAway) {
+			break // each of the others would wait for it as long
 		}
 	}
 	return errors.Join(errs...)

@@ -76,10 +76,10 @@ func (h addonCalls) Addon(ctx context.Context, slug string) (api.AddonState, err
 		}
 		out.Network[p.Container] = p.Host
 	}
-	list, err := h.engine.List(ctx)
+	list, err := h.engine.List(ctx, lifecycle.Service(slug))
 	if err == nil { // the address is worth nothing when the engine is away
 		for _, k := range list {
-			if k.Service == lifecycle.Service(slug) && k.Running {
+			if k.Running {
 				out.IPAddress = k.IP
 			}
 		}
