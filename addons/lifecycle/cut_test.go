@@ -218,3 +218,46 @@ func TestDataIsNotReplacedUnderAStart(t *testing.T) {
 		t.Error(not)
 	}
 }
+
+// holds is a supervisor that begins no installation, as long as it says why.
+type holds struct {
+	*world
+	why error
+}
+
+func (h *holds) Install(ctx context.Context, service string) (string, error) {
+	if h.why != nil {
+		return "", h.why
+	}
+	return h.world.Install(ctx, service)
+}
+
+// TestAnInstallationIsNotUnderWayForEver: cut before its change. Nobody has the add-on any more, or something holds it up.
+func TestAnInstallationIsNotUnderWayForEver(t *testing.T) {
+	cut := func() *world {
+		w := newWorld(t)
+		w.at, w.applied = 0, true
+		_, _ = w.m.Install(ctx, radio, nil)
+		w.at = -1
+		w.boot()
+		return w
+	}
+	w := cut()
+	delete(w.offers, radio)
+	w.rest()
+	if r, ok := w.m.Record(radio); ok || len(w.kept) > 0 {
+		t.Errorf("its repository is gone, and it is still there: %+v", r)
+	}
+
+	w = cut()
+	h := &holds{w, errors.New("it asks for more")}
+	w.m.cfg.Supervisor = h
+	if err := w.m.Reconcile(ctx); err == nil || w.m.Trouble(radio) != "it asks for more" {
+		t.Errorf("%v; its owner is told %q", err, w.m.Trouble(radio))
+	}
+	h.why = nil
+	w.rest()
+	if not := w.isInstalled(); not != "" || w.m.Trouble(radio) != "" {
+		t.Errorf("%s; its owner is told %q", not, w.m.Trouble(radio))
+	}
+}

@@ -153,7 +153,7 @@ type Manager struct {
 	mu        sync.Mutex
 	records   map[string]Record
 	importing map[string]bool   // see Importing
-	trouble   map[string]string // why the last operation on an add-on failed, for people
+	trouble   map[string]string // why a wish could not be begun, see note
 }
 
 // New makes a Manager of what is kept. A record that cannot be read is an error: to forget one is to lose what its owner

@@ -107,11 +107,33 @@ func (m *Manager) install(ctx context.Context, r Record, st Standing) error {
 	if err != nil || man.Image == "" { // a build that was cut off is asked for again by its owner
 		return errors.Join(err, m.giveUp(r.Slug))
 	}
+	if _, err := m.cfg.Offers.Offer(r.Slug); errors.Is(err, ErrNotOffered) { // never begun, and nobody has it any more
+		m.cfg.Log.WarnContext(ctx, "an add-on could not be installed", "addon", r.Slug, "why", err)
+		return m.giveUp(r.Slug)
+	}
 	change, err := m.cfg.Supervisor.Install(ctx, Service(r.Slug))
+	m.note(r.Slug, err)
 	if err != nil {
 		return err
 	}
 	return m.begun(r.Slug, change)
+}
+
+// note keeps why an installation could not be begun, nil = it was, until the next try.
+func (m *Manager) note(slug string, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.trouble, slug)
+	if err != nil {
+		m.trouble[slug] = err.Error()
+	}
+}
+
+// Trouble is why an installation that its owner asked for could not be begun when it was last tried, "" = nothing is known.
+func (m *Manager) Trouble(slug string) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.trouble[slug]
 }
 
 // failed tells whether c is the change that a wish of a moment became, and ended badly. A cut may have come before its ID

@@ -109,7 +109,7 @@ func (h addonView) installed(slug string, plan updater.Plan, running map[string]
 	}
 	switch {
 	case s.Current == nil:
-		a.State, a.Badge = "installing", "-"
+		a.State, a.Badge, a.Trouble = "installing", "-", cmp.Or(a.Trouble, h.addons.installs.Trouble(slug))
 	case s.Trouble != "" && a.State == "stopped":
 		a.State = "error"
 	case a.State == "stopped" && s.Stays && strings.HasPrefix(s.Stopped, "it ended"):
