@@ -126,6 +126,7 @@ func (m *Manager) giveUp(slug string) error {
 	if st, err := m.cfg.Supervisor.Standing(Service(slug)); err != nil || st.Open != "" || st.Version != "" {
 		return err
 	}
+	m.note(slug, nil)
 	return m.change(slug, func(r *Record) (bool, error) {
 		if !r.Wanted {
 			return false, nil

@@ -39,6 +39,7 @@ var (
 	ErrInstalled    = errors.New("it is installed already")
 	ErrNotOffered   = errors.New("no repository offers it")
 	ErrBusy         = errors.New("it is being installed or removed")
+	ErrImporting    = errors.New("an import of it is under way")
 )
 
 // Offer is what a repository has of an add-on now.
@@ -106,6 +107,8 @@ type Supervisor interface {
 	Renew(ctx context.Context, service string) (change string, err error)
 	Run(ctx context.Context, service string, do Power) error // as it is
 	Retune(ctx context.Context, service string) error
+	// Still runs do while the service is stopped and nothing can start it; an error of its own says that do was not called.
+	Still(ctx context.Context, service string, do func() error) error
 }
 
 // Host is the appliance as add-ons see it.
@@ -124,7 +127,7 @@ type Host interface {
 	Taken(p spec.Port) string
 }
 
-// Config is what a [Manager] works with. All but Log and Now must be set.
+// Config is what a [Manager] works with. All but Log, Now and Clock must be set.
 type Config struct {
 	Records    Records
 	Offers     Offers
@@ -136,6 +139,7 @@ type Config struct {
 	Forget func(slug string) error
 	Log    *slog.Logger
 	Now    func() time.Time
+	Clock  func() bool // whether Now is believable at this moment; nil = always
 }
 
 // Manager is safe for concurrent use.
@@ -144,9 +148,12 @@ type Manager struct {
 	kick chan struct{}
 	work sync.Mutex // one Reconcile at a time
 
-	mu      sync.Mutex
-	records map[string]Record
-	trouble map[string]string // why the last operation on an add-on failed, for people
+	counted map[string]time.Time // up to when the time since a removal is kept; guarded by work
+
+	mu        sync.Mutex
+	records   map[string]Record
+	importing map[string]bool   // see Importing
+	trouble   map[string]string // why a wish could not be begun, see note
 }
 
 // New makes a Manager of what is kept. A record that cannot be read is an error: to forget one is to lose what its owner
@@ -161,7 +168,7 @@ func New(cfg Config) (*Manager, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	m := &Manager{cfg: cfg, kick: make(chan struct{}, 1), records: map[string]Record{}, trouble: map[string]string{}}
+	m := &Manager{cfg: cfg, kick: make(chan struct{}, 1), records: map[string]Record{}, trouble: map[string]string{}, counted: map[string]time.Time{}, importing: map[string]bool{}}
 	kept, err := cfg.Records.Load()
 	if err != nil {
 		return nil, err

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/castellan/castellan/addons"
 )
@@ -129,7 +128,7 @@ var stories = []story{
 			w.write("data/.core_radio.import/config/radio.conf", "imported")
 		},
 		do: func(w *world) error {
-			return w.m.SetData(radio, func(r *Record) { r.Settings.Boot = addons.BootManual })
+			return w.m.SetData(ctx, radio, func(r *Record) { r.Settings.Boot = addons.BootManual })
 		},
 		happened: func(w *world) string {
 			return all(w.isInstalled(), state("imported")(w), want("boot", w.record(radio).Settings.Boot, "manual"),
@@ -177,36 +176,6 @@ func TestPowerCut(t *testing.T) {
 				}
 			}
 		})
-	}
-}
-
-func TestKeptDataIsDeletedWhenItIsDueAndTakenUpBefore(t *testing.T) {
-	w := newWorld(t)
-	w.installed()
-	if _, err := w.m.Configure(ctx, radio, Patch{Options: &map[string]any{"volume": 9}}); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := w.m.Uninstall(ctx, radio, Keep30Days); err != nil {
-		t.Fatal(err)
-	}
-	w.rest()
-	w.clock = noon.Add(keptFor - time.Hour)
-	w.rest()
-	if _, err := w.m.Install(ctx, radio, nil); err != nil {
-		t.Fatal(err)
-	}
-	w.rest()
-	if not := all(w.isInstalled(), state("old")(w), want("volume", w.record(radio).Settings.Options["volume"], 9)); not != "" {
-		t.Error(not)
-	}
-	if _, err := w.m.Uninstall(ctx, radio, Keep30Days); err != nil {
-		t.Fatal(err)
-	}
-	w.rest()
-	w.clock = w.clock.Add(keptFor + time.Second)
-	w.rest()
-	if exists(w.m.dataFolder(radio)) || len(w.kept) != 0 {
-		t.Error("data that was due is still there")
 	}
 }
 
@@ -319,20 +288,6 @@ func TestSettingsThatAreWrongChangeNothing(t *testing.T) {
 	out, err := w.m.Configure(ctx, radio, Patch{Options: &map[string]any{"volume": 3, "colour": "red"}})
 	if err != nil || fmt.Sprint(out.Dropped) != "[colour]" || w.record(radio).Settings.Options["colour"] != nil {
 		t.Errorf("%+v %v", out, err)
-	}
-}
-
-func TestTokenFindsItsAddonOnly(t *testing.T) {
-	w := newWorld(t)
-	w.installed()
-	token := w.record(radio).Token
-	if slug, _, ok := w.m.ByToken(token); !ok || slug != radio {
-		t.Error(slug, ok)
-	}
-	for _, bad := range []string{"", token[1:], token + "0", strings.Repeat("0", len(token))} {
-		if slug, _, ok := w.m.ByToken(bad); ok {
-			t.Errorf("token %q is taken for that of %s", bad, slug)
-		}
 	}
 }
 

@@ -58,7 +58,9 @@ const (
 type Removal struct {
 	Data  DataMode  `json:"data"`
 	At    time.Time `json:"at"`
-	Until time.Time `json:"until,omitzero"` // the data is deleted then, zero = never
+	Until time.Time `json:"until,omitzero"` // the data is deleted then, zero = never; see due
+
+	Ran time.Duration `json:"ran,omitempty"` // for how long the appliance was seen running since
 }
 
 // Swap is a folder that was unpacked beside the one whose place it takes.

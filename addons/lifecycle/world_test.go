@@ -50,9 +50,12 @@ type world struct {
 	forgot  []string
 	taken   map[uint16]string
 	present map[string]bool // devices
+	asked   func()          // comes between a question for an offer and its answer
+	stood   func()          // comes right after a question how a service stands
 	armor   bool            // the kernel has AppArmor
 	loads   bool            // and profiles can be loaded
 	clock   time.Time
+	unsure  bool // nobody believes the clock
 	count   int
 
 	calls   []string
@@ -74,7 +77,7 @@ func (w *world) boot() {
 	w.dead = false
 	m, err := New(Config{Records: w, Offers: w, Supervisor: w, Host: host{w}, Build: w.build, Forget: func(slug string) error {
 		return w.call("forget", func() { w.forgot = append(w.forgot, slug) })
-	}, Now: func() time.Time { return w.clock }})
+	}, Now: func() time.Time { return w.clock }, Clock: func() bool { return !w.unsure }})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -120,6 +123,10 @@ func (w *world) Delete(slug string) error {
 // Offers.
 
 func (w *world) Offer(slug string) (Offer, error) {
+	if f := w.asked; f != nil {
+		w.asked = nil
+		f()
+	}
 	o, ok := w.offers[slug]
 	if !ok {
 		return o, fmt.Errorf("repository core has it no more: %w", ErrNotOffered)
@@ -136,8 +143,21 @@ func (w *world) row(service string) *Standing {
 	return w.rows[service]
 }
 
-func (w *world) Standing(service string) (Standing, error) { return *w.row(service), nil }
-func (w *world) Differs(service string) (bool, error)      { return false, nil }
+func (w *world) Standing(service string) (Standing, error) {
+	st := *w.row(service)
+	if f := w.stood; f != nil {
+		w.stood = nil
+		f()
+	}
+	return st, nil
+}
+func (w *world) Still(_ context.Context, service string, do func() error) error {
+	if r := w.row(service); r.Version == "" || r.Stopped == "" || r.Open != "" {
+		return errors.New("it does not rest")
+	}
+	return do()
+}
+func (w *world) Differs(service string) (bool, error) { return false, nil }
 
 // begin opens a change as the supervisor does: not beside another.
 func (w *world) begin(ctx context.Context, what, service, version string) (id string, err error) {

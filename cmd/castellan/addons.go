@@ -62,6 +62,7 @@ func (h *house) openAddons(ctx context.Context, data func(string) string, first 
 	if a.installs, err = lifecycle.New(lifecycle.Config{
 		Records: addonRecords{h.journal}, Offers: addonOffers{h}, Supervisor: addonSupervisor{h}, Host: addonHost{h},
 		Build: h.buildAddon, Forget: a.offers.Drop, Log: h.log.With("part", "addons"), Now: h.now,
+		Clock: func() bool { _, ok := h.clock.Now(); return ok },
 	}); err != nil {
 		return err
 	}

@@ -126,6 +126,11 @@ func (h addonSupervisor) Retune(ctx context.Context, service string) error {
 	return h.manager.Retune(ctx, service)
 }
 
+// Still implements lifecycle.Supervisor.
+func (h addonSupervisor) Still(ctx context.Context, service string, do func() error) error {
+	return h.manager.Still(ctx, service, do)
+}
+
 // hostFiles writes the files of services.
 type hostFiles struct{}
 

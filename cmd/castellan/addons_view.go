@@ -66,7 +66,7 @@ func (h addonView) List(ctx context.Context, all bool) ([]api.Addon, error) {
 func (h *house) runningNow(ctx context.Context) (map[string]bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, engineWithin)
 	defer cancel()
-	list, err := h.engine.List(ctx)
+	list, err := h.engine.List(ctx, "")
 	running := map[string]bool{}
 	for _, c := range list {
 		running[c.Service] = running[c.Service] || c.Running
@@ -109,7 +109,7 @@ func (h addonView) installed(slug string, plan updater.Plan, running map[string]
 	}
 	switch {
 	case s.Current == nil:
-		a.State, a.Badge = "installing", "-"
+		a.State, a.Badge, a.Trouble = "installing", "-", cmp.Or(a.Trouble, h.addons.installs.Trouble(slug))
 	case s.Trouble != "" && a.State == "stopped":
 		a.State = "error"
 	case a.State == "stopped" && s.Stays && strings.HasPrefix(s.Stopped, "it ended"):

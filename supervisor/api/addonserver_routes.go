@@ -151,7 +151,7 @@ func (s *AddonServer) postService(c AddonCaller, r *http.Request) (any, error) {
 
 // stays makes sure that nothing is kept of an add-on whose uninstallation overtook its call.
 func (s *AddonServer) stays(c AddonCaller) error {
-	if slices.ContainsFunc(s.cfg.Backend.Callers(), func(a AddonCaller) bool { return a.Slug == c.Slug }) {
+	if _, ok := s.cfg.Backend.Caller(c.Token); ok {
 		return nil
 	}
 	if err := s.cfg.Registry.Drop(c.Slug); err != nil {
