@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -42,7 +43,7 @@ func TestWhatConfinesAnAddon(t *testing.T) {
 		want         string
 	}{
 		{"without a profile of its own the engine's", true, true, "", nil, ""},
-		{"its own", true, true, "profile x {}", nil, radio},
+		{"its own", true, true, "profile x {}", nil, fmt.Sprintf("%s.%x", radio, "profile x {}")},
 		{"one that nothing can load", true, false, "profile x {}", nil, ""},
 		{"a kernel without", false, false, "", nil, "unconfined"},
 		{"what its owner agreed to", true, true, "", []string{"apparmor: false"}, "unconfined"},
@@ -60,6 +61,35 @@ func TestWhatConfinesAnAddon(t *testing.T) {
 		if d, ok, err := w.m.Define(ctx, Service(radio), ""); err != nil || !ok || d.Container.AppArmor != c.want {
 			t.Errorf("%s: got %q, want %q (%v)", c.name, d.Container.AppArmor, c.want, err)
 		}
+	}
+}
+
+// TestAVersionThatWaitsChangesNoProfileOfWhatRuns: how a version is run is asked before the Gate has judged it.
+func TestAVersionThatWaitsChangesNoProfileOfWhatRuns(t *testing.T) {
+	w := newWorld(t)
+	w.armor, w.loads = true, true
+	offer := func(version, profile string) {
+		w.offer("radio", config("radio", version))
+		o := w.offers[radio]
+		o.Profile = profile
+		w.offers[radio] = o
+		if _, err := w.m.Installed(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	profile := func(version string) string {
+		d, _, err := w.m.Define(ctx, Service(radio), version)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d.Container.AppArmor
+	}
+	offer("1", "profile x { deny all, }")
+	w.installed()
+	runs := profile("1")
+	offer("2", "profile x { all, }")
+	if next := profile("2"); next == runs || !w.armour[runs] || !w.armour[next] || profile("1") != runs {
+		t.Errorf("version 1 runs with %q, 2 would with %q; the kernel knows %v", runs, next, w.armour)
 	}
 }
 

@@ -118,8 +118,9 @@ type Host interface {
 	Device(path, subsystem string) bool
 	// Exists tells whether a path is there.
 	Exists(path string) bool
-	// LoadProfile loads an AppArmor profile under an add-on's name; ok is false where nothing can load one.
-	LoadProfile(ctx context.Context, slug, profile string) (ok bool, err error)
+	// LoadProfile loads an add-on's AppArmor profile beside its others and returns the kernel's name of it, which no other
+	// content has; "" where nothing can load one.
+	LoadProfile(ctx context.Context, slug, profile string) (name string, err error)
 	// Taken tells who else publishes a host port, "" = nobody of the configured services.
 	Taken(p spec.Port) string
 }

@@ -52,6 +52,7 @@ type world struct {
 	present map[string]bool // devices
 	armor   bool            // the kernel has AppArmor
 	loads   bool            // and profiles can be loaded
+	armour  map[string]bool // those that are
 	clock   time.Time
 	count   int
 
@@ -63,7 +64,7 @@ type world struct {
 
 func newWorld(t testing.TB) *world {
 	w := &world{t: t, dir: t.TempDir(), kept: map[string][]byte{}, offers: map[string]Offer{}, rows: map[string]*Standing{},
-		taken: map[uint16]string{}, present: map[string]bool{}, clock: noon, at: -1}
+		taken: map[uint16]string{}, present: map[string]bool{}, armour: map[string]bool{}, clock: noon, at: -1}
 	w.offer("radio", config("radio", "1"))
 	w.boot()
 	return w
@@ -222,11 +223,18 @@ type host struct{ *world }
 func (h host) Place() addons.Place {
 	return addons.Place{Dir: h.dir, Arch: "amd64", Machine: "generic-x86-64", TimeZone: "Europe/Berlin", Network: "hassio", API: "172.30.32.2", AppArmor: h.armor}
 }
-func (h host) Secret(name string) (string, bool)                         { return "s3cret", name == "pw" }
-func (h host) Device(path, _ string) bool                                { return h.present[path] }
-func (h host) Exists(path string) bool                                   { return h.present[path] }
-func (h host) LoadProfile(context.Context, string, string) (bool, error) { return h.loads, nil }
-func (h host) Taken(p spec.Port) string                                  { return h.taken[p.Host] }
+func (h host) Secret(name string) (string, bool) { return "s3cret", name == "pw" }
+func (h host) Device(path, _ string) bool        { return h.present[path] }
+func (h host) Exists(path string) bool           { return h.present[path] }
+func (h host) LoadProfile(_ context.Context, slug, profile string) (string, error) {
+	if !h.loads {
+		return "", nil
+	}
+	name := fmt.Sprintf("%s.%x", slug, profile)
+	h.armour[name] = true
+	return name, nil
+}
+func (h host) Taken(p spec.Port) string { return h.taken[p.Host] }
 
 // installed brings the add-on in and lets it run.
 func (w *world) installed() {

@@ -126,7 +126,7 @@ func (h addonHost) Device(path, subsystem string) bool {
 func (h addonHost) Exists(path string) bool { return onHost(path) }
 
 // LoadProfile implements lifecycle.Host.
-func (h addonHost) LoadProfile(ctx context.Context, slug, profile string) (bool, error) {
+func (h addonHost) LoadProfile(ctx context.Context, slug, profile string) (string, error) {
 	return h.addons.loader.load(ctx, slug, profile)
 }
 

@@ -9,57 +9,70 @@ import (
 
 func TestAProfileIsRenamedToItsAddon(t *testing.T) {
 	const good = "#include <tunables/global>\n\nprofile example flags=(attach_disconnected) {\n  /data/** rw,\n}\n"
-	got, err := renameProfile("core_ssh", good)
-	if err != nil || !strings.Contains(got, "\nprofile core_ssh flags=(") || strings.Contains(got, "example") {
-		t.Errorf("%v\n%s", err, got)
+	name, got, err := renameProfile("core_ssh", good)
+	if err != nil || !strings.HasPrefix(name, "core_ssh.") || !strings.Contains(got, "\nprofile "+name+" flags=(") || strings.Contains(got, "example") {
+		t.Errorf("%q, %v\n%s", name, err, got)
 	}
-	if got, err := renameProfile("core_ssh", `profile "a" {`); err != nil || got != "profile core_ssh {" {
+	if name, got, err := renameProfile("core_ssh", `profile "a" {`); err != nil || got != "profile "+name+" {" {
 		t.Errorf("%q, %v", got, err)
 	}
 	for name, bad := range map[string]string{"none": "/data/** rw,\n", "two": good + good, "large": good + strings.Repeat("#", maxProfile)} {
-		if _, err := renameProfile("core_ssh", bad); err == nil {
+		if _, _, err := renameProfile("core_ssh", bad); err == nil {
 			t.Errorf("%s: taken", name)
 		}
 	}
 }
 
-func TestProfilesAreLoadedOnceForEachContent(t *testing.T) {
+// armored is a kernel with AppArmor and a parser for it, which writes down what it is called with.
+func armored(t *testing.T) (p *profiles, calls func() string) {
 	dir := t.TempDir()
-	calls := filepath.Join(dir, "calls")
-	parser := "#!/bin/sh\ncase $(cat \"$3\") in *wrong*) echo no such rule >&2; exit 1;; esac\necho \"$@\" >>" + calls + `
-if [ "$1" = --names ]; then echo a warning >&2; grep -o 'profile [a-z_-]*\|^/[a-z/]*' "$3" | sed 's/profile //'; fi
+	log := filepath.Join(dir, "calls")
+	parser := "#!/bin/sh\ncase $(cat \"$3\") in *wrong*) echo no such rule >&2; exit 1;; esac\necho \"$@\" >>" + log + `
+if [ "$1" = --names ]; then echo a warning >&2; grep -o 'profile [a-z0-9_.-]*\|^/[a-z/]*' "$3" | sed 's/profile //'; fi
 `
 	if err := os.WriteFile(filepath.Join(dir, "apparmor_parser"), []byte(parser), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
-	p := profiles{dir: filepath.Join(dir, "profiles"), security: dir}
-	for range 3 {
-		if ok, err := p.load(t.Context(), "core_ssh", "profile x {\n}\n"); !ok || err != nil {
-			t.Fatal(ok, err)
+	return &profiles{dir: filepath.Join(dir, "profiles"), security: dir}, func() string {
+		b, _ := os.ReadFile(log) // none before the first call
+		return string(b)
+	}
+}
+
+func TestProfilesAreLoadedOnceForEachContent(t *testing.T) {
+	p, calls := armored(t)
+	names := map[string]bool{}
+	for _, text := range []string{"profile x {\n}\n", "profile x {\n}\n", "profile x {\n  /a r,\n}\n", "profile x {\n}\n"} {
+		name, err := p.load(t.Context(), "core_ssh", text)
+		if err != nil || name == "" {
+			t.Fatal(name, err)
+		}
+		names[name] = true
+	}
+	if len(names) != 2 || strings.Count(calls(), "--replace") != 2 {
+		t.Errorf("%v, loaded: %s", names, calls())
+	}
+	for name := range names { // the next version is no new text of the profile that runs
+		b, err := os.ReadFile(filepath.Join(p.dir, name))
+		if err != nil || !strings.HasPrefix(string(b), "profile "+name+" {") || strings.Count(calls(), "--replace --skip-cache "+filepath.Join(p.dir, name)) != 1 {
+			t.Errorf("%s holds %q, %v; loaded: %s", name, b, err, calls())
 		}
 	}
-	if ok, err := p.load(t.Context(), "core_ssh", "profile x {\n  /a r,\n}\n"); !ok || err != nil {
-		t.Fatal(ok, err)
-	}
-	b, err := os.ReadFile(calls)
-	if err != nil || strings.Count(string(b), "--replace") != 2 {
-		t.Errorf("loaded: %s, %v", b, err)
-	}
-	if ok, err := p.load(t.Context(), "core_ssh", "profile x {\n  wrong\n}\n"); ok || err == nil || !strings.Contains(err.Error(), "no such rule") {
-		t.Errorf("a wrong profile: %v, %v", ok, err)
+	if name, err := p.load(t.Context(), "core_ssh", "profile x {\n  wrong\n}\n"); name != "" || err == nil || !strings.Contains(err.Error(), "no such rule") {
+		t.Errorf("a wrong profile: %q, %v", name, err)
 	}
 	for _, more := range []string{"} profile docker-default {\n}\n", "}\n/usr/bin/dockerd {\n}\n"} {
-		if ok, err := p.load(t.Context(), "core_ssh", "profile x {\n"+more); ok || err == nil || !strings.Contains(err.Error(), "docker") {
-			t.Errorf("a second profile: %v, %v", ok, err)
+		if name, err := p.load(t.Context(), "core_ssh", "profile x {\n"+more); name != "" || err == nil || !strings.Contains(err.Error(), "docker") {
+			t.Errorf("a second profile: %q, %v", name, err)
 		}
 	}
-	if b, _ := os.ReadFile(calls); strings.Count(string(b), "--replace") != 2 {
-		t.Errorf("a second profile was loaded: %s", b)
+	if files, _ := os.ReadDir(p.dir); len(files) != 2 || strings.Count(calls(), "--replace") != 2 {
+		t.Errorf("a second profile was loaded: %s, %v", calls(), files)
 	}
-	p.security = filepath.Join(dir, "absent")
-	if ok, err := p.load(t.Context(), "core_ssh", "profile x {\n}\n"); ok || err != nil {
-		t.Errorf("a kernel without AppArmor: %v, %v", ok, err)
+	p.security = filepath.Join(p.dir, "absent")
+	if name, err := p.load(t.Context(), "core_ssh", "profile x {\n}\n"); name != "" || err != nil {
+		t.Errorf("a kernel without AppArmor: %q, %v", name, err)
 	}
 }
 
