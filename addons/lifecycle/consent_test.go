@@ -64,35 +64,6 @@ func TestWhatConfinesAnAddon(t *testing.T) {
 	}
 }
 
-// TestAVersionThatWaitsChangesNoProfileOfWhatRuns: how a version is run is asked before the Gate has judged it.
-func TestAVersionThatWaitsChangesNoProfileOfWhatRuns(t *testing.T) {
-	w := newWorld(t)
-	w.armor, w.loads = true, true
-	offer := func(version, profile string) {
-		w.offer("radio", config("radio", version))
-		o := w.offers[radio]
-		o.Profile = profile
-		w.offers[radio] = o
-		if _, err := w.m.Installed(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	profile := func(version string) string {
-		d, _, err := w.m.Define(ctx, Service(radio), version)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return d.Container.AppArmor
-	}
-	offer("1", "profile x { deny all, }")
-	w.installed()
-	runs := profile("1")
-	offer("2", "profile x { all, }")
-	if next := profile("2"); next == runs || !w.armour[runs] || !w.armour[next] || profile("1") != runs {
-		t.Errorf("version 1 runs with %q, 2 would with %q; the kernel knows %v", runs, next, w.armour)
-	}
-}
-
 func TestAnAddonCannotGiveItselfMore(t *testing.T) {
 	w := newWorld(t)
 	raw := strings.Replace(string(config("radio", "1")), "station: str", "station: str, stick: device?, key: str?", 1)

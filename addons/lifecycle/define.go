@@ -66,8 +66,8 @@ func (m *Manager) Define(ctx context.Context, service, version string) (d Defini
 	optionsOK := err == nil
 	place := m.place(r)
 	if kept.Profile != "" {
-		if place.Profile, err = m.cfg.Host.LoadProfile(ctx, slug, kept.Profile); err != nil {
-			return d, true, fmt.Errorf("cannot load the AppArmor profile of add-on %s: %w", slug, err)
+		if place.Profile, err = m.loadProfile(ctx, slug, kept.Profile); err != nil {
+			return d, true, err
 		}
 	}
 	d = Definition{Name: service, Local: man.Image == "", Stage: stages[man.Startup], Watchdog: r.Settings.Watchdog && man.Startup != addons.StartOnce}

@@ -29,7 +29,7 @@ func (m *Manager) Install(ctx context.Context, slug string, asks []string) (chan
 		return "", fmt.Errorf("cannot install add-on %s: %w", slug, err)
 	}
 	if change, err = m.cfg.Supervisor.Install(ctx, Service(slug)); err != nil {
-		return "", errors.Join(err, m.giveUp(slug))
+		return "", errors.Join(err, m.giveUp(ctx, slug))
 	}
 	return change, m.begun(slug, change)
 }
@@ -73,7 +73,7 @@ func (m *Manager) Build(ctx context.Context, slug string, asks []string) (change
 		return "", fmt.Errorf("cannot build add-on %s: %w", slug, err)
 	}
 	if change, err = m.cfg.Supervisor.Place(ctx, Service(slug), o.Manifest.Version, image); err != nil {
-		return "", errors.Join(err, m.giveUp(slug))
+		return "", errors.Join(err, m.giveUp(ctx, slug))
 	}
 	return change, m.begun(slug, change)
 }
@@ -122,8 +122,11 @@ func keptOf(o Offer) Kept { return Kept{File: o.File, Raw: o.Raw, Profile: o.Pro
 
 // giveUp ends an installation that brought nothing: the record goes, data that an earlier removal had kept stays kept, as
 // long as that said. An installation that the update loop has begun meanwhile is none that brought nothing.
-func (m *Manager) giveUp(slug string) error {
+func (m *Manager) giveUp(ctx context.Context, slug string) error {
 	if st, err := m.cfg.Supervisor.Standing(Service(slug)); err != nil || st.Open != "" || st.Version != "" {
+		return err
+	}
+	if err := m.dropAllProfiles(ctx, slug); err != nil { // tried again with the rest
 		return err
 	}
 	return m.change(slug, func(r *Record) (bool, error) {

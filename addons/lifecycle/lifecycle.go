@@ -72,6 +72,7 @@ type Standing struct {
 	Open, OpenVersion string // change under way, and where to
 	Stopped           string // why it is kept stopped, "" = it must run
 	Unproved          bool   // what is installed was never started
+	Profile           string // AppArmor profile its container was made with, "" = the engine's
 	Last              Change // the newest change that ended
 }
 
@@ -121,6 +122,8 @@ type Host interface {
 	// LoadProfile loads an add-on's AppArmor profile beside its others and returns the kernel's name of it, which no other
 	// content has; "" where nothing can load one.
 	LoadProfile(ctx context.Context, slug, profile string) (name string, err error)
+	// DropProfiles unloads and deletes an add-on's profiles, but not those of these contents nor the one of the name in use.
+	DropProfiles(ctx context.Context, slug, inUse string, profiles []string) error
 	// Taken tells who else publishes a host port, "" = nobody of the configured services.
 	Taken(p spec.Port) string
 }
@@ -144,6 +147,8 @@ type Manager struct {
 	cfg  Config
 	kick chan struct{}
 	work sync.Mutex // one Reconcile at a time
+
+	armour sync.Mutex // profiles are loaded and dropped one by one
 
 	mu      sync.Mutex
 	records map[string]Record

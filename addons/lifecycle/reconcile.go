@@ -81,7 +81,7 @@ func (m *Manager) reconcile(ctx context.Context, slug string) error {
 		// A journal restored from a backup may not know it: what its owner decided is not thrown away for that.
 		return nil
 	}
-	return m.prune(slug, st)
+	return errors.Join(m.prune(slug, st), m.dropProfiles(ctx, slug, st))
 }
 
 // install goes on with an installation: it came, or it failed, or it was never begun.
@@ -91,11 +91,11 @@ func (m *Manager) install(ctx context.Context, r Record, st Standing) error {
 		return m.change(r.Slug, func(r *Record) (bool, error) { r.Wanted, r.Before = false, nil; return true, nil })
 	case st.Last.failed(r.Change, r.At):
 		m.cfg.Log.WarnContext(ctx, "an add-on could not be installed", "addon", r.Slug, "why", st.Last.Why)
-		return m.giveUp(r.Slug)
+		return m.giveUp(ctx, r.Slug)
 	}
 	man, _, err := r.manifest(r.newest())
 	if err != nil || man.Image == "" { // a build that was cut off is asked for again by its owner
-		return errors.Join(err, m.giveUp(r.Slug))
+		return errors.Join(err, m.giveUp(ctx, r.Slug))
 	}
 	change, err := m.cfg.Supervisor.Install(ctx, Service(r.Slug))
 	if err != nil {
@@ -114,7 +114,7 @@ func (c Change) failed(id string, wished time.Time) bool {
 func (m *Manager) remove(ctx context.Context, r Record, st Standing) error {
 	switch {
 	case st.Version == "":
-		return m.finish(r)
+		return m.finish(ctx, r)
 	case st.Last.Removal && st.Last.failed(r.Change, r.Removing.At):
 		m.cfg.Log.WarnContext(ctx, "an add-on could not be removed and is there as before", "addon", r.Slug, "why", st.Last.Why)
 		return m.change(r.Slug, func(r *Record) (bool, error) { r.Removing = nil; return true, nil })
@@ -127,8 +127,8 @@ func (m *Manager) remove(ctx context.Context, r Record, st Standing) error {
 }
 
 // finish ends a removal: the container is gone.
-func (m *Manager) finish(r Record) error {
-	if err := m.cfg.Forget(r.Slug); err != nil {
+func (m *Manager) finish(ctx context.Context, r Record) error {
+	if err := errors.Join(m.dropAllProfiles(ctx, r.Slug), m.cfg.Forget(r.Slug)); err != nil {
 		return err
 	}
 	if r.Removing.Data == DeleteData {

@@ -178,7 +178,7 @@ func (w *world) Retune(context.Context, string) error { return w.call("retune", 
 
 // settle ends all open changes.
 func (w *world) settle() {
-	for _, r := range w.rows {
+	for service, r := range w.rows {
 		if r.Open == "" {
 			continue
 		}
@@ -187,7 +187,7 @@ func (w *world) settle() {
 		if w.fails == "" {
 			switch kind {
 			case "remove":
-				r.Version, r.Previous, r.Stopped, r.Unproved = "", "", "", false
+				r.Version, r.Previous, r.Stopped, r.Unproved, r.Profile = "", "", "", false, ""
 			case "renew":
 				r.Stopped, r.Unproved = "", false
 			default:
@@ -198,6 +198,12 @@ func (w *world) settle() {
 			}
 		}
 		r.Open, r.OpenVersion = "", ""
+		if r.Last.Good && kind != "remove" {
+			d, _, err := w.m.Define(context.Background(), service, r.Version)
+			if r.Profile = d.Container.AppArmor; err != nil {
+				w.t.Fatal(err)
+			}
+		}
 	}
 }
 
@@ -234,7 +240,31 @@ func (h host) LoadProfile(_ context.Context, slug, profile string) (string, erro
 	h.armour[name] = true
 	return name, nil
 }
+func (h host) DropProfiles(_ context.Context, slug, inUse string, profiles []string) error {
+	gone := maps.Clone(h.armour)
+	delete(gone, inUse)
+	for _, p := range profiles {
+		delete(gone, fmt.Sprintf("%s.%x", slug, p))
+	}
+	maps.DeleteFunc(gone, func(name string, _ bool) bool { return !strings.HasPrefix(name, slug+".") })
+	if len(gone) == 0 {
+		return nil
+	}
+	return h.call("drop profiles", func() {
+		maps.DeleteFunc(h.armour, func(name string, _ bool) bool { return gone[name] })
+	})
+}
 func (h host) Taken(p spec.Port) string { return h.taken[p.Host] }
+
+// profiled offers the radio with a profile of its own, on a kernel that takes one.
+func (w *world) profiled(version, profile string) {
+	w.t.Helper()
+	w.armor, w.loads = true, true
+	w.offer("radio", config("radio", version))
+	o := w.offers[radio]
+	o.Profile = profile
+	w.offers[radio] = o
+}
 
 // installed brings the add-on in and lets it run.
 func (w *world) installed() {

@@ -130,6 +130,11 @@ func (h addonHost) LoadProfile(ctx context.Context, slug, profile string) (strin
 	return h.addons.loader.load(ctx, slug, profile)
 }
 
+// DropProfiles implements lifecycle.Host.
+func (h addonHost) DropProfiles(ctx context.Context, slug, inUse string, profiles []string) error {
+	return h.addons.loader.drop(ctx, slug, inUse, profiles)
+}
+
 // Taken implements lifecycle.Host.
 func (h addonHost) Taken(p spec.Port) string {
 	for _, s := range h.config().Services {

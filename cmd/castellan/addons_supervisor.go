@@ -26,7 +26,8 @@ func (h addonSupervisor) Standing(service string) (lifecycle.Standing, error) {
 	if err != nil {
 		return lifecycle.Standing{}, err
 	}
-	out := lifecycle.Standing{Version: s.Version(), Open: s.Open, Stopped: s.Stopped, Unproved: s.Unproved}
+	out := lifecycle.Standing{Version: s.Version(), Open: s.Open, Stopped: s.Stopped, Unproved: s.Unproved,
+		Profile: s.Service.Container.AppArmor}
 	if s.Previous != nil {
 		out.Previous = s.Previous.Version
 	}

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -34,7 +36,7 @@ if [ "$1" = --names ]; then echo a warning >&2; grep -o 'profile [a-z0-9_.-]*\|^
 		t.Fatal(err)
 	}
 	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
-	return &profiles{dir: filepath.Join(dir, "profiles"), security: dir}, func() string {
+	return &profiles{dir: filepath.Join(dir, "ours"), security: dir}, func() string {
 		b, _ := os.ReadFile(log) // none before the first call
 		return string(b)
 	}
@@ -73,6 +75,68 @@ func TestProfilesAreLoadedOnceForEachContent(t *testing.T) {
 	p.security = filepath.Join(p.dir, "absent")
 	if name, err := p.load(t.Context(), "core_ssh", "profile x {\n}\n"); name != "" || err != nil {
 		t.Errorf("a kernel without AppArmor: %q, %v", name, err)
+	}
+}
+
+func TestProfilesOfNoVersionAreUnloadedAndDeleted(t *testing.T) {
+	p, calls := armored(t)
+	texts := []string{"profile x {\n  /a r,\n}\n", "profile x {\n  /b r,\n}\n", "profile x {\n  /c r,\n}\n"}
+	var names []string
+	for _, slug := range []string{"core_ssh", "core_ssh.b"} {
+		for _, text := range texts {
+			name, err := p.load(t.Context(), slug, text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			names = append(names, name)
+		}
+	}
+	write(t, filepath.Join(p.security, "profiles"), "docker-default (enforce)\n"+names[0]+" (enforce)\n"+names[1]+" (enforce)\n")
+	left := func() (out []string) {
+		files, err := os.ReadDir(p.dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range files {
+			out = append(out, f.Name())
+		}
+		return out
+	}
+	if err := p.drop(t.Context(), "core_ssh", names[1], texts[2:]); err != nil {
+		t.Fatal(err)
+	}
+	if got := left(); len(got) != 5 || slices.Contains(got, names[0]) || strings.Count(calls(), "--remove") != 1 {
+		t.Errorf("without the first: %v, %s", got, calls())
+	}
+	if err := p.drop(t.Context(), "core_ssh", "", nil); err != nil {
+		t.Fatal(err)
+	}
+	if got := left(); len(got) != 3 || slices.ContainsFunc(names[:3], func(n string) bool { return slices.Contains(got, n) }) || strings.Count(calls(), "--remove") != 2 {
+		t.Errorf("gone: %v of %v, %s", got, names, calls())
+	}
+	if name, err := p.load(t.Context(), "core_ssh", texts[0]); err != nil || name != names[0] || strings.Count(calls(), "--replace") != 7 {
+		t.Errorf("installed again: %q, %v, %s", name, err, calls())
+	}
+	t.Setenv("PATH", t.TempDir())
+	if err := p.drop(t.Context(), "core_ssh", "", nil); err != nil || len(left()) != 3 {
+		t.Errorf("without a parser: %v, %v", err, left())
+	}
+}
+
+func TestProfilesAreLoadedAgainAfterABoot(t *testing.T) {
+	p, calls := armored(t)
+	for _, text := range []string{"profile x {\n  /a r,\n}\n", "profile x {\n  /b r,\n}\n"} {
+		if _, err := p.load(t.Context(), "core_ssh", text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(t, filepath.Join(p.dir, "core_evil."+strings.Repeat("0", 32)), "profile docker-default {\n}\n") // a cut left it unchecked
+	known := kernelName("core_ssh", "profile x {\n  /a r,\n}\n")
+	write(t, filepath.Join(p.security, "profiles"), known+" (enforce)\n")
+	again := &profiles{dir: p.dir, security: p.security}
+	again.restore(t.Context(), slog.New(slog.DiscardHandler))
+	if got := strings.Count(calls(), "--replace"); got != 3 {
+		t.Errorf("loaded %d times, want the two and then the one that the kernel lacks: %s", got, calls())
 	}
 }
 
