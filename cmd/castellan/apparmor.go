@@ -37,6 +37,9 @@ const (
 // the name says the content too.
 var profileName = regexp.MustCompile(`(?m)^[ \t]*profile[ \t]+("?)([^ \t"{]+)("?)`)
 
+// profileHead is what may follow the name. A path there would confine a program of the host from its next start on.
+var profileHead = regexp.MustCompile(`^\s*(?:(?:flags\s*=\s*)?\([^){}]*\)\s*)?\{`)
+
 // kernelName is what the kernel knows a profile of an add-on by. It holds enough of a digest that nobody can make two
 // contents of one name: a version that has not been judged yet, and may never be, is loaded beside the one that runs.
 func kernelName(slug, profile string) string {
@@ -52,6 +55,9 @@ func renameProfile(slug, profile string) (name, text string, err error) {
 	found := profileName.FindAllStringIndex(profile, -1)
 	if len(found) != 1 {
 		return "", "", fmt.Errorf("apparmor.txt must hold one profile, it holds %d", len(found))
+	}
+	if rest := profile[found[0][1]:]; !profileHead.MatchString(rest) {
+		return "", "", fmt.Errorf("apparmor.txt must name its profile and nothing that it attaches to, as: profile name flags=(attach_disconnected) {; it goes on with %.60q", rest)
 	}
 	name = kernelName(slug, profile)
 	return name, profileName.ReplaceAllString(profile, "profile "+name), nil

@@ -18,7 +18,8 @@ func TestAProfileIsRenamedToItsAddon(t *testing.T) {
 	if name, got, err := renameProfile("core_ssh", `profile "a" {`); err != nil || got != "profile "+name+" {" {
 		t.Errorf("%q, %v", got, err)
 	}
-	for name, bad := range map[string]string{"none": "/data/** rw,\n", "two": good + good, "large": good + strings.Repeat("#", maxProfile)} {
+	for name, bad := range map[string]string{"none": "/data/** rw,\n", "attached": "profile x /usr/sbin/sshd {\n}\n",
+		"attached by a variable": "profile x @{exec_path} flags=(complain) {\n}\n", "attached in the next line": "profile x\n  \"/usr/sbin/sshd\" {\n}\n", "two": good + good, "large": good + strings.Repeat("#", maxProfile)} {
 		if _, _, err := renameProfile("core_ssh", bad); err == nil {
 			t.Errorf("%s: taken", name)
 		}
