@@ -50,12 +50,14 @@ func (m *Manager) Build(ctx context.Context, slug string, asks []string) (change
 	if o.Manifest.Image != "" {
 		return "", fmt.Errorf("cannot build add-on %s: it comes as an image; install it with: castellan addon install %s", slug, slug)
 	}
-	r := m.record(slug)
-	granted := addons.Rights(asks)
-	if r.installed() {
-		granted = r.Granted
+	more, err := m.Asks(slug, o.Manifest)
+	if err != nil {
+		return "", err
 	}
-	if more := o.Manifest.Rights().Beyond(granted); len(more) > 0 { // a build takes minutes: asked before, not after
+	if !m.record(slug).installed() {
+		more = addons.Rights(more).Beyond(asks)
+	}
+	if len(more) > 0 { // a build takes minutes: asked before, not after
 		return "", &ConsentError{Slug: slug, Version: o.Manifest.Version, Asks: more}
 	}
 	image, err := m.cfg.Build(ctx, o)
@@ -64,8 +66,8 @@ func (m *Manager) Build(ctx context.Context, slug string, asks []string) (change
 	}
 	m.work.Lock()
 	defer m.work.Unlock()
-	if r = m.record(slug); r.installed() {
-		err = m.keep(slug, o)
+	if m.record(slug).installed() {
+		err = m.keep(slug, o, true)
 	} else {
 		err = m.want(o, asks)
 	}
@@ -99,20 +101,20 @@ func (m *Manager) prepare(slug string) (Offer, error) {
 
 // want writes the wish down.
 func (m *Manager) want(o Offer, shown []string) error {
-	rights := o.Manifest.Rights()
-	if more := rights.Beyond(shown); len(more) > 0 {
-		return &ConsentError{Slug: o.Slug, Version: o.Manifest.Version, Asks: more}
-	}
 	return m.change(o.Slug, func(r *Record) (bool, error) {
 		if r.installed() {
 			return false, ErrInstalled
+		}
+		asks := addons.Rights(r.asks(o.Manifest, ""))
+		if more := asks.Beyond(shown); len(more) > 0 {
+			return false, &ConsentError{Slug: o.Slug, Version: o.Manifest.Version, Asks: more}
 		}
 		settings := r.Settings     // what an earlier removal kept
 		settings.Unprotect = false // that is no consent to what is installed now
 		if settings.Boot != "" && o.Manifest.Boot == addons.BootManualOnly {
 			settings.Boot = ""
 		}
-		*r = Record{Slug: o.Slug, Repository: o.Repository, Settings: settings, Granted: rights, Token: newToken(), Wanted: true,
+		*r = Record{Slug: o.Slug, Repository: o.Repository, Settings: settings, Granted: asks, Token: newToken(), Wanted: true,
 			At: m.now(), IngressPort: m.pickIngressPort(o.Slug, o.Manifest), Before: r.Gone, Manifests: map[string]Kept{o.Manifest.Version: keptOf(o)}}
 		return true, nil
 	})

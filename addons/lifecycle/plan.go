@@ -41,17 +41,18 @@ func (m *Manager) installed(r Record) (updater.Installed, error) {
 		in.Addon.Detached = err.Error()
 		return in, nil
 	}
-	if err := m.keep(r.Slug, o); err != nil {
+	if err := m.keep(r.Slug, o, false); err != nil {
 		return in, err
 	}
-	kept, _, err := m.record(r.Slug).manifest(o.Manifest.Version) // what would be run, which may be older than the offer
+	r = m.record(r.Slug)
+	kept, _, err := r.manifest(o.Manifest.Version) // what would be run, which may be older than the offer
 	if err != nil {
 		return in, err
 	}
 	place := m.cfg.Host.Place()
 	a := in.Addon
 	a.Unavailable, a.Seen, a.Breaking = kept.Unavailable(place), o.Seen, kept.Breaking
-	a.Asks, a.Asleep = kept.Rights().Beyond(r.Granted), st.Stopped != ""
+	a.Asks, a.Asleep = r.asks(kept, st.Version), st.Stopped != ""
 	a.Local = kept.Image == ""
 	if _, _, err := m.effective(r, kept); err != nil {
 		a.Options = errors.Unwrap(err).Error()

@@ -171,7 +171,11 @@ func (h addonView) Info(ctx context.Context, slug, lang string) (api.AddonInfo, 
 	}
 	h.describe(&out, m, r, lang)
 	if o, err := addonOffers(h).Offer(slug); err == nil {
-		out.Asks = rights(o.Manifest.Rights().Beyond(r.Granted))
+		asks, err := h.addons.installs.Asks(slug, o.Manifest)
+		if err != nil {
+			return out, err
+		}
+		out.Asks = rights(asks)
 	}
 	profile := e.AppArmor // of what is installed its own counts, whatever the repository has by now
 	if r.Installed() {
