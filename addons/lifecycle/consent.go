@@ -46,7 +46,7 @@ func (m *Manager) Asks(slug string, man addons.Manifest) ([]string, error) {
 // Consent grants the rights that the offered version asks for. version and asks are what the owner was shown: when the
 // repository offers something else by now, nothing is granted. It returns what was granted in addition.
 func (m *Manager) Consent(_ context.Context, slug, version string, asks []string) (granted []string, err error) {
-	o, err := m.cfg.Offers.Offer(slug)
+	o, err := m.Offered(slug)
 	if err != nil {
 		return nil, fmt.Errorf("cannot agree to add-on %s: %w", slug, err)
 	}

@@ -82,7 +82,7 @@ func (m *Manager) Build(ctx context.Context, slug string, asks []string) (change
 
 // offer is what a repository has, if it can run here.
 func (m *Manager) offer(slug string) (Offer, error) {
-	o, err := m.cfg.Offers.Offer(slug)
+	o, err := m.Offered(slug)
 	if err != nil {
 		return o, err
 	}
@@ -105,6 +105,9 @@ func (m *Manager) want(o Offer, shown []string) error {
 		if r.installed() {
 			return false, ErrInstalled
 		}
+		if err := r.of(o); err != nil { // it was being looked at without a lock
+			return false, err
+		}
 		asks := addons.Rights(r.asks(o.Manifest, ""))
 		if more := asks.Beyond(shown); len(more) > 0 {
 			return false, &ConsentError{Slug: o.Slug, Version: o.Manifest.Version, Asks: more}
@@ -114,7 +117,7 @@ func (m *Manager) want(o Offer, shown []string) error {
 		if settings.Boot != "" && o.Manifest.Boot == addons.BootManualOnly {
 			settings.Boot = ""
 		}
-		*r = Record{Slug: o.Slug, Repository: o.Repository, Settings: settings, Granted: asks, Token: newToken(), Wanted: true,
+		*r = Record{Slug: o.Slug, Repository: o.Repository, Source: o.Source, Settings: settings, Granted: asks, Token: newToken(), Wanted: true,
 			At: m.now(), IngressPort: m.pickIngressPort(o.Slug, o.Manifest), Before: r.Gone, Manifests: map[string]Kept{o.Manifest.Version: keptOf(o)}}
 		return true, nil
 	})

@@ -45,6 +45,7 @@ var (
 type Offer struct {
 	Slug       string // full
 	Repository string // slug of the repository
+	Source     string // and its address as it was added, which no other has
 	Manifest   addons.Manifest
 	File       string    // name of the configuration file, which says whether it is YAML or JSON
 	Raw        []byte    // its bytes

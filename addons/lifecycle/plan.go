@@ -36,7 +36,7 @@ func (m *Manager) installed(r Record) (updater.Installed, error) {
 		in.Mode = updater.ModeAuto
 	}
 	in.Version, in.Busy = st.Version, st.Open
-	o, err := m.cfg.Offers.Offer(r.Slug)
+	o, err := m.Offered(r.Slug)
 	if err != nil {
 		in.Addon.Detached = err.Error()
 		return in, nil

@@ -150,7 +150,7 @@ func (m *Manager) erase(slug string) error {
 // prune forgets the manifests of versions that are neither installed, nor gone back to, nor offered.
 func (m *Manager) prune(slug string, st Standing) error {
 	offered := ""
-	if o, err := m.cfg.Offers.Offer(slug); err == nil {
+	if o, err := m.Offered(slug); err == nil {
 		offered = o.Manifest.Version
 	}
 	return m.change(slug, func(r *Record) (bool, error) {

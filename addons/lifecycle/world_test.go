@@ -88,7 +88,7 @@ func (w *world) offer(slug string, raw []byte) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.offers["core_"+slug] = Offer{Slug: "core_" + slug, Repository: "core", Manifest: m, File: "config.yaml", Raw: raw, Seen: noon.Add(-48 * time.Hour)}
+	w.offers["core_"+slug] = Offer{Slug: "core_" + slug, Repository: "core", Source: "https://a.example/addons", Manifest: m, File: "config.yaml", Raw: raw, Seen: noon.Add(-48 * time.Hour)}
 }
 
 func (w *world) call(name string, effect func()) error {

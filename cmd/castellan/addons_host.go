@@ -212,7 +212,8 @@ func (h addonOffers) Offer(slug string) (lifecycle.Offer, error) {
 	if err != nil {
 		return lifecycle.Offer{}, fmt.Errorf("%w: %w", lifecycle.ErrNotOffered, err)
 	}
-	o := lifecycle.Offer{Slug: slug, Repository: e.Repository, Manifest: m, File: filepath.Base(e.Path), Raw: raw, Seen: e.FirstSeen}
+	from, _ := h.addons.store.RepositoryOf(slug)
+	o := lifecycle.Offer{Source: from.Source, Slug: slug, Repository: e.Repository, Manifest: m, File: filepath.Base(e.Path), Raw: raw, Seen: e.FirstSeen}
 	if e.AppArmor {
 		profile, err := h.addons.store.Asset(slug, store.AppArmor)
 		if err != nil {

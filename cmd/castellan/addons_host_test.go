@@ -10,6 +10,7 @@ import (
 
 	"github.com/castellan/castellan/addons"
 	"github.com/castellan/castellan/addons/lifecycle"
+	"github.com/castellan/castellan/addons/store"
 	"github.com/castellan/castellan/config"
 	"github.com/castellan/castellan/supervisor/spec"
 )
@@ -80,6 +81,27 @@ func TestPortsThatServicesHave(t *testing.T) {
 		if got := h.Taken(c.port); got != c.want {
 			t.Errorf("%+v is taken by %q, want %q", c.port, got, c.want)
 		}
+	}
+}
+
+// TestAnOfferSaysWhoseItIs: the name of an add-on does not.
+func TestAnOfferSaysWhoseItIs(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "local", "radio", "config.yaml"), "name: Radio\nversion: \"1\"\nslug: radio\ndescription: plays\narch: [amd64]\nimage: example.org/addons/radio\n")
+	if err := store.Init(filepath.Join(dir, "store")); err != nil {
+		t.Fatal(err)
+	}
+	s, err := store.Open(store.Config{Dir: filepath.Join(dir, "store"), Local: filepath.Join(dir, "local"), Builtins: []string{"local"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	if err := s.Refresh(t.Context(), "local"); err != nil {
+		t.Fatal(err)
+	}
+	o, err := addonOffers{&house{addons: addonHouse{store: s}}}.Offer("local_radio")
+	if err != nil || o.Source != "local" || o.Repository != "local" || o.Manifest.Version != "1" {
+		t.Errorf("%+v, %v", o, err)
 	}
 }
 
