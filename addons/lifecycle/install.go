@@ -39,47 +39,6 @@ func (m *Manager) begun(slug, change string) error {
 	return m.change(slug, func(r *Record) (bool, error) { r.Change = change; return r.Slug != "", nil })
 }
 
-// Build makes the image of an add-on that has none, from its folder on this appliance, and installs or updates it. No one
-// vouches for it: it has no badge and is never updated by itself. asks are those of [Manager.Install], for one that is not
-// installed.
-func (m *Manager) Build(ctx context.Context, slug string, asks []string) (change string, err error) {
-	o, err := m.offer(slug)
-	if err != nil {
-		return "", fmt.Errorf("cannot build add-on %s: %w", slug, err)
-	}
-	if o.Manifest.Image != "" {
-		return "", fmt.Errorf("cannot build add-on %s: it comes as an image; install it with: castellan addon install %s", slug, slug)
-	}
-	more, err := m.Asks(slug, o.Manifest)
-	if err != nil {
-		return "", err
-	}
-	if !m.record(slug).installed() {
-		more = addons.Rights(more).Beyond(asks)
-	}
-	if len(more) > 0 { // a build takes minutes: asked before, not after
-		return "", &ConsentError{Slug: slug, Version: o.Manifest.Version, Asks: more}
-	}
-	image, err := m.cfg.Build(ctx, o)
-	if err != nil {
-		return "", fmt.Errorf("cannot build add-on %s: %w", slug, err)
-	}
-	m.work.Lock()
-	defer m.work.Unlock()
-	if m.record(slug).installed() {
-		err = m.keep(slug, o, true)
-	} else {
-		err = m.want(o, asks)
-	}
-	if err != nil {
-		return "", fmt.Errorf("cannot build add-on %s: %w", slug, err)
-	}
-	if change, err = m.cfg.Supervisor.Place(ctx, Service(slug), o.Manifest.Version, image); err != nil {
-		return "", errors.Join(err, m.giveUp(ctx, slug))
-	}
-	return change, m.begun(slug, change)
-}
-
 // offer is what a repository has, if it can run here.
 func (m *Manager) offer(slug string) (Offer, error) {
 	o, err := m.Offered(slug)

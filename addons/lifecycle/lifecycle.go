@@ -137,6 +137,9 @@ type Config struct {
 	Host       Host
 	// Build makes an image of a local add-on with the engine and returns its ID.
 	Build func(ctx context.Context, o Offer) (image string, err error)
+	// Discard removes the images that were built of an add-on and that nothing needs. What it cannot remove costs space
+	// and nothing else, and is met again the next time.
+	Discard func(ctx context.Context, slug string)
 	// Forget drops what others keep of an add-on that is gone: services it offered, what it discovered.
 	Forget func(slug string) error
 	Log    *slog.Logger
@@ -154,12 +157,13 @@ type Manager struct {
 	mu      sync.Mutex
 	records map[string]Record
 	trouble map[string]string // why the last operation on an add-on failed, for people
+	builds  map[string]bool   // builds under way, by slug
 }
 
 // New makes a Manager of what is kept. A record that cannot be read is an error: to forget one is to lose what its owner
 // decided.
 func New(cfg Config) (*Manager, error) {
-	if cfg.Records == nil || cfg.Offers == nil || cfg.Supervisor == nil || cfg.Host == nil || cfg.Build == nil || cfg.Forget == nil {
+	if cfg.Records == nil || cfg.Offers == nil || cfg.Supervisor == nil || cfg.Host == nil || cfg.Build == nil || cfg.Discard == nil || cfg.Forget == nil {
 		return nil, errors.New("cannot keep add-ons: a part is missing in the Config")
 	}
 	if cfg.Log == nil {
@@ -168,7 +172,7 @@ func New(cfg Config) (*Manager, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	m := &Manager{cfg: cfg, kick: make(chan struct{}, 1), records: map[string]Record{}, trouble: map[string]string{}}
+	m := &Manager{cfg: cfg, kick: make(chan struct{}, 1), records: map[string]Record{}, trouble: map[string]string{}, builds: map[string]bool{}}
 	kept, err := cfg.Records.Load()
 	if err != nil {
 		return nil, err

@@ -65,9 +65,6 @@ func (m *Manager) installed(r Record) (updater.Installed, error) {
 	return in, nil
 }
 
-// LocalRepository is the name under which an image that was built here is judged and kept.
-func LocalRepository(slug string) string { return "localhost/addon/" + slug }
-
 // newest is the one manifest of a record whose installation has not ended.
 func (r Record) newest() string {
 	for v := range r.Manifests {

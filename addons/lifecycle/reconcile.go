@@ -131,6 +131,7 @@ func (m *Manager) finish(ctx context.Context, r Record) error {
 	if err := errors.Join(m.dropAllProfiles(ctx, r.Slug), m.cfg.Forget(r.Slug)); err != nil {
 		return err
 	}
+	m.discard(ctx, r.Slug)
 	if r.Removing.Data == DeleteData {
 		return m.erase(r.Slug)
 	}

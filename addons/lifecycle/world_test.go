@@ -55,6 +55,10 @@ type world struct {
 	armour  map[string]bool // those that are
 	clock   time.Time
 	count   int
+	images  map[string]bool // built here
+	placed  map[string]bool // those of them that were ever needed
+	refuse  error           // of Place
+	during  func()          // a build
 
 	calls   []string
 	at      int // call to cut, -1 = none
@@ -64,7 +68,8 @@ type world struct {
 
 func newWorld(t testing.TB) *world {
 	w := &world{t: t, dir: t.TempDir(), kept: map[string][]byte{}, offers: map[string]Offer{}, rows: map[string]*Standing{},
-		taken: map[uint16]string{}, present: map[string]bool{}, armour: map[string]bool{}, clock: noon, at: -1}
+		taken: map[uint16]string{}, present: map[string]bool{}, armour: map[string]bool{},
+		images: map[string]bool{}, placed: map[string]bool{}, clock: noon, at: -1}
 	w.offer("radio", config("radio", "1"))
 	w.boot()
 	return w
@@ -73,7 +78,7 @@ func newWorld(t testing.TB) *world {
 func (w *world) boot() {
 	w.t.Helper()
 	w.dead = false
-	m, err := New(Config{Records: w, Offers: w, Supervisor: w, Host: host{w}, Build: w.build, Forget: func(slug string) error {
+	m, err := New(Config{Records: w, Offers: w, Supervisor: w, Host: host{w}, Build: w.build, Discard: w.discard, Forget: func(slug string) error {
 		return w.call("forget", func() { w.forgot = append(w.forgot, slug) })
 	}, Now: func() time.Time { return w.clock }})
 	if err != nil {
@@ -160,7 +165,11 @@ func (w *world) Install(ctx context.Context, service string) (string, error) {
 	slug, _ := Slug(service)
 	return w.begin(ctx, "install", service, w.offers[slug].Manifest.Version)
 }
-func (w *world) Place(ctx context.Context, service, version, _ string) (string, error) {
+func (w *world) Place(ctx context.Context, service, version, image string) (string, error) {
+	if w.refuse != nil {
+		return "", w.refuse
+	}
+	w.placed[image] = true
 	return w.begin(ctx, "place", service, version)
 }
 func (w *world) Remove(ctx context.Context, service string) (string, error) {
@@ -221,7 +230,17 @@ func (w *world) rest() {
 // Host.
 
 func (w *world) build(context.Context, Offer) (image string, err error) {
-	return "sha256:" + strings.Repeat("ab", 32), w.call("build", func() {})
+	if w.during != nil {
+		w.during()
+	}
+	image = fmt.Sprintf("sha256:%064x", len(w.calls)+1)
+	return image, w.call("build", func() { w.images[image] = true })
+}
+
+func (w *world) discard(context.Context, string) {
+	if !w.dead {
+		maps.DeleteFunc(w.images, func(image string, _ bool) bool { return !w.placed[image] })
+	}
 }
 
 type host struct{ *world }

@@ -272,7 +272,7 @@ func (h addonRepositories) Publishers() map[string]string {
 
 // buildRequest is how a local add-on's image is built, as Home Assistant's builder does.
 func buildRequest(o lifecycle.Offer, arch string) (engine.BuildRequest, error) {
-	req := engine.BuildRequest{Context: o.Folder, Tag: lifecycle.LocalRepository(o.Slug) + ":" + o.Manifest.Version, Labels: map[string]string{
+	req := engine.BuildRequest{Context: o.Folder, For: o.Slug, Tag: lifecycle.LocalRepository(o.Slug) + ":" + o.Manifest.Version, Labels: map[string]string{
 		"io.hass.version": o.Manifest.Version, "io.hass.arch": arch, "io.hass.type": "addon", "io.hass.name": o.Manifest.Name}}
 	var build addons.Build
 	for _, name := range []string{"build.yaml", "build.yml", "build.json"} {

@@ -153,6 +153,14 @@ func TestALocalAddonIsBuiltAsItsAuthorSays(t *testing.T) {
 	}
 }
 
+// TestASlugWithCapitalsCanBeBuilt: Home Assistant takes them in slugs, engines not in names of images.
+func TestASlugWithCapitalsCanBeBuilt(t *testing.T) {
+	req, err := buildRequest(lifecycle.Offer{Slug: "local_MyRadio", Folder: t.TempDir(), Manifest: addons.Manifest{Version: "1.0-RC"}}, "amd64")
+	if err != nil || req.Tag != "localhost/addon/local_myradio:1.0-RC" || req.For != "local_MyRadio" {
+		t.Errorf("%+v, %v", req, err)
+	}
+}
+
 func write(t *testing.T, path, content string) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
