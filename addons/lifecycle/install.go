@@ -48,7 +48,12 @@ func (m *Manager) offer(slug string) (Offer, error) {
 	if why := o.Manifest.Unavailable(m.cfg.Host.Place()); why != "" {
 		return o, errors.New(why)
 	}
-	return o, nil
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.records[slug].installed() {
+		return o, nil
+	}
+	return o, m.alone(slug)
 }
 
 func (m *Manager) prepare(slug string) (Offer, error) {
@@ -65,6 +70,9 @@ func (m *Manager) want(o Offer, shown []string) error {
 			return false, ErrInstalled
 		}
 		if err := r.of(o); err != nil { // it was being looked at without a lock
+			return false, err
+		}
+		if err := m.alone(o.Slug); err != nil { // likewise
 			return false, err
 		}
 		asks := addons.Rights(r.asks(o.Manifest, ""))
