@@ -54,7 +54,7 @@ func (m *Manager) Build(ctx context.Context, slug string, asks []string) (change
 	if err != nil {
 		return "", fmt.Errorf("cannot build add-on %s: %w", slug, err)
 	}
-	if change, err = m.cfg.Supervisor.Place(ctx, Service(slug), o.Manifest.Version, image); err != nil {
+	if change, err = m.cfg.Changer.Place(ctx, Service(slug), o.Manifest.Version, image); err != nil {
 		return "", errors.Join(err, m.giveUp(ctx, slug))
 	}
 	return change, m.begun(slug, change)

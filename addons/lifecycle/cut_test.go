@@ -96,11 +96,11 @@ func (l late) Install(context.Context, string) (string, error) {
 
 func TestAnInstallationThatSomebodyElseBeganIsNotForgotten(t *testing.T) {
 	w := newWorld(t)
-	w.m.cfg.Supervisor = late{w}
+	w.m.cfg.Changer = late{w}
 	if _, err := w.m.Install(ctx, radio, nil); err == nil {
 		t.Fatal("it says nothing")
 	}
-	w.m.cfg.Supervisor = w
+	w.m.cfg.Changer = w
 	w.rest()
 	if not := w.isInstalled(); not != "" {
 		t.Error(not)

@@ -28,7 +28,7 @@ func (m *Manager) Install(ctx context.Context, slug string, asks []string) (chan
 	if err := m.want(o, asks); err != nil {
 		return "", fmt.Errorf("cannot install add-on %s: %w", slug, err)
 	}
-	if change, err = m.cfg.Supervisor.Install(ctx, Service(slug)); err != nil {
+	if change, err = m.cfg.Changer.Install(ctx, Service(slug)); err != nil {
 		return "", errors.Join(err, m.giveUp(ctx, slug))
 	}
 	return change, m.begun(slug, change)
@@ -166,7 +166,7 @@ func (m *Manager) Uninstall(ctx context.Context, slug string, data DataMode) (ch
 	if st.Version == "" && st.Open == "" {
 		return "", m.reconcile(ctx, slug)
 	}
-	if change, err = m.cfg.Supervisor.Remove(ctx, Service(slug)); err != nil { // nothing was begun
+	if change, err = m.cfg.Changer.Remove(ctx, Service(slug)); err != nil { // nothing was begun
 		return "", errors.Join(err, m.change(slug, func(r *Record) (bool, error) { r.Removing = nil; return true, nil }))
 	}
 	return change, m.begun(slug, change)

@@ -96,18 +96,26 @@ const (
 	PowerRestart Power = "restart"
 )
 
-// Supervisor does what this package asks for. Calls that return the ID of a change return once that is durable.
+// Supervisor looks after the services that are there.
 type Supervisor interface {
 	// Standing reads the journal and asks nobody back.
 	Standing(service string) (Standing, error)
 	// Differs tells whether an installed service would be made otherwise now; it asks [Manager.Define].
 	Differs(service string) (bool, error)
-	Install(ctx context.Context, service string) (change string, err error)
-	Place(ctx context.Context, service, version, image string) (change string, err error) // an image that was built here
-	Remove(ctx context.Context, service string) (change string, err error)
-	Renew(ctx context.Context, service string) (change string, err error)
-	Run(ctx context.Context, service string, do Power) error // as it is
+	// Run starts or stops a container as it is.
+	Run(ctx context.Context, service string, do Power) error
+	// Retune takes over what changes without a new container.
 	Retune(ctx context.Context, service string) error
+}
+
+// Changer brings services in, makes them anew and takes them away. Its calls return the ID of a change once that is durable;
+// each asks [Manager.Define], but Remove.
+type Changer interface {
+	Install(ctx context.Context, service string) (change string, err error)
+	// Place installs, or updates to, an image that was built here.
+	Place(ctx context.Context, service, version, image string) (change string, err error)
+	Renew(ctx context.Context, service string) (change string, err error)
+	Remove(ctx context.Context, service string) (change string, err error)
 }
 
 // Host is the appliance as add-ons see it.
@@ -134,6 +142,7 @@ type Config struct {
 	Records    Records
 	Offers     Offers
 	Supervisor Supervisor
+	Changer    Changer
 	Host       Host
 	// Build makes an image of a local add-on with the engine and returns its ID.
 	Build func(ctx context.Context, o Offer) (image string, err error)
@@ -163,7 +172,7 @@ type Manager struct {
 // New makes a Manager of what is kept. A record that cannot be read is an error: to forget one is to lose what its owner
 // decided.
 func New(cfg Config) (*Manager, error) {
-	if cfg.Records == nil || cfg.Offers == nil || cfg.Supervisor == nil || cfg.Host == nil || cfg.Build == nil || cfg.Discard == nil || cfg.Forget == nil {
+	if cfg.Records == nil || cfg.Offers == nil || cfg.Supervisor == nil || cfg.Changer == nil || cfg.Host == nil || cfg.Build == nil || cfg.Discard == nil || cfg.Forget == nil {
 		return nil, errors.New("cannot keep add-ons: a part is missing in the Config")
 	}
 	if cfg.Log == nil {

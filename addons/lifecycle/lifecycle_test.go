@@ -351,7 +351,7 @@ func TestTokenFindsItsAddonOnly(t *testing.T) {
 func TestNewerRecordIsRefused(t *testing.T) {
 	w := newWorld(t)
 	w.kept[radio] = []byte(`{"format":2,"slug":"core_radio"}`)
-	_, err := New(Config{Records: w, Offers: w, Supervisor: w, Host: host{w}, Build: w.build, Discard: w.discard, Forget: func(string) error { return nil }})
+	_, err := New(Config{Records: w, Offers: w, Supervisor: w, Changer: w, Host: host{w}, Build: w.build, Discard: w.discard, Forget: func(string) error { return nil }})
 	if err == nil || !strings.Contains(err.Error(), "newer") {
 		t.Error(err)
 	}

@@ -97,7 +97,7 @@ func (m *Manager) install(ctx context.Context, r Record, st Standing) error {
 	if err != nil || man.Image == "" { // a build that was cut off is asked for again by its owner
 		return errors.Join(err, m.giveUp(ctx, r.Slug))
 	}
-	change, err := m.cfg.Supervisor.Install(ctx, Service(r.Slug))
+	change, err := m.cfg.Changer.Install(ctx, Service(r.Slug))
 	if err != nil {
 		return err
 	}
@@ -119,7 +119,7 @@ func (m *Manager) remove(ctx context.Context, r Record, st Standing) error {
 		m.cfg.Log.WarnContext(ctx, "an add-on could not be removed and is there as before", "addon", r.Slug, "why", st.Last.Why)
 		return m.change(r.Slug, func(r *Record) (bool, error) { r.Removing = nil; return true, nil })
 	}
-	change, err := m.cfg.Supervisor.Remove(ctx, Service(r.Slug))
+	change, err := m.cfg.Changer.Remove(ctx, Service(r.Slug))
 	if err != nil {
 		return err
 	}

@@ -78,7 +78,7 @@ func newWorld(t testing.TB) *world {
 func (w *world) boot() {
 	w.t.Helper()
 	w.dead = false
-	m, err := New(Config{Records: w, Offers: w, Supervisor: w, Host: host{w}, Build: w.build, Discard: w.discard, Forget: func(slug string) error {
+	m, err := New(Config{Records: w, Offers: w, Supervisor: w, Changer: w, Host: host{w}, Build: w.build, Discard: w.discard, Forget: func(slug string) error {
 		return w.call("forget", func() { w.forgot = append(w.forgot, slug) })
 	}, Now: func() time.Time { return w.clock }})
 	if err != nil {

@@ -61,7 +61,7 @@ func (h *house) openAddons(ctx context.Context, data func(string) string, first 
 	a.loader.dir, a.loader.security = data("apparmor"), "/sys/kernel/security/apparmor"
 	a.loader.restore(ctx, h.log.With("part", "addons"))
 	if a.installs, err = lifecycle.New(lifecycle.Config{
-		Records: addonRecords{h.journal}, Offers: addonOffers{h}, Supervisor: addonSupervisor{h}, Host: addonHost{h},
+		Records: addonRecords{h.journal}, Offers: addonOffers{h}, Supervisor: addonSupervisor{h}, Changer: addonSupervisor{h}, Host: addonHost{h},
 		Build: h.buildAddon, Discard: h.discardBuilds, Forget: a.offers.Drop, Log: h.log.With("part", "addons"), Now: h.now,
 	}); err != nil {
 		return err
