@@ -100,11 +100,11 @@ func (l late) Install(context.Context, string) (string, error) {
 
 func TestAnInstallationThatSomebodyElseBeganIsNotForgotten(t *testing.T) {
 	w := newWorld(t)
-	w.m.cfg.Supervisor = late{w}
+	w.m.cfg.Changer = late{w}
 	if _, err := w.m.Install(ctx, radio, nil); err == nil {
 		t.Fatal("it says nothing")
 	}
-	w.m.cfg.Supervisor = w
+	w.m.cfg.Changer = w
 	w.rest()
 	if not := w.isInstalled(); not != "" {
 		t.Error(not)
@@ -251,7 +251,7 @@ func TestAnInstallationIsNotUnderWayForEver(t *testing.T) {
 
 	w = cut()
 	h := &holds{w, errors.New("it asks for more")}
-	w.m.cfg.Supervisor = h
+	w.m.cfg.Changer = h
 	if err := w.m.Reconcile(ctx); err == nil || w.m.Trouble(radio) != "it asks for more" {
 		t.Errorf("%v; its owner is told %q", err, w.m.Trouble(radio))
 	}

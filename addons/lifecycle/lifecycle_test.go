@@ -82,6 +82,18 @@ var stories = []story{
 		did: func(w *world) string { return all(w.isInstalled(), state("old")(w)) },
 	},
 	{
+		name: "uninstall with a profile", before: func(w *world) { w.profiled("1", "a"); w.installed() },
+		do:       func(w *world) error { _, err := w.m.Uninstall(ctx, radio, KeepData); return err },
+		happened: func(w *world) string { return all(w.isGone(), want("profiles", len(w.armour), 0)) },
+		did:      func(w *world) string { return all(w.isInstalled(), want("profiles", len(w.armour), 1)) },
+	},
+	{
+		name: "install with a profile that fails", before: func(w *world) { w.profiled("1", "a") }, fails: "the image was refused",
+		do:       func(w *world) error { _, err := w.m.Install(ctx, radio, nil); return err },
+		happened: func(w *world) string { return all(w.isGone(), want("profiles", len(w.armour), 0)) },
+		did:      (*world).isGone,
+	},
+	{
 		name: "uninstall and delete", before: (*world).installed,
 		do: func(w *world) error { _, err := w.m.Uninstall(ctx, radio, DeleteData); return err },
 		happened: func(w *world) string {
@@ -294,7 +306,7 @@ func TestSettingsThatAreWrongChangeNothing(t *testing.T) {
 func TestNewerRecordIsRefused(t *testing.T) {
 	w := newWorld(t)
 	w.kept[radio] = []byte(`{"format":2,"slug":"core_radio"}`)
-	_, err := New(Config{Records: w, Offers: w, Supervisor: w, Host: host{w}, Build: w.build, Forget: func(string) error { return nil }})
+	_, err := New(Config{Records: w, Offers: w, Supervisor: w, Changer: w, Host: host{w}, Build: w.build, Discard: w.discard, Forget: func(string) error { return nil }})
 	if err == nil || !strings.Contains(err.Error(), "newer") {
 		t.Error(err)
 	}

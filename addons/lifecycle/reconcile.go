@@ -91,7 +91,7 @@ func (m *Manager) reconcile(ctx context.Context, slug string) error {
 		// A journal restored from a backup may not know it: what its owner decided is not thrown away for that.
 		return nil
 	}
-	return m.prune(slug)
+	return errors.Join(m.prune(slug), m.dropProfiles(ctx, slug))
 }
 
 // install goes on with an installation: it came, or it failed, or it was never begun.
@@ -101,17 +101,17 @@ func (m *Manager) install(ctx context.Context, r Record, st Standing) error {
 		return m.change(r.Slug, func(r *Record) (bool, error) { r.Wanted, r.Before = false, nil; return true, nil })
 	case st.Last.failed(r.Change, r.At):
 		m.cfg.Log.WarnContext(ctx, "an add-on could not be installed", "addon", r.Slug, "why", st.Last.Why)
-		return m.giveUp(r.Slug)
+		return m.giveUp(ctx, r.Slug)
 	}
 	man, _, err := r.manifest(r.newest())
 	if err != nil || man.Image == "" { // a build that was cut off is asked for again by its owner
-		return errors.Join(err, m.giveUp(r.Slug))
+		return errors.Join(err, m.giveUp(ctx, r.Slug))
 	}
 	if _, err := m.cfg.Offers.Offer(r.Slug); errors.Is(err, ErrNotOffered) { // never begun, and nobody has it any more
 		m.cfg.Log.WarnContext(ctx, "an add-on could not be installed", "addon", r.Slug, "why", err)
-		return m.giveUp(r.Slug)
+		return m.giveUp(ctx, r.Slug)
 	}
-	change, err := m.cfg.Supervisor.Install(ctx, Service(r.Slug))
+	change, err := m.cfg.Changer.Install(ctx, Service(r.Slug))
 	m.note(r.Slug, err)
 	if err != nil {
 		return err
@@ -146,12 +146,12 @@ func (c Change) failed(id string, wished time.Time) bool {
 func (m *Manager) remove(ctx context.Context, r Record, st Standing) error {
 	switch {
 	case st.Version == "":
-		return m.finish(r)
+		return m.finish(ctx, r)
 	case st.Last.Removal && st.Last.failed(r.Change, r.Removing.At):
 		m.cfg.Log.WarnContext(ctx, "an add-on could not be removed and is there as before", "addon", r.Slug, "why", st.Last.Why)
 		return m.change(r.Slug, func(r *Record) (bool, error) { r.Removing = nil; return true, nil })
 	}
-	change, err := m.cfg.Supervisor.Remove(ctx, Service(r.Slug))
+	change, err := m.cfg.Changer.Remove(ctx, Service(r.Slug))
 	if err != nil {
 		return err
 	}
@@ -159,10 +159,11 @@ func (m *Manager) remove(ctx context.Context, r Record, st Standing) error {
 }
 
 // finish ends a removal: the container is gone.
-func (m *Manager) finish(r Record) error {
-	if err := m.cfg.Forget(r.Slug); err != nil {
+func (m *Manager) finish(ctx context.Context, r Record) error {
+	if err := errors.Join(m.dropAllProfiles(ctx, r.Slug), m.cfg.Forget(r.Slug)); err != nil {
 		return err
 	}
+	m.discard(ctx, r.Slug)
 	if r.Removing.Data == DeleteData {
 		return m.erase(r.Slug)
 	}
@@ -183,7 +184,7 @@ func (m *Manager) erase(slug string) error {
 // is asked while the record is held: a change that came meanwhile may go to a version that is not offered any more.
 func (m *Manager) prune(slug string) error {
 	offered := ""
-	if o, err := m.cfg.Offers.Offer(slug); err == nil {
+	if o, err := m.Offered(slug); err == nil {
 		offered = o.Manifest.Version
 	}
 	return m.change(slug, func(r *Record) (bool, error) {

@@ -21,6 +21,7 @@ type Record struct {
 	Format     int             `json:"format"`
 	Slug       string          `json:"slug"`
 	Repository string          `json:"repository"`
+	Source     string          `json:"source,omitempty"` // of the repository, see SourceError
 	Settings   addons.Settings `json:"settings"`
 	Granted    addons.Rights   `json:"granted,omitempty"`   // what its owner agreed to
 	Manifests  map[string]Kept `json:"manifests,omitempty"` // by version: what is installed, was before, and may be next

@@ -142,6 +142,7 @@ func (h addonView) addonError(slug string, err error) error {
 	var consent *lifecycle.ConsentError
 	var options *lifecycle.OptionsError
 	var port *lifecycle.PortError
+	var source *lifecycle.SourceError
 	fail := func(status int, key, next string) error {
 		return &api.Error{Status: status, Key: key, Message: err.Error(), Next: next}
 	}
@@ -157,6 +158,8 @@ func (h addonView) addonError(slug string, err error) error {
 		return fail(http.StatusBadRequest, api.KeyAddonOptions, "castellan addon options "+slug)
 	case errors.As(err, &port):
 		return fail(http.StatusBadRequest, api.KeyAddonPort, fmt.Sprintf("castellan addon ports %s %d/%s=PORT", slug, port.Port.Container, port.Port.Protocol))
+	case errors.As(err, &source):
+		return fail(http.StatusBadRequest, "", "castellan addon uninstall "+slug+" --data delete")
 	case errors.Is(err, lifecycle.ErrNotOffered):
 		return fail(http.StatusNotFound, api.KeyAddonNotInStore, "castellan addon list --all")
 	case errors.Is(err, lifecycle.ErrInstalled):

@@ -38,7 +38,7 @@ func importer(t *testing.T) addonLife {
 	}
 	t.Cleanup(func() { _ = h.journal.Close() }) // nothing is kept in it
 	if h.addons.installs, err = lifecycle.New(lifecycle.Config{Records: addonRecords{h.journal}, Offers: addonOffers(h), Host: h,
-		Supervisor: addonSupervisor(h), Build: h.buildAddon, Forget: func(string) error { return nil }}); err != nil {
+		Supervisor: addonSupervisor(h), Changer: addonSupervisor(h), Build: h.buildAddon, Discard: h.discardBuilds, Forget: func(string) error { return nil }}); err != nil {
 		t.Fatal(err)
 	}
 	return addonLife{addonView(h)}

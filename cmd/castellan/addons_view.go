@@ -115,7 +115,7 @@ func (h addonView) installed(slug string, plan updater.Plan, running map[string]
 	case a.State == "stopped" && s.Stays && strings.HasPrefix(s.Stopped, "it ended"):
 		a.State, a.Trouble = "ended", s.Stopped
 	}
-	o, err := addonOffers(h).Offer(slug)
+	o, err := h.addons.installs.Offered(slug)
 	if a.Detached = err != nil; a.Detached {
 		return a, nil
 	}
@@ -170,8 +170,16 @@ func (h addonView) Info(ctx context.Context, slug, lang string) (api.AddonInfo, 
 		out.Kept = &api.AddonKept{Removed: r.Gone.At, Until: r.Gone.Until, Bytes: folderSize(h.cfg.Addons.Dir, slug)}
 	}
 	h.describe(&out, m, r, lang)
-	if o, err := addonOffers(h).Offer(slug); err == nil {
-		out.Asks = rights(o.Manifest.Rights().Beyond(r.Granted))
+	offer := addonOffers(h).Offer // of what is not installed the name alone counts: its owner is shown what he would be asked
+	if r.Installed() {
+		offer = h.addons.installs.Offered
+	}
+	if o, err := offer(slug); err == nil {
+		asks, err := h.addons.installs.Asks(slug, o.Manifest)
+		if err != nil {
+			return out, err
+		}
+		out.Asks = rights(asks)
 	}
 	profile := e.AppArmor // of what is installed its own counts, whatever the repository has by now
 	if r.Installed() {
