@@ -87,7 +87,7 @@ type follower struct {
 	err     string        // why the last sync, or opening it, failed
 }
 
-// newLedgers reads which ledgers there were; none is opened before it is asked for.
+// newLedgers reads which ledgers there were; none is opened before the first sync, or before it is asked for.
 func newLedgers(l *ledgers) (*ledgers, error) {
 	list, err := readLedgers(l.dir)
 	if err != nil {
