@@ -109,6 +109,7 @@ fact "the same: of that its own pages; most it ever held" "$(figure addons Bench
 row "30 add-ons after a boot: castellan / engine at once" "$(figure addons BenchmarkAddons ratio min)" '<=' 1.5 ""
 fact "the same: least; most of the rounds" "$(figure addons BenchmarkAddons ratio-least min); $(figure addons BenchmarkAddons ratio-most max)" ""
 fact "the same: castellan; engine" "$(figure addons BenchmarkAddons start-ms min); $(figure addons BenchmarkAddons engine-ms min)" ms
+fact "the same: castellan until the first of them" "$(figure addons BenchmarkAddons first-ms min)" ms
 fact "castellan addon list --all --json" "$(figure addons BenchmarkAddons list-ms min)" ms
 for arch in amd64 arm64; do
     size=$(stat -c %s "$out/bin-$arch/castellan" | awk '{ printf "%.2f", $1 / 1e6 }')
