@@ -247,6 +247,17 @@ func (h addonRepositories) LedgerOf(component string) (Ledger, bool) {
 	return Ledger{Origin: r.Ledger.Origin, Keys: r.Ledger.Keys, URLs: r.Ledger.URLs}, true
 }
 
+// Ledgers implements Repositories.
+func (h addonRepositories) Ledgers() []Ledger {
+	var out []Ledger
+	for _, r := range h.addons.store.Repositories() {
+		if r.Ledger != nil {
+			out = append(out, Ledger{Origin: r.Ledger.Origin, Keys: r.Ledger.Keys, URLs: r.Ledger.URLs})
+		}
+	}
+	return out
+}
+
 // Publishers implements Repositories: those that repositories name, and, where they name none, those that manifests claim.
 // A claim is a demand and no favour: without the publisher's word the image does not come in. Of what is installed the
 // manifest it is run with counts, whatever its author claims by now.
