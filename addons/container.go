@@ -141,8 +141,6 @@ func (m Manifest) profile(p Place) string {
 	switch {
 	case !m.AppArmor || !p.AppArmor:
 		return "unconfined"
-	case p.Profile:
-		return p.Slug
 	}
-	return ""
+	return p.Profile
 }

@@ -142,8 +142,8 @@ func TestContainersOfManifests(t *testing.T) {
 			},
 		},
 		"AppArmor switched off":       {m: addons.Manifest{}, want: func(c *spec.Container) { c.AppArmor = "unconfined" }},
-		"AppArmor the kernel lacks":   {m: addons.Manifest{AppArmor: true}, p: func(p *addons.Place) { p.AppArmor, p.Profile = false, true }, want: func(c *spec.Container) { c.AppArmor = "unconfined" }},
-		"AppArmor profile of its own": {m: addons.Manifest{AppArmor: true}, p: func(p *addons.Place) { p.Profile = true }, want: func(c *spec.Container) { c.AppArmor = "core_sample_app" }},
+		"AppArmor the kernel lacks":   {m: addons.Manifest{AppArmor: true}, p: func(p *addons.Place) { p.AppArmor, p.Profile = false, "core_sample_app.1a" }, want: func(c *spec.Container) { c.AppArmor = "unconfined" }},
+		"AppArmor profile of its own": {m: addons.Manifest{AppArmor: true}, p: func(p *addons.Place) { p.Profile = "core_sample_app.1a" }, want: func(c *spec.Container) { c.AppArmor = "core_sample_app.1a" }},
 		"an appliance without an API": {m: addons.Manifest{AppArmor: true}, p: func(p *addons.Place) { p.API, p.Token = "", "" }, want: func(c *spec.Container) {
 			c.ExtraHosts, c.Env = nil, map[string]string{"TZ": "Europe/Berlin"}
 		}},

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/castellan/castellan/tests/testenv"
 )
 
 func sample(t testing.TB, name string) []byte {
@@ -303,9 +305,10 @@ func FuzzManifest(f *testing.F) {
 	})
 }
 
-// BenchmarkThousandManifests is a store of 1,000 add-ons read from its files.
+// BenchmarkThousandManifests is a store of 1,000 add-ons read from its files, by the clock and by the processor's time.
 func BenchmarkThousandManifests(b *testing.B) {
 	samples := [][]byte{sample(b, "everything.yaml"), sample(b, "traps.yaml"), sample(b, "broker.yaml")}
+	began := testenv.ProcessorTime(b)
 	for b.Loop() {
 		for i := range 1000 {
 			m, err := ParseManifest("config.yaml", samples[i%len(samples)])
@@ -315,5 +318,7 @@ func BenchmarkThousandManifests(b *testing.B) {
 			m.Normalised()
 		}
 	}
-	b.ReportMetric(float64(b.Elapsed().Milliseconds())/float64(b.N), "ms/1000")
+	took := testenv.ProcessorTime(b) - began
+	b.ReportMetric(float64(b.Elapsed().Microseconds())/1000/float64(b.N), "ms/1000")
+	b.ReportMetric(float64(took.Microseconds())/1000/float64(b.N), "cpu-ms/1000")
 }

@@ -21,7 +21,7 @@ type Place struct {
 	TimeZone string // "Europe/Berlin"
 	Token    string // the add-on's own for the Supervisor API
 	AppArmor bool   // the kernel has AppArmor
-	Profile  bool   // the profile that the repository brings is loaded; without, the engine's own confines
+	Profile  string // kernel's name of the profile that the repository brings, once it is loaded; "" = the engine's own confines
 	Network  string // the bridge that add-ons share, as "hassio"
 	API      string // address of the Supervisor API on that bridge, as "172.30.32.2"
 	// Exists tells whether a path of the host is there, so that what one host lacks (/run/udev, a device) is left out of a

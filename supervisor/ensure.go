@@ -17,25 +17,18 @@ const remakeEvery = 10 * time.Minute
 // Containers of a service the journal has never heard of are left alone: a journal restored from a backup must not
 // cost a running service.
 func (m *Manager) Ensure(ctx context.Context) error {
-	list, err := m.cfg.Containers.List(ctx)
-	if err != nil {
-		return fmt.Errorf("cannot list the containers: %w", err)
-	}
 	status, err := m.Services()
 	if err != nil {
 		return err
 	}
-	have := map[string]bool{}
-	for _, k := range list {
-		have[k.Service] = true
-	}
 	var errs []error
 	for _, s := range status {
-		if s.Current == nil && !have[s.Service.Name] {
-			continue
-		}
-		if err := m.ensure(ctx, s.Service.Name, false); err != nil {
+		err := m.ensure(ctx, s.Service.Name, false)
+		if err != nil {
 			errs = append(errs, fmt.Errorf("cannot keep %q as it must be: %w", s.Service.Name, err))
+		}
+		if errors.Is(err, ErrEngineAway) {
+			break // each of the others would wait for it as long
 		}
 	}
 	return errors.Join(errs...)
@@ -48,6 +41,11 @@ func (m *Manager) ensure(ctx context.Context, service string, start bool) error 
 		return nil // a step works on it
 	}
 	defer unlock()
+	return m.ensureLocked(ctx, service, start)
+}
+
+// ensureLocked is ensure for who holds the lock.
+func (m *Manager) ensureLocked(ctx context.Context, service string, start bool) error {
 	list, err := m.mine(ctx, Change{Service: Service{Name: service}})
 	if err != nil {
 		return err
@@ -198,5 +196,11 @@ func (m *Manager) setStopped(ctx context.Context, service, why string, stays boo
 		return fmt.Errorf("%w: %w", errStory, err)
 	}
 	m.runs(service) // whatever kept it from running is tried anew
-	return m.ensure(ctx, service, why == "")
+
+	unlock, ok := m.lock(ctx, service) // a look at it would otherwise swallow the wish
+	if !ok {
+		return fmt.Errorf("cannot %s %q yet, something else works on it: %w", verb, service, ctx.Err())
+	}
+	defer unlock()
+	return m.ensureLocked(ctx, service, why == "")
 }

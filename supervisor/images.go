@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"context"
+	"errors"
 
 	"github.com/castellan/castellan/supervisor/state"
 	"github.com/castellan/castellan/trust"
@@ -29,6 +30,18 @@ func (r *runner) dropImage(ctx context.Context, c Change, s *Slot) {
 	if err := r.cfg.Images.RemoveImage(ctx, s.Image); err != nil {
 		r.log.DebugContext(ctx, "cannot remove an image that is not needed", "image", s.Image, "error", err)
 	}
+}
+
+// DropUnused removes those of some images that no service has or goes back to, and no change that has begun. What cannot
+// be removed stays and is an error; the others go all the same.
+func (m *Manager) DropUnused(ctx context.Context, images []trust.Digest) error {
+	var errs []error
+	for _, id := range images {
+		if !m.imageNeeded(id, Change{}) {
+			errs = append(errs, m.cfg.Images.RemoveImage(ctx, id))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // imageNeeded tells whether anything but c, as c leaves or commits now, needs the image. Not knowing is needing.

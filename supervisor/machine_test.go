@@ -33,6 +33,44 @@ func update(t *testing.T, disturb func(w *world)) (*world, Change) {
 	return w, must(w.m.Change(c.ID))
 }
 
+// TestAFullDiskEndsAChangeAtOnce: before the switch; in it the way back comes after the tries that it always had.
+func TestAFullDiskEndsAChangeAtOnce(t *testing.T) {
+	full := fmt.Errorf("the engine says: %w", ErrNoSpace)
+	for call, want := range map[string]struct {
+		tries int
+		end   State
+		why   string
+	}{
+		"pull":    {1, StateAbandoned, "cannot pull radio 2: the engine says: the disk is full"},
+		"create":  {1, StateAbandoned, "cannot create the container: the engine says: the disk is full"},
+		"prepare": {1, StateAbandoned, "cannot prepare the way back: the engine says: the disk is full"},
+		"take":    {3, StateRolledBack, "cannot keep the data: the engine says: the disk is full"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			began, tries := time.Now(), 0
+			w, got := update(t, func(w *world) {
+				began = time.Now()
+				w.tap.deny = func(name string) error {
+					if name == call {
+						tries++
+						return full
+					}
+					return nil
+				}
+			})
+			if got.State != want.end || got.Why != want.why || tries != want.tries {
+				t.Errorf("%s: tried %d times, ended %s: %q; want %+v", call, tries, got.State, got.Why, want)
+			}
+			if took := got.Updated.Sub(began); want.tries == 1 && took > time.Second {
+				t.Errorf("%s: it ended after %s", call, took)
+			}
+			if v := w.status("radio").Version(); v != "1" {
+				t.Errorf("%s: %s runs", call, v)
+			}
+		})
+	}
+}
+
 // failing makes calls of a name fail n times, -1 = always.
 func failing(call string, n int, err error) func(*world) {
 	return func(w *world) {

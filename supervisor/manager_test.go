@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/castellan/castellan/supervisor/state"
+	"github.com/castellan/castellan/trust"
 )
 
 // afterwards runs a function once between a write and its answer.
@@ -129,6 +130,27 @@ func TestAnEngineThatIsAwayDuringProbationIsNoFaultOfTheImage(t *testing.T) {
 		})
 		if c.State != StateCommitted || w.status("radio").Version() != "2" {
 			t.Errorf("%s: %s", c.State, c.Why)
+		}
+	})
+}
+
+func TestImagesThatNothingNeedsAreDropped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, "radio")
+		defer w.close()
+		w.at("1", "radio")
+		w.at("2", "radio")
+		id := func(version string) trust.Digest { return image("radio", version).Subject.Config }
+		w.engine.images[id("3")] = image("radio", "3").Subject
+		must(0, w.m.DropUnused(t.Context(), []trust.Digest{id("1"), id("2"), id("3")}))
+		for version, want := range map[string]bool{"1": true, "2": true, "3": false} {
+			if _, held := w.engine.images[id(version)]; held != want {
+				t.Errorf("image of version %s is held: %v, want %v", version, held, want)
+			}
+		}
+		w.tap.deny = func(call string) error { return map[string]error{"remove image": errors.New("it is broken")}[call] }
+		if err := w.m.DropUnused(t.Context(), []trust.Digest{id("3")}); err == nil {
+			t.Error("an image that cannot be removed is no error")
 		}
 	})
 }

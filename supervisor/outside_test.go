@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -80,7 +81,8 @@ type engine struct {
 	data       map[string][]string   // service -> versions that wrote to its data, in order
 	kept       map[string][]string   // change -> data as Take found it
 	restored   map[string]bool
-	stopped    []string // containers in the order they were stopped
+	requests   atomic.Int64 // what an engine would be asked for the lists of its containers
+	stopped    []string     // containers in the order they were stopped
 
 	files   map[string]string // path -> content, on the host
 	read    map[string]string // container -> files it read when it started
@@ -281,8 +283,12 @@ func (x tapContainers) Settle(ctx context.Context, id, name, restart string) err
 	})
 }
 
-func (x tapContainers) List(ctx context.Context) (list []Container, err error) {
-	err = x.call(ctx, "list", func() error { list = x.e.list(); return nil })
+func (x tapContainers) List(ctx context.Context, service string) (list []Container, err error) {
+	err = x.call(ctx, "list", func() error {
+		list = slices.DeleteFunc(x.e.list(), func(k Container) bool { return service != "" && k.Service != service })
+		x.e.requests.Add(int64(1 + len(list))) // the engine's listing leaves out most of what is asked for
+		return nil
+	})
 	return list, err
 }
 

@@ -107,17 +107,21 @@ func (m *Manager) Services() ([]Status, error) {
 	}
 	m.mu.Unlock()
 	err := m.cfg.Journal.View(func(tx *state.Tx) error {
-		rows, err := all[row](tx, serviceBucket)
-		if err != nil {
-			return err
-		}
-		for _, w := range rows {
-			s, ok := known[w.Service.Name]
+		err := tx.ForEach(serviceBucket, func(name string, b []byte) error {
+			w, err := decode[row](serviceBucket, name, b)
+			if err != nil {
+				return err
+			}
+			s, ok := known[name] // the row of one that was never installed names no service, and says why not
 			if !ok && w.Current == nil {
-				continue // an installation that failed and is not wanted any more
+				return nil // an installation that failed and is not wanted any more
 			}
 			s.fill(w)
-			known[w.Service.Name] = s
+			known[name] = s
+			return nil
+		})
+		if err != nil {
+			return err
 		}
 		return tx.ForEach(openBucket, func(service string, id []byte) error {
 			c, found, err := get[Change](tx, changeBucket, string(id))

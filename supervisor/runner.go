@@ -173,11 +173,11 @@ func (r *runner) decide(c Change, err error) (Change, error) {
 
 // mine lists the containers of c's service.
 func (m *Manager) mine(ctx context.Context, c Change) ([]Container, error) {
-	list, err := m.cfg.Containers.List(ctx)
+	list, err := m.cfg.Containers.List(ctx, c.Service.Name)
 	if err != nil {
 		return nil, fmt.Errorf("cannot list the containers: %w", err)
 	}
-	return slices.DeleteFunc(list, func(k Container) bool { return k.Service != c.Service.Name }), nil
+	return list, nil
 }
 
 func find(list []Container, id string) (Container, bool) {

@@ -122,7 +122,7 @@ func point(tx *state.Tx, c Change) error {
 	return tx.Put(lastBucket, c.Service.Name, []byte(c.ID))
 }
 
-// index makes openBucket and lastBucket what the changes say.
+// index makes openBucket and lastBucket what the changes say, and forgets installations that failed.
 func (m *Manager) index() error {
 	return m.cfg.Journal.Update(func(tx *state.Tx) error {
 		list, err := all[Change](tx, changeBucket)
@@ -145,8 +145,31 @@ func (m *Manager) index() error {
 				return err
 			}
 		}
+		return m.forget(tx)
+	})
+}
+
+// forget drops the rows of services that are neither installed nor configured, once no change tells of them any more: until
+// then one that is tried again goes by when its image was first seen.
+func (m *Manager) forget(tx *state.Tx) error {
+	var gone []string
+	err := tx.ForEach(serviceBucket, func(name string, b []byte) error {
+		w, err := decode[row](serviceBucket, name, b)
+		if err != nil || w.Current != nil {
+			return err
+		}
+		_, configured := m.services[name]
+		_, open := tx.Get(openBucket, name)
+		_, last := tx.Get(lastBucket, name)
+		if !configured && !open && !last {
+			gone = append(gone, name)
+		}
 		return nil
 	})
+	for _, name := range gone {
+		err = errors.Join(err, tx.Delete(serviceBucket, name))
+	}
+	return err
 }
 
 // save stores c and, in the same transaction, what its new state means for its service: that is the commit point.

@@ -99,8 +99,9 @@ type Containers interface {
 	Remove(ctx context.Context, id string) error
 	// Settle gives it its name and restart policy; both may already be so.
 	Settle(ctx context.Context, id, name, restart string) error
-	// List returns all containers of this appliance, running or not.
-	List(ctx context.Context) ([]Container, error)
+	// List returns the containers of one service of this appliance, running or not; "" = of all services, which costs a
+	// request to the engine for each container.
+	List(ctx context.Context, service string) ([]Container, error)
 	// Exec runs a command inside a running container, for health checks.
 	Exec(ctx context.Context, id string, command []string) (exit int, output []byte, err error)
 }

@@ -115,7 +115,7 @@ func (m *Manager) BringUp(ctx context.Context) error {
 	slices.Sort(order)
 	var errs []error
 	for _, stage := range order {
-		list, err := m.cfg.Containers.List(ctx)
+		list, err := m.cfg.Containers.List(ctx, "")
 		if err != nil {
 			return errors.Join(append(errs, fmt.Errorf("cannot list the containers: %w", err))...)
 		}
@@ -180,13 +180,14 @@ func (m *Manager) bringUp(ctx context.Context, service string, list []Container)
 
 // settled waits until no service of a stage is starting any more, by its image's own health check.
 func (m *Manager) settled(ctx context.Context, services []string) {
+	starting := func(k Container) bool { return k.Running && k.Health == "starting" }
 	for end := time.Now().Add(stageHealth); time.Now().Before(end); {
-		list, err := m.cfg.Containers.List(ctx)
-		starting := func(k Container) bool {
-			return k.Running && k.Health == "starting" && slices.Contains(services, k.Service)
-		}
-		if err != nil || !slices.ContainsFunc(list, starting) || !sleep(ctx, stageLook) {
-			return // an engine that went away is met again at the next stage
+		services = slices.DeleteFunc(services, func(service string) bool {
+			list, err := m.cfg.Containers.List(ctx, service)
+			return err != nil || !slices.ContainsFunc(list, starting) // an engine that went away is met again at the next stage
+		})
+		if len(services) == 0 || !sleep(ctx, stageLook) {
+			return
 		}
 	}
 }

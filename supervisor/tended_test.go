@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -173,16 +174,17 @@ func TestEngineAwayAtTheStartIsWaitedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := tendedWorld(t, "radio")
 		w.engine.powerCut()
-		away := true
+		var away atomic.Bool
+		away.Store(true)
 		w.tap.deny = func(string) error {
-			if away {
+			if away.Load() {
 				return ErrEngineAway
 			}
 			return nil
 		}
 		w.alive(func(context.Context) {
 			wait(10 * time.Minute)
-			away = false
+			away.Store(false)
 			wait(2 * time.Minute)
 		})
 		if s := w.status("radio"); len(w.running()) != 1 || s.Stopped != "" {

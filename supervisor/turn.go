@@ -2,11 +2,13 @@ package supervisor
 
 import "errors"
 
-// failed counts a failed try of the step out of c.State and turns the change round when there were enough.
+// failed counts a failed try of the step out of c.State and turns the change round when there were enough. A full disk is
+// not full for a moment: before the switch its owner is told at once, and the planner submits anew.
 func (c Change) failed(err error) Change {
 	c.Attempts++
 	c.Trouble = err.Error()
-	enough := budget[c.State] > 0 && (c.Attempts >= budget[c.State] || errors.Is(err, ErrNotPermitted))
+	full := errors.Is(err, ErrNoSpace) && !c.State.touches() && c.Kind != KindRemove
+	enough := budget[c.State] > 0 && (c.Attempts >= budget[c.State] || errors.Is(err, ErrNotPermitted) || full)
 	patient := errors.Is(err, ErrEngineAway) && (c.State.touches() || c.Kind == KindRemove)
 	if !enough || patient || c.Leave != "" || errors.Is(err, errStory) {
 		return c

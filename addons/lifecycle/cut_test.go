@@ -3,8 +3,12 @@ package lifecycle
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"testing"
 	"time"
+
+	"github.com/castellan/castellan/addons"
 )
 
 // TestRestartIsNeverHalf: an add-on that its owner wanted to run is not found stopped because the daemon died meanwhile.
@@ -39,7 +43,7 @@ func TestNothingStartsAtBootOnHalfAnImport(t *testing.T) {
 	}
 	w.write("data/.core_radio.import/data/state", "imported")
 	w.calls, w.at, w.applied = nil, 0, true
-	_ = w.m.SetData(radio, func(*Record) {}) // cut right after the wish is kept
+	_ = w.m.SetData(ctx, radio, func(*Record) {}) // cut right after the wish is kept
 	w.at = -1
 	w.boot()
 	if run, why := w.m.AtBoot(Service(radio), "1"); run || why == "" {
@@ -96,11 +100,11 @@ func (l late) Install(context.Context, string) (string, error) {
 
 func TestAnInstallationThatSomebodyElseBeganIsNotForgotten(t *testing.T) {
 	w := newWorld(t)
-	w.m.cfg.Supervisor = late{w}
+	w.m.cfg.Changer = late{w}
 	if _, err := w.m.Install(ctx, radio, nil); err == nil {
 		t.Fatal("it says nothing")
 	}
-	w.m.cfg.Supervisor = w
+	w.m.cfg.Changer = w
 	w.rest()
 	if not := w.isInstalled(); not != "" {
 		t.Error(not)
@@ -163,5 +167,97 @@ func TestAPlanFromBeforeBringsNothingBack(t *testing.T) {
 	w.rest()
 	if len(w.kept) > 0 || exists(w.m.dataFolder(radio)) {
 		t.Error("something is left")
+	}
+}
+
+// TestAChangeThatComesMeanwhileKeepsItsManifest: the planner asks for version 2 while a pass goes, and the repository has
+// version 3 by then.
+func TestAChangeThatComesMeanwhileKeepsItsManifest(t *testing.T) {
+	w := newWorld(t)
+	w.installed()
+	w.offer("radio", config("radio", "2"))
+	if _, err := w.m.Installed(); err != nil {
+		t.Fatal(err)
+	}
+	w.asked = func() {
+		if _, err := w.begin(ctx, "update", Service(radio), "2"); err != nil {
+			t.Error(err)
+		}
+		w.offer("radio", config("radio", "3"))
+	}
+	if err := w.m.Reconcile(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := w.record(radio).Manifests["2"]; !ok {
+		t.Fatalf("the configuration of the version that is being installed is gone; kept are %v", slices.Sorted(maps.Keys(w.record(radio).Manifests)))
+	}
+	w.rest()
+	if _, ok, err := w.m.Define(ctx, Service(radio), ""); err != nil || !ok {
+		t.Errorf("nobody can tell how what is installed is run: %v", err)
+	}
+}
+
+// TestDataIsNotReplacedUnderAStart: its owner starts the add-on right after it was found stopped.
+func TestDataIsNotReplacedUnderAStart(t *testing.T) {
+	w := newWorld(t)
+	w.installed()
+	if err := w.m.Stop(ctx, radio); err != nil {
+		t.Fatal(err)
+	}
+	w.write("data/.core_radio.import/data/state", "imported")
+	w.stood = func() {
+		if _, err := w.m.Start(ctx, radio); err != nil {
+			t.Error(err)
+		}
+	}
+	err := w.m.SetData(ctx, radio, func(r *Record) { r.Settings.Boot = addons.BootManual })
+	if err == nil {
+		t.Error("nobody says that it was not imported")
+	}
+	if not := all(state("old")(w), want("boot", w.record(radio).Settings.Boot, addons.Boot("")), want("imports", len(w.record(radio).Import), 0)); not != "" {
+		t.Error(not)
+	}
+}
+
+// holds is a supervisor that begins no installation, as long as it says why.
+type holds struct {
+	*world
+	why error
+}
+
+func (h *holds) Install(ctx context.Context, service string) (string, error) {
+	if h.why != nil {
+		return "", h.why
+	}
+	return h.world.Install(ctx, service)
+}
+
+// TestAnInstallationIsNotUnderWayForEver: cut before its change. Nobody has the add-on any more, or something holds it up.
+func TestAnInstallationIsNotUnderWayForEver(t *testing.T) {
+	cut := func() *world {
+		w := newWorld(t)
+		w.at, w.applied = 0, true
+		_, _ = w.m.Install(ctx, radio, nil)
+		w.at = -1
+		w.boot()
+		return w
+	}
+	w := cut()
+	delete(w.offers, radio)
+	w.rest()
+	if r, ok := w.m.Record(radio); ok || len(w.kept) > 0 {
+		t.Errorf("its repository is gone, and it is still there: %+v", r)
+	}
+
+	w = cut()
+	h := &holds{w, errors.New("it asks for more")}
+	w.m.cfg.Changer = h
+	if err := w.m.Reconcile(ctx); err == nil || w.m.Trouble(radio) != "it asks for more" {
+		t.Errorf("%v; its owner is told %q", err, w.m.Trouble(radio))
+	}
+	h.why = nil
+	w.rest()
+	if not := w.isInstalled(); not != "" || w.m.Trouble(radio) != "" {
+		t.Errorf("%s; its owner is told %q", not, w.m.Trouble(radio))
 	}
 }

@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -27,16 +28,18 @@ func removeAll(dir string) error {
 // importSuffix marks folders that wait to take an add-on's place, and asideSuffix those that made it.
 const importSuffix, asideSuffix = ".import", ".before"
 
-// ImportFolder is where what is to become an add-on's data is unpacked: nothing may be there.
+// ImportFolder is where what is to become an add-on's data is unpacked, by who has the claim of [Manager.Importing]:
+// nothing may be there.
 func (m *Manager) ImportFolder(slug string) string {
 	dir := m.dataFolder(slug)
 	return filepath.Join(filepath.Dir(dir), "."+slug+importSuffix)
 }
 
 // SetData puts what lies in [Manager.ImportFolder] into the places of an add-on's folders: "data" in it, and "config" if it
-// is there, both synced. edit takes the settings of its owner over with it. The add-on must not run. What was there before
-// goes when the new data is in its place; a cut in between ends with one or the other whole.
-func (m *Manager) SetData(slug string, edit func(r *Record)) error {
+// is there, both synced. edit takes the settings of its owner over with it. The add-on must not run, and is not started
+// before all is in its place. What was there before goes when the new data is in its place; a cut in between ends with one
+// or the other whole.
+func (m *Manager) SetData(ctx context.Context, slug string, edit func(r *Record)) error {
 	st, err := m.cfg.Supervisor.Standing(Service(slug))
 	switch {
 	case err != nil:
@@ -55,8 +58,12 @@ func (m *Manager) SetData(slug string, edit func(r *Record)) error {
 			swaps = append(swaps, Swap{From: filepath.Join(from, name), To: to, Aside: filepath.Join(from, name+asideSuffix)})
 		}
 	}
-	if err == nil {
-		err = m.change(slug, func(r *Record) (bool, error) {
+	if err != nil {
+		return fmt.Errorf("cannot import data of add-on %s: %w", slug, err)
+	}
+	m.work.Lock()
+	err = m.cfg.Supervisor.Still(ctx, Service(slug), func() error {
+		err := m.change(slug, func(r *Record) (bool, error) {
 			if !r.installed() || r.Removing != nil || len(r.Import) > 0 {
 				return false, ErrBusy
 			}
@@ -64,16 +71,19 @@ func (m *Manager) SetData(slug string, edit func(r *Record)) error {
 			r.Import = swaps
 			return true, nil
 		})
-	}
+		if err != nil {
+			return err
+		}
+		return m.swapIn(slug)
+	})
+	m.work.Unlock()
 	if err != nil {
 		return fmt.Errorf("cannot import data of add-on %s: %w", slug, err)
 	}
-	m.work.Lock()
-	defer m.work.Unlock()
-	return m.swapIn(slug)
+	return m.Sweep(slug)
 }
 
-// swapIn goes on with an import wherever it was cut.
+// swapIn goes on with an import wherever it was cut. The add-on is held still.
 func (m *Manager) swapIn(slug string) error {
 	r := m.record(slug)
 	if len(r.Import) == 0 {
@@ -95,19 +105,5 @@ func (m *Manager) swapIn(slug string) error {
 			return fmt.Errorf("cannot put the imported data in its place: %w", err)
 		}
 	}
-	if err := m.change(slug, func(r *Record) (bool, error) { r.Import = nil; return true, nil }); err != nil {
-		return err
-	}
-	return m.Sweep(slug)
-}
-
-// Sweep removes what an import has left, or one that was cut before it was asked for. None may be under way.
-func (m *Manager) Sweep(slug string) error {
-	if len(m.record(slug).Import) > 0 {
-		return nil
-	}
-	if err := removeAll(m.ImportFolder(slug)); err != nil {
-		return fmt.Errorf("cannot delete what an import has left: %w", err)
-	}
-	return nil
+	return m.change(slug, func(r *Record) (bool, error) { r.Import = nil; return true, nil })
 }

@@ -54,7 +54,11 @@ func (m *Manager) Define(ctx context.Context, service, version string) (d Defini
 	if err != nil {
 		return d, true, err
 	}
-	if more := man.Rights().Beyond(r.Granted); len(more) > 0 {
+	before := st.Version
+	if version == st.Previous {
+		before = version // its owner goes back to what he had
+	}
+	if more := r.asks(man, before); len(more) > 0 {
 		return d, true, fmt.Errorf("cannot run version %s of add-on %s: it asks for rights that you have not granted: %s; agree with: castellan addon consent %s",
 			version, slug, strings.Join(more, ", "), slug)
 	}
@@ -66,8 +70,8 @@ func (m *Manager) Define(ctx context.Context, service, version string) (d Defini
 	optionsOK := err == nil
 	place := m.place(r)
 	if kept.Profile != "" {
-		if place.Profile, err = m.cfg.Host.LoadProfile(ctx, slug, kept.Profile); err != nil {
-			return d, true, fmt.Errorf("cannot load the AppArmor profile of add-on %s: %w", slug, err)
+		if place.Profile, err = m.loadProfile(ctx, slug, kept.Profile); err != nil {
+			return d, true, err
 		}
 	}
 	d = Definition{Name: service, Local: man.Image == "", Stage: stages[man.Startup], Watchdog: r.Settings.Watchdog && man.Startup != addons.StartOnce}

@@ -28,8 +28,8 @@ func (m *Manager) Install(ctx context.Context, slug string, asks []string) (chan
 	if err := m.want(o, asks); err != nil {
 		return "", fmt.Errorf("cannot install add-on %s: %w", slug, err)
 	}
-	if change, err = m.cfg.Supervisor.Install(ctx, Service(slug)); err != nil {
-		return "", errors.Join(err, m.giveUp(slug))
+	if change, err = m.cfg.Changer.Install(ctx, Service(slug)); err != nil {
+		return "", errors.Join(err, m.giveUp(ctx, slug))
 	}
 	return change, m.begun(slug, change)
 }
@@ -39,55 +39,21 @@ func (m *Manager) begun(slug, change string) error {
 	return m.change(slug, func(r *Record) (bool, error) { r.Change = change; return r.Slug != "", nil })
 }
 
-// Build makes the image of an add-on that has none, from its folder on this appliance, and installs or updates it. No one
-// vouches for it: it has no badge and is never updated by itself. asks are those of [Manager.Install], for one that is not
-// installed.
-func (m *Manager) Build(ctx context.Context, slug string, asks []string) (change string, err error) {
-	o, err := m.offer(slug)
-	if err != nil {
-		return "", fmt.Errorf("cannot build add-on %s: %w", slug, err)
-	}
-	if o.Manifest.Image != "" {
-		return "", fmt.Errorf("cannot build add-on %s: it comes as an image; install it with: castellan addon install %s", slug, slug)
-	}
-	r := m.record(slug)
-	granted := addons.Rights(asks)
-	if r.installed() {
-		granted = r.Granted
-	}
-	if more := o.Manifest.Rights().Beyond(granted); len(more) > 0 { // a build takes minutes: asked before, not after
-		return "", &ConsentError{Slug: slug, Version: o.Manifest.Version, Asks: more}
-	}
-	image, err := m.cfg.Build(ctx, o)
-	if err != nil {
-		return "", fmt.Errorf("cannot build add-on %s: %w", slug, err)
-	}
-	m.work.Lock()
-	defer m.work.Unlock()
-	if r = m.record(slug); r.installed() {
-		err = m.keep(slug, o)
-	} else {
-		err = m.want(o, asks)
-	}
-	if err != nil {
-		return "", fmt.Errorf("cannot build add-on %s: %w", slug, err)
-	}
-	if change, err = m.cfg.Supervisor.Place(ctx, Service(slug), o.Manifest.Version, image); err != nil {
-		return "", errors.Join(err, m.giveUp(slug))
-	}
-	return change, m.begun(slug, change)
-}
-
 // offer is what a repository has, if it can run here.
 func (m *Manager) offer(slug string) (Offer, error) {
-	o, err := m.cfg.Offers.Offer(slug)
+	o, err := m.Offered(slug)
 	if err != nil {
 		return o, err
 	}
 	if why := o.Manifest.Unavailable(m.cfg.Host.Place()); why != "" {
 		return o, errors.New(why)
 	}
-	return o, nil
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.records[slug].installed() {
+		return o, nil
+	}
+	return o, m.alone(slug)
 }
 
 func (m *Manager) prepare(slug string) (Offer, error) {
@@ -99,20 +65,26 @@ func (m *Manager) prepare(slug string) (Offer, error) {
 
 // want writes the wish down.
 func (m *Manager) want(o Offer, shown []string) error {
-	rights := o.Manifest.Rights()
-	if more := rights.Beyond(shown); len(more) > 0 {
-		return &ConsentError{Slug: o.Slug, Version: o.Manifest.Version, Asks: more}
-	}
 	return m.change(o.Slug, func(r *Record) (bool, error) {
 		if r.installed() {
 			return false, ErrInstalled
+		}
+		if err := r.of(o); err != nil { // it was being looked at without a lock
+			return false, err
+		}
+		if err := m.alone(o.Slug); err != nil { // likewise
+			return false, err
+		}
+		asks := addons.Rights(r.asks(o.Manifest, ""))
+		if more := asks.Beyond(shown); len(more) > 0 {
+			return false, &ConsentError{Slug: o.Slug, Version: o.Manifest.Version, Asks: more}
 		}
 		settings := r.Settings     // what an earlier removal kept
 		settings.Unprotect = false // that is no consent to what is installed now
 		if settings.Boot != "" && o.Manifest.Boot == addons.BootManualOnly {
 			settings.Boot = ""
 		}
-		*r = Record{Slug: o.Slug, Repository: o.Repository, Settings: settings, Granted: rights, Token: newToken(), Wanted: true,
+		*r = Record{Slug: o.Slug, Repository: o.Repository, Source: o.Source, Settings: settings, Granted: asks, Token: newToken(), Wanted: true,
 			At: m.now(), IngressPort: m.pickIngressPort(o.Slug, o.Manifest), Before: r.Gone, Manifests: map[string]Kept{o.Manifest.Version: keptOf(o)}}
 		return true, nil
 	})
@@ -122,10 +94,14 @@ func keptOf(o Offer) Kept { return Kept{File: o.File, Raw: o.Raw, Profile: o.Pro
 
 // giveUp ends an installation that brought nothing: the record goes, data that an earlier removal had kept stays kept, as
 // long as that said. An installation that the update loop has begun meanwhile is none that brought nothing.
-func (m *Manager) giveUp(slug string) error {
+func (m *Manager) giveUp(ctx context.Context, slug string) error {
 	if st, err := m.cfg.Supervisor.Standing(Service(slug)); err != nil || st.Open != "" || st.Version != "" {
 		return err
 	}
+	if err := m.dropAllProfiles(ctx, slug); err != nil { // tried again with the rest
+		return err
+	}
+	m.note(slug, nil)
 	return m.change(slug, func(r *Record) (bool, error) {
 		if !r.Wanted {
 			return false, nil
@@ -191,7 +167,7 @@ func (m *Manager) Uninstall(ctx context.Context, slug string, data DataMode) (ch
 	if st.Version == "" && st.Open == "" {
 		return "", m.reconcile(ctx, slug)
 	}
-	if change, err = m.cfg.Supervisor.Remove(ctx, Service(slug)); err != nil { // nothing was begun
+	if change, err = m.cfg.Changer.Remove(ctx, Service(slug)); err != nil { // nothing was begun
 		return "", errors.Join(err, m.change(slug, func(r *Record) (bool, error) { r.Removing = nil; return true, nil }))
 	}
 	return change, m.begun(slug, change)

@@ -39,12 +39,14 @@ var (
 	ErrInstalled    = errors.New("it is installed already")
 	ErrNotOffered   = errors.New("no repository offers it")
 	ErrBusy         = errors.New("it is being installed or removed")
+	ErrImporting    = errors.New("an import of it is under way")
 )
 
 // Offer is what a repository has of an add-on now.
 type Offer struct {
 	Slug       string // full
 	Repository string // slug of the repository
+	Source     string // and its address as it was added, which no other has
 	Manifest   addons.Manifest
 	File       string    // name of the configuration file, which says whether it is YAML or JSON
 	Raw        []byte    // its bytes
@@ -72,6 +74,7 @@ type Standing struct {
 	Open, OpenVersion string // change under way, and where to
 	Stopped           string // why it is kept stopped, "" = it must run
 	Unproved          bool   // what is installed was never started
+	Profile           string // AppArmor profile its container was made with, "" = the engine's
 	Last              Change // the newest change that ended
 }
 
@@ -94,18 +97,28 @@ const (
 	PowerRestart Power = "restart"
 )
 
-// Supervisor does what this package asks for. Calls that return the ID of a change return once that is durable.
+// Supervisor looks after the services that are there.
 type Supervisor interface {
 	// Standing reads the journal and asks nobody back.
 	Standing(service string) (Standing, error)
 	// Differs tells whether an installed service would be made otherwise now; it asks [Manager.Define].
 	Differs(service string) (bool, error)
-	Install(ctx context.Context, service string) (change string, err error)
-	Place(ctx context.Context, service, version, image string) (change string, err error) // an image that was built here
-	Remove(ctx context.Context, service string) (change string, err error)
-	Renew(ctx context.Context, service string) (change string, err error)
-	Run(ctx context.Context, service string, do Power) error // as it is
+	// Run starts or stops a container as it is.
+	Run(ctx context.Context, service string, do Power) error
+	// Retune takes over what changes without a new container.
 	Retune(ctx context.Context, service string) error
+	// Still runs do while the service is stopped and nothing can start it; an error of its own says that do was not called.
+	Still(ctx context.Context, service string, do func() error) error
+}
+
+// Changer brings services in, makes them anew and takes them away. Its calls return the ID of a change once that is durable;
+// each asks [Manager.Define], but Remove.
+type Changer interface {
+	Install(ctx context.Context, service string) (change string, err error)
+	// Place installs, or updates to, an image that was built here.
+	Place(ctx context.Context, service, version, image string) (change string, err error)
+	Renew(ctx context.Context, service string) (change string, err error)
+	Remove(ctx context.Context, service string) (change string, err error)
 }
 
 // Host is the appliance as add-ons see it.
@@ -118,24 +131,32 @@ type Host interface {
 	Device(path, subsystem string) bool
 	// Exists tells whether a path is there.
 	Exists(path string) bool
-	// LoadProfile loads an AppArmor profile under an add-on's name; ok is false where nothing can load one.
-	LoadProfile(ctx context.Context, slug, profile string) (ok bool, err error)
+	// LoadProfile loads an add-on's AppArmor profile beside its others and returns the kernel's name of it, which no other
+	// content has; "" where nothing can load one.
+	LoadProfile(ctx context.Context, slug, profile string) (name string, err error)
+	// DropProfiles unloads and deletes an add-on's profiles, but not those of these contents nor the one of the name in use.
+	DropProfiles(ctx context.Context, slug, inUse string, profiles []string) error
 	// Taken tells who else publishes a host port, "" = nobody of the configured services.
 	Taken(p spec.Port) string
 }
 
-// Config is what a [Manager] works with. All but Log and Now must be set.
+// Config is what a [Manager] works with. All but Log, Now and Clock must be set.
 type Config struct {
 	Records    Records
 	Offers     Offers
 	Supervisor Supervisor
+	Changer    Changer
 	Host       Host
 	// Build makes an image of a local add-on with the engine and returns its ID.
 	Build func(ctx context.Context, o Offer) (image string, err error)
+	// Discard removes the images that were built of an add-on and that nothing needs. What it cannot remove costs space
+	// and nothing else, and is met again the next time.
+	Discard func(ctx context.Context, slug string)
 	// Forget drops what others keep of an add-on that is gone: services it offered, what it discovered.
 	Forget func(slug string) error
 	Log    *slog.Logger
 	Now    func() time.Time
+	Clock  func() bool // whether Now is believable at this moment; nil = always
 }
 
 // Manager is safe for concurrent use.
@@ -144,15 +165,20 @@ type Manager struct {
 	kick chan struct{}
 	work sync.Mutex // one Reconcile at a time
 
-	mu      sync.Mutex
-	records map[string]Record
-	trouble map[string]string // why the last operation on an add-on failed, for people
+	counted map[string]time.Time // up to when the time since a removal is kept; guarded by work
+	armour  sync.Mutex           // profiles are loaded and dropped one by one
+
+	mu        sync.Mutex
+	records   map[string]Record
+	importing map[string]bool   // see Importing
+	builds    map[string]bool   // builds under way, by slug
+	trouble   map[string]string // why a wish could not be begun, see note
 }
 
 // New makes a Manager of what is kept. A record that cannot be read is an error: to forget one is to lose what its owner
 // decided.
 func New(cfg Config) (*Manager, error) {
-	if cfg.Records == nil || cfg.Offers == nil || cfg.Supervisor == nil || cfg.Host == nil || cfg.Build == nil || cfg.Forget == nil {
+	if cfg.Records == nil || cfg.Offers == nil || cfg.Supervisor == nil || cfg.Changer == nil || cfg.Host == nil || cfg.Build == nil || cfg.Discard == nil || cfg.Forget == nil {
 		return nil, errors.New("cannot keep add-ons: a part is missing in the Config")
 	}
 	if cfg.Log == nil {
@@ -161,7 +187,10 @@ func New(cfg Config) (*Manager, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	m := &Manager{cfg: cfg, kick: make(chan struct{}, 1), records: map[string]Record{}, trouble: map[string]string{}}
+	m := &Manager{
+		cfg: cfg, kick: make(chan struct{}, 1), records: map[string]Record{}, trouble: map[string]string{}, counted: map[string]time.Time{},
+		importing: map[string]bool{}, builds: map[string]bool{},
+	}
 	kept, err := cfg.Records.Load()
 	if err != nil {
 		return nil, err

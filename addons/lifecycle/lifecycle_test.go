@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/castellan/castellan/addons"
 )
@@ -83,6 +82,18 @@ var stories = []story{
 		did: func(w *world) string { return all(w.isInstalled(), state("old")(w)) },
 	},
 	{
+		name: "uninstall with a profile", before: func(w *world) { w.profiled("1", "a"); w.installed() },
+		do:       func(w *world) error { _, err := w.m.Uninstall(ctx, radio, KeepData); return err },
+		happened: func(w *world) string { return all(w.isGone(), want("profiles", len(w.armour), 0)) },
+		did:      func(w *world) string { return all(w.isInstalled(), want("profiles", len(w.armour), 1)) },
+	},
+	{
+		name: "install with a profile that fails", before: func(w *world) { w.profiled("1", "a") }, fails: "the image was refused",
+		do:       func(w *world) error { _, err := w.m.Install(ctx, radio, nil); return err },
+		happened: func(w *world) string { return all(w.isGone(), want("profiles", len(w.armour), 0)) },
+		did:      (*world).isGone,
+	},
+	{
 		name: "uninstall and delete", before: (*world).installed,
 		do: func(w *world) error { _, err := w.m.Uninstall(ctx, radio, DeleteData); return err },
 		happened: func(w *world) string {
@@ -129,7 +140,7 @@ var stories = []story{
 			w.write("data/.core_radio.import/config/radio.conf", "imported")
 		},
 		do: func(w *world) error {
-			return w.m.SetData(radio, func(r *Record) { r.Settings.Boot = addons.BootManual })
+			return w.m.SetData(ctx, radio, func(r *Record) { r.Settings.Boot = addons.BootManual })
 		},
 		happened: func(w *world) string {
 			return all(w.isInstalled(), state("imported")(w), want("boot", w.record(radio).Settings.Boot, "manual"),
@@ -177,36 +188,6 @@ func TestPowerCut(t *testing.T) {
 				}
 			}
 		})
-	}
-}
-
-func TestKeptDataIsDeletedWhenItIsDueAndTakenUpBefore(t *testing.T) {
-	w := newWorld(t)
-	w.installed()
-	if _, err := w.m.Configure(ctx, radio, Patch{Options: &map[string]any{"volume": 9}}); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := w.m.Uninstall(ctx, radio, Keep30Days); err != nil {
-		t.Fatal(err)
-	}
-	w.rest()
-	w.clock = noon.Add(keptFor - time.Hour)
-	w.rest()
-	if _, err := w.m.Install(ctx, radio, nil); err != nil {
-		t.Fatal(err)
-	}
-	w.rest()
-	if not := all(w.isInstalled(), state("old")(w), want("volume", w.record(radio).Settings.Options["volume"], 9)); not != "" {
-		t.Error(not)
-	}
-	if _, err := w.m.Uninstall(ctx, radio, Keep30Days); err != nil {
-		t.Fatal(err)
-	}
-	w.rest()
-	w.clock = w.clock.Add(keptFor + time.Second)
-	w.rest()
-	if exists(w.m.dataFolder(radio)) || len(w.kept) != 0 {
-		t.Error("data that was due is still there")
 	}
 }
 
@@ -322,24 +303,10 @@ func TestSettingsThatAreWrongChangeNothing(t *testing.T) {
 	}
 }
 
-func TestTokenFindsItsAddonOnly(t *testing.T) {
-	w := newWorld(t)
-	w.installed()
-	token := w.record(radio).Token
-	if slug, _, ok := w.m.ByToken(token); !ok || slug != radio {
-		t.Error(slug, ok)
-	}
-	for _, bad := range []string{"", token[1:], token + "0", strings.Repeat("0", len(token))} {
-		if slug, _, ok := w.m.ByToken(bad); ok {
-			t.Errorf("token %q is taken for that of %s", bad, slug)
-		}
-	}
-}
-
 func TestNewerRecordIsRefused(t *testing.T) {
 	w := newWorld(t)
 	w.kept[radio] = []byte(`{"format":2,"slug":"core_radio"}`)
-	_, err := New(Config{Records: w, Offers: w, Supervisor: w, Host: host{w}, Build: w.build, Forget: func(string) error { return nil }})
+	_, err := New(Config{Records: w, Offers: w, Supervisor: w, Changer: w, Host: host{w}, Build: w.build, Discard: w.discard, Forget: func(string) error { return nil }})
 	if err == nil || !strings.Contains(err.Error(), "newer") {
 		t.Error(err)
 	}

@@ -36,22 +36,23 @@ func (m *Manager) installed(r Record) (updater.Installed, error) {
 		in.Mode = updater.ModeAuto
 	}
 	in.Version, in.Busy = st.Version, st.Open
-	o, err := m.cfg.Offers.Offer(r.Slug)
+	o, err := m.Offered(r.Slug)
 	if err != nil {
 		in.Addon.Detached = err.Error()
 		return in, nil
 	}
-	if err := m.keep(r.Slug, o); err != nil {
+	if err := m.keep(r.Slug, o, false); err != nil {
 		return in, err
 	}
-	kept, _, err := m.record(r.Slug).manifest(o.Manifest.Version) // what would be run, which may be older than the offer
+	r = m.record(r.Slug)
+	kept, _, err := r.manifest(o.Manifest.Version) // what would be run, which may be older than the offer
 	if err != nil {
 		return in, err
 	}
 	place := m.cfg.Host.Place()
 	a := in.Addon
 	a.Unavailable, a.Seen, a.Breaking = kept.Unavailable(place), o.Seen, kept.Breaking
-	a.Asks, a.Asleep = kept.Rights().Beyond(r.Granted), st.Stopped != ""
+	a.Asks, a.Asleep = r.asks(kept, st.Version), st.Stopped != ""
 	a.Local = kept.Image == ""
 	if _, _, err := m.effective(r, kept); err != nil {
 		a.Options = errors.Unwrap(err).Error()
@@ -63,9 +64,6 @@ func (m *Manager) installed(r Record) (updater.Installed, error) {
 	}
 	return in, nil
 }
-
-// LocalRepository is the name under which an image that was built here is judged and kept.
-func LocalRepository(slug string) string { return "localhost/addon/" + slug }
 
 // newest is the one manifest of a record whose installation has not ended.
 func (r Record) newest() string {

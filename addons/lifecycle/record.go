@@ -21,6 +21,7 @@ type Record struct {
 	Format     int             `json:"format"`
 	Slug       string          `json:"slug"`
 	Repository string          `json:"repository"`
+	Source     string          `json:"source,omitempty"` // of the repository, see SourceError
 	Settings   addons.Settings `json:"settings"`
 	Granted    addons.Rights   `json:"granted,omitempty"`   // what its owner agreed to
 	Manifests  map[string]Kept `json:"manifests,omitempty"` // by version: what is installed, was before, and may be next
@@ -58,7 +59,9 @@ const (
 type Removal struct {
 	Data  DataMode  `json:"data"`
 	At    time.Time `json:"at"`
-	Until time.Time `json:"until,omitzero"` // the data is deleted then, zero = never
+	Until time.Time `json:"until,omitzero"` // the data is deleted then, zero = never; see due
+
+	Ran time.Duration `json:"ran,omitempty"` // for how long the appliance was seen running since
 }
 
 // Swap is a folder that was unpacked beside the one whose place it takes.

@@ -19,7 +19,7 @@ func (m *Manager) Start(ctx context.Context, slug string) (change string, err er
 	case err != nil:
 		return "", err
 	case renew:
-		return m.cfg.Supervisor.Renew(ctx, Service(slug))
+		return m.cfg.Changer.Renew(ctx, Service(slug))
 	}
 	return "", m.cfg.Supervisor.Run(ctx, Service(slug), PowerStart)
 }
@@ -42,7 +42,7 @@ func (m *Manager) Restart(ctx context.Context, slug string) (change string, err 
 	case err != nil:
 		return "", err
 	case renew:
-		return m.cfg.Supervisor.Renew(ctx, Service(slug))
+		return m.cfg.Changer.Renew(ctx, Service(slug))
 	}
 	do := PowerRestart
 	if st.Stopped != "" {

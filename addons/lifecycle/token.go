@@ -7,22 +7,30 @@ import (
 	"github.com/castellan/castellan/addons"
 )
 
-// ByToken finds the installed add-on that a token of the Supervisor API belongs to. It takes the same time whichever it is.
-func (m *Manager) ByToken(token string) (slug string, man addons.Manifest, ok bool) {
-	want := sha256.Sum256([]byte(token))
+// ByToken finds the installed add-on that a token of the Supervisor API belongs to; nobody has the empty one, and of two
+// that have the same neither is found. It compares with every token, each in constant time, and only then looks at the one
+// manifest: whoever reaches the API without a token makes it do no more than that.
+func (m *Manager) ByToken(token string) (c Caller, ok bool) {
+	given := sha256.Sum256([]byte(token))
+	found := 0
 	m.mu.Lock()
-	for s, r := range m.records {
-		have := sha256.Sum256([]byte(r.Token))
-		if subtle.ConstantTimeCompare(want[:], have[:]) == 1 && r.Token != "" && r.installed() {
-			slug, ok = s, true
+	for slug, r := range m.records {
+		has := sha256.Sum256([]byte(r.Token))
+		if subtle.ConstantTimeCompare(given[:], has[:]) == 1 && r.Token != "" && r.installed() && r.Removing == nil {
+			c.Slug, c.Token = slug, r.Token
+			found++
 		}
 	}
 	m.mu.Unlock()
-	if !ok {
-		return "", man, false
+	if found != 1 {
+		return Caller{}, false
 	}
-	man, err := m.Manifest(slug)
-	return slug, man, err == nil
+	man, err := m.Manifest(c.Slug)
+	if err != nil { // as in Callers
+		return Caller{}, false
+	}
+	c.Manifest = man
+	return c, true
 }
 
 // Manifest is what an installed add-on is run with.

@@ -50,10 +50,18 @@ type world struct {
 	forgot  []string
 	taken   map[uint16]string
 	present map[string]bool // devices
+	asked   func()          // comes between a question for an offer and its answer
+	stood   func()          // comes right after a question how a service stands
 	armor   bool            // the kernel has AppArmor
 	loads   bool            // and profiles can be loaded
+	armour  map[string]bool // those that are
 	clock   time.Time
+	unsure  bool // nobody believes the clock
 	count   int
+	images  map[string]bool // built here
+	placed  map[string]bool // those of them that were ever needed
+	refuse  error           // of Place
+	during  func()          // a build
 
 	calls   []string
 	at      int // call to cut, -1 = none
@@ -63,7 +71,8 @@ type world struct {
 
 func newWorld(t testing.TB) *world {
 	w := &world{t: t, dir: t.TempDir(), kept: map[string][]byte{}, offers: map[string]Offer{}, rows: map[string]*Standing{},
-		taken: map[uint16]string{}, present: map[string]bool{}, clock: noon, at: -1}
+		taken: map[uint16]string{}, present: map[string]bool{}, armour: map[string]bool{},
+		images: map[string]bool{}, placed: map[string]bool{}, clock: noon, at: -1}
 	w.offer("radio", config("radio", "1"))
 	w.boot()
 	return w
@@ -72,9 +81,9 @@ func newWorld(t testing.TB) *world {
 func (w *world) boot() {
 	w.t.Helper()
 	w.dead = false
-	m, err := New(Config{Records: w, Offers: w, Supervisor: w, Host: host{w}, Build: w.build, Forget: func(slug string) error {
+	m, err := New(Config{Records: w, Offers: w, Supervisor: w, Changer: w, Host: host{w}, Build: w.build, Discard: w.discard, Forget: func(slug string) error {
 		return w.call("forget", func() { w.forgot = append(w.forgot, slug) })
-	}, Now: func() time.Time { return w.clock }})
+	}, Now: func() time.Time { return w.clock }, Clock: func() bool { return !w.unsure }})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -87,7 +96,7 @@ func (w *world) offer(slug string, raw []byte) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.offers["core_"+slug] = Offer{Slug: "core_" + slug, Repository: "core", Manifest: m, File: "config.yaml", Raw: raw, Seen: noon.Add(-48 * time.Hour)}
+	w.offers["core_"+slug] = Offer{Slug: "core_" + slug, Repository: "core", Source: "https://a.example/addons", Manifest: m, File: "config.yaml", Raw: raw, Seen: noon.Add(-48 * time.Hour)}
 }
 
 func (w *world) call(name string, effect func()) error {
@@ -120,6 +129,10 @@ func (w *world) Delete(slug string) error {
 // Offers.
 
 func (w *world) Offer(slug string) (Offer, error) {
+	if f := w.asked; f != nil {
+		w.asked = nil
+		f()
+	}
 	o, ok := w.offers[slug]
 	if !ok {
 		return o, fmt.Errorf("repository core has it no more: %w", ErrNotOffered)
@@ -136,8 +149,21 @@ func (w *world) row(service string) *Standing {
 	return w.rows[service]
 }
 
-func (w *world) Standing(service string) (Standing, error) { return *w.row(service), nil }
-func (w *world) Differs(service string) (bool, error)      { return false, nil }
+func (w *world) Standing(service string) (Standing, error) {
+	st := *w.row(service)
+	if f := w.stood; f != nil {
+		w.stood = nil
+		f()
+	}
+	return st, nil
+}
+func (w *world) Still(_ context.Context, service string, do func() error) error {
+	if r := w.row(service); r.Version == "" || r.Stopped == "" || r.Open != "" {
+		return errors.New("it does not rest")
+	}
+	return do()
+}
+func (w *world) Differs(service string) (bool, error) { return false, nil }
 
 // begin opens a change as the supervisor does: not beside another.
 func (w *world) begin(ctx context.Context, what, service, version string) (id string, err error) {
@@ -159,7 +185,11 @@ func (w *world) Install(ctx context.Context, service string) (string, error) {
 	slug, _ := Slug(service)
 	return w.begin(ctx, "install", service, w.offers[slug].Manifest.Version)
 }
-func (w *world) Place(ctx context.Context, service, version, _ string) (string, error) {
+func (w *world) Place(ctx context.Context, service, version, image string) (string, error) {
+	if w.refuse != nil {
+		return "", w.refuse
+	}
+	w.placed[image] = true
 	return w.begin(ctx, "place", service, version)
 }
 func (w *world) Remove(ctx context.Context, service string) (string, error) {
@@ -177,7 +207,7 @@ func (w *world) Retune(context.Context, string) error { return w.call("retune", 
 
 // settle ends all open changes.
 func (w *world) settle() {
-	for _, r := range w.rows {
+	for service, r := range w.rows {
 		if r.Open == "" {
 			continue
 		}
@@ -186,7 +216,7 @@ func (w *world) settle() {
 		if w.fails == "" {
 			switch kind {
 			case "remove":
-				r.Version, r.Previous, r.Stopped, r.Unproved = "", "", "", false
+				r.Version, r.Previous, r.Stopped, r.Unproved, r.Profile = "", "", "", false, ""
 			case "renew":
 				r.Stopped, r.Unproved = "", false
 			default:
@@ -197,6 +227,12 @@ func (w *world) settle() {
 			}
 		}
 		r.Open, r.OpenVersion = "", ""
+		if r.Last.Good && kind != "remove" {
+			d, _, err := w.m.Define(context.Background(), service, r.Version)
+			if r.Profile = d.Container.AppArmor; err != nil {
+				w.t.Fatal(err)
+			}
+		}
 	}
 }
 
@@ -214,7 +250,17 @@ func (w *world) rest() {
 // Host.
 
 func (w *world) build(context.Context, Offer) (image string, err error) {
-	return "sha256:" + strings.Repeat("ab", 32), w.call("build", func() {})
+	if w.during != nil {
+		w.during()
+	}
+	image = fmt.Sprintf("sha256:%064x", len(w.calls)+1)
+	return image, w.call("build", func() { w.images[image] = true })
+}
+
+func (w *world) discard(context.Context, string) {
+	if !w.dead {
+		maps.DeleteFunc(w.images, func(image string, _ bool) bool { return !w.placed[image] })
+	}
 }
 
 type host struct{ *world }
@@ -222,11 +268,42 @@ type host struct{ *world }
 func (h host) Place() addons.Place {
 	return addons.Place{Dir: h.dir, Arch: "amd64", Machine: "generic-x86-64", TimeZone: "Europe/Berlin", Network: "hassio", API: "172.30.32.2", AppArmor: h.armor}
 }
-func (h host) Secret(name string) (string, bool)                         { return "s3cret", name == "pw" }
-func (h host) Device(path, _ string) bool                                { return h.present[path] }
-func (h host) Exists(path string) bool                                   { return h.present[path] }
-func (h host) LoadProfile(context.Context, string, string) (bool, error) { return h.loads, nil }
-func (h host) Taken(p spec.Port) string                                  { return h.taken[p.Host] }
+func (h host) Secret(name string) (string, bool) { return "s3cret", name == "pw" }
+func (h host) Device(path, _ string) bool        { return h.present[path] }
+func (h host) Exists(path string) bool           { return h.present[path] }
+func (h host) LoadProfile(_ context.Context, slug, profile string) (string, error) {
+	if !h.loads {
+		return "", nil
+	}
+	name := fmt.Sprintf("%s.%x", slug, profile)
+	h.armour[name] = true
+	return name, nil
+}
+func (h host) DropProfiles(_ context.Context, slug, inUse string, profiles []string) error {
+	gone := maps.Clone(h.armour)
+	delete(gone, inUse)
+	for _, p := range profiles {
+		delete(gone, fmt.Sprintf("%s.%x", slug, p))
+	}
+	maps.DeleteFunc(gone, func(name string, _ bool) bool { return !strings.HasPrefix(name, slug+".") })
+	if len(gone) == 0 {
+		return nil
+	}
+	return h.call("drop profiles", func() {
+		maps.DeleteFunc(h.armour, func(name string, _ bool) bool { return gone[name] })
+	})
+}
+func (h host) Taken(p spec.Port) string { return h.taken[p.Host] }
+
+// profiled offers the radio with a profile of its own, on a kernel that takes one.
+func (w *world) profiled(version, profile string) {
+	w.t.Helper()
+	w.armor, w.loads = true, true
+	w.offer("radio", config("radio", version))
+	o := w.offers[radio]
+	o.Profile = profile
+	w.offers[radio] = o
+}
 
 // installed brings the add-on in and lets it run.
 func (w *world) installed() {

@@ -57,9 +57,11 @@ func (h *house) openAddons(ctx context.Context, data func(string) string, first 
 		return err
 	}
 	a.loader.dir, a.loader.security = data("apparmor"), "/sys/kernel/security/apparmor"
+	a.loader.restore(ctx, h.log.With("part", "addons"))
 	if a.installs, err = lifecycle.New(lifecycle.Config{
-		Records: addonRecords{h.journal}, Offers: addonOffers{h}, Supervisor: addonSupervisor{h}, Host: addonHost{h},
-		Build: h.buildAddon, Forget: a.offers.Drop, Log: h.log.With("part", "addons"), Now: h.now,
+		Records: addonRecords{h.journal}, Offers: addonOffers{h}, Supervisor: addonSupervisor{h}, Changer: addonSupervisor{h}, Host: addonHost{h},
+		Build: h.buildAddon, Discard: h.discardBuilds, Forget: a.offers.Drop, Log: h.log.With("part", "addons"), Now: h.now,
+		Clock: func() bool { _, ok := h.clock.Now(); return ok },
 	}); err != nil {
 		return err
 	}
@@ -160,4 +162,15 @@ func (h *house) buildAddon(ctx context.Context, o lifecycle.Offer) (string, erro
 		err = errors.New("the engine does not say what it built")
 	}
 	return string(img.ID), err
+}
+
+// discardBuilds removes the images that were built of an add-on and that no service needs.
+func (h *house) discardBuilds(ctx context.Context, slug string) {
+	images, err := h.engine.Built(ctx, slug)
+	if err == nil {
+		err = h.manager.DropUnused(ctx, images)
+	}
+	if err != nil {
+		h.log.Debug("cannot remove images that were built and are not needed", "addon", slug, "error", err)
+	}
 }

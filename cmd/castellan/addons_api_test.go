@@ -164,7 +164,7 @@ func TestAListenerThatBreaksAtOnceIsTriedWithPatience(t *testing.T) {
 // nobody is a backend without add-ons.
 type nobody struct{ api.AddonBackend }
 
-func (nobody) Callers() []api.AddonCaller { return nil }
+func (nobody) Caller(string) (api.AddonCaller, bool) { return api.AddonCaller{}, false }
 
 // loopback is an engine's network on this host.
 type loopback struct {

@@ -17,11 +17,17 @@ type addonCalls struct{ *house }
 
 var _ api.AddonBackend = addonCalls{}
 
+// Caller implements api.AddonBackend.
+func (h addonCalls) Caller(token string) (api.AddonCaller, bool) {
+	c, ok := h.addons.installs.ByToken(token)
+	return api.AddonCaller(c), ok
+}
+
 // Callers implements api.AddonBackend.
 func (h addonCalls) Callers() []api.AddonCaller {
 	var out []api.AddonCaller
 	for _, c := range h.addons.installs.Callers() {
-		out = append(out, api.AddonCaller{Slug: c.Slug, Token: c.Token, Manifest: c.Manifest})
+		out = append(out, api.AddonCaller(c))
 	}
 	return out
 }
@@ -70,10 +76,10 @@ func (h addonCalls) Addon(ctx context.Context, slug string) (api.AddonState, err
 		}
 		out.Network[p.Container] = p.Host
 	}
-	list, err := h.engine.List(ctx)
+	list, err := h.engine.List(ctx, lifecycle.Service(slug))
 	if err == nil { // the address is worth nothing when the engine is away
 		for _, k := range list {
-			if k.Service == lifecycle.Service(slug) && k.Running {
+			if k.Running {
 				out.IPAddress = k.IP
 			}
 		}

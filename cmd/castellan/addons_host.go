@@ -126,8 +126,13 @@ func (h addonHost) Device(path, subsystem string) bool {
 func (h addonHost) Exists(path string) bool { return onHost(path) }
 
 // LoadProfile implements lifecycle.Host.
-func (h addonHost) LoadProfile(ctx context.Context, slug, profile string) (bool, error) {
+func (h addonHost) LoadProfile(ctx context.Context, slug, profile string) (string, error) {
 	return h.addons.loader.load(ctx, slug, profile)
+}
+
+// DropProfiles implements lifecycle.Host.
+func (h addonHost) DropProfiles(ctx context.Context, slug, inUse string, profiles []string) error {
+	return h.addons.loader.drop(ctx, slug, inUse, profiles)
 }
 
 // Taken implements lifecycle.Host.
@@ -207,7 +212,8 @@ func (h addonOffers) Offer(slug string) (lifecycle.Offer, error) {
 	if err != nil {
 		return lifecycle.Offer{}, fmt.Errorf("%w: %w", lifecycle.ErrNotOffered, err)
 	}
-	o := lifecycle.Offer{Slug: slug, Repository: e.Repository, Manifest: m, File: filepath.Base(e.Path), Raw: raw, Seen: e.FirstSeen}
+	from, _ := h.addons.store.RepositoryOf(slug)
+	o := lifecycle.Offer{Source: from.Source, Slug: slug, Repository: e.Repository, Manifest: m, File: filepath.Base(e.Path), Raw: raw, Seen: e.FirstSeen}
 	if e.AppArmor {
 		profile, err := h.addons.store.Asset(slug, store.AppArmor)
 		if err != nil {
@@ -241,6 +247,17 @@ func (h addonRepositories) LedgerOf(component string) (Ledger, bool) {
 	return Ledger{Origin: r.Ledger.Origin, Keys: r.Ledger.Keys, URLs: r.Ledger.URLs}, true
 }
 
+// Ledgers implements Repositories.
+func (h addonRepositories) Ledgers() []Ledger {
+	var out []Ledger
+	for _, r := range h.addons.store.Repositories() {
+		if r.Ledger != nil {
+			out = append(out, Ledger{Origin: r.Ledger.Origin, Keys: r.Ledger.Keys, URLs: r.Ledger.URLs})
+		}
+	}
+	return out
+}
+
 // Publishers implements Repositories: those that repositories name, and, where they name none, those that manifests claim.
 // A claim is a demand and no favour: without the publisher's word the image does not come in. Of what is installed the
 // manifest it is run with counts, whatever its author claims by now.
@@ -266,7 +283,7 @@ func (h addonRepositories) Publishers() map[string]string {
 
 // buildRequest is how a local add-on's image is built, as Home Assistant's builder does.
 func buildRequest(o lifecycle.Offer, arch string) (engine.BuildRequest, error) {
-	req := engine.BuildRequest{Context: o.Folder, Tag: lifecycle.LocalRepository(o.Slug) + ":" + o.Manifest.Version, Labels: map[string]string{
+	req := engine.BuildRequest{Context: o.Folder, For: o.Slug, Tag: lifecycle.LocalRepository(o.Slug) + ":" + o.Manifest.Version, Labels: map[string]string{
 		"io.hass.version": o.Manifest.Version, "io.hass.arch": arch, "io.hass.type": "addon", "io.hass.name": o.Manifest.Name}}
 	var build addons.Build
 	for _, name := range []string{"build.yaml", "build.yml", "build.json"} {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/castellan/castellan/addons"
 	"github.com/castellan/castellan/addons/lifecycle"
+	"github.com/castellan/castellan/addons/store"
 	"github.com/castellan/castellan/config"
 	"github.com/castellan/castellan/supervisor/spec"
 )
@@ -83,6 +84,27 @@ func TestPortsThatServicesHave(t *testing.T) {
 	}
 }
 
+// TestAnOfferSaysWhoseItIs: the name of an add-on does not.
+func TestAnOfferSaysWhoseItIs(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "local", "radio", "config.yaml"), "name: Radio\nversion: \"1\"\nslug: radio\ndescription: plays\narch: [amd64]\nimage: example.org/addons/radio\n")
+	if err := store.Init(filepath.Join(dir, "store")); err != nil {
+		t.Fatal(err)
+	}
+	s, err := store.Open(store.Config{Dir: filepath.Join(dir, "store"), Local: filepath.Join(dir, "local"), Builtins: []string{"local"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	if err := s.Refresh(t.Context(), "local"); err != nil {
+		t.Fatal(err)
+	}
+	o, err := addonOffers{&house{addons: addonHouse{store: s}}}.Offer("local_radio")
+	if err != nil || o.Source != "local" || o.Repository != "local" || o.Manifest.Version != "1" {
+		t.Errorf("%+v, %v", o, err)
+	}
+}
+
 func TestALocalAddonIsBuiltAsItsAuthorSays(t *testing.T) {
 	labels := func(more ...string) map[string]string {
 		out := map[string]string{"io.hass.version": "1.10", "io.hass.arch": "aarch64", "io.hass.type": "addon", "io.hass.name": "Radio"}
@@ -128,6 +150,14 @@ func TestALocalAddonIsBuiltAsItsAuthorSays(t *testing.T) {
 				t.Errorf("got %+v, %v; want %v, %v", req, err, c.args, c.labels)
 			}
 		})
+	}
+}
+
+// TestASlugWithCapitalsCanBeBuilt: Home Assistant takes them in slugs, engines not in names of images.
+func TestASlugWithCapitalsCanBeBuilt(t *testing.T) {
+	req, err := buildRequest(lifecycle.Offer{Slug: "local_MyRadio", Folder: t.TempDir(), Manifest: addons.Manifest{Version: "1.0-RC"}}, "amd64")
+	if err != nil || req.Tag != "localhost/addon/local_myradio:1.0-RC" || req.For != "local_MyRadio" {
+		t.Errorf("%+v, %v", req, err)
 	}
 }
 

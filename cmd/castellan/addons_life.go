@@ -5,13 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"path/filepath"
-	"sync"
 
 	"github.com/castellan/castellan/addons"
 	"github.com/castellan/castellan/addons/habackup"
 	"github.com/castellan/castellan/addons/lifecycle"
-	"github.com/castellan/castellan/config/durable"
 	"github.com/castellan/castellan/supervisor"
 	"github.com/castellan/castellan/supervisor/api"
 	"github.com/castellan/castellan/trust/audit"
@@ -133,78 +130,6 @@ func (h addonView) known(slug string) error {
 	return h.addonError(slug, lifecycle.ErrNotInstalled)
 }
 
-// importing lets one import at a time unpack.
-var importing sync.Mutex
-
-// Import implements api.AddonLife: it installs the add-on if it is not, and puts data and settings of the backup in the
-// place of its own.
-func (h addonLife) Import(ctx context.Context, slug string, r api.ImportRequest, by string) (api.Accepted, error) {
-	ctx = context.WithoutCancel(ctx)
-	importing.Lock()
-	defer importing.Unlock()
-	b, err := habackup.Open(r.Path)
-	if err != nil {
-		return api.Accepted{}, err
-	}
-	defer b.Close()
-	meta, err := b.Addon(slug)
-	if err != nil {
-		return api.Accepted{}, err
-	}
-	if rec, _ := h.addons.installs.Record(slug); !rec.Installed() {
-		if err := b.Check(ctx, slug); err != nil { // before an add-on comes that its data can't follow
-			return api.Accepted{}, err
-		}
-		acc, err := h.Install(ctx, slug, api.InstallRequest{Asks: r.Asks}, by)
-		if err != nil {
-			return acc, err
-		}
-		c, err := h.manager.Wait(ctx, acc.Changes[0])
-		if err != nil {
-			return acc, err
-		}
-		if c.State != supervisor.StateCommitted {
-			return acc, nil // the change says why; nothing was imported
-		}
-		if err := h.addons.installs.Reconcile(ctx); err != nil {
-			return acc, err
-		}
-	}
-	if err := h.importData(ctx, b, slug, meta); err != nil {
-		return api.Accepted{}, h.addonError(slug, err)
-	}
-	h.decided(ctx, slug, "data imported by "+by, nil)
-	if !r.Start {
-		return oneChange(""), nil
-	}
-	return h.Power().Start(ctx, slug)
-}
-
-func (h addonLife) importData(ctx context.Context, b *habackup.Backup, slug string, meta habackup.Meta) error {
-	folder := h.addons.installs.ImportFolder(slug)
-	if err := errors.Join(h.addons.installs.Sweep(slug), durable.MkdirAll(filepath.Dir(folder), 0o755)); err != nil {
-		return err
-	}
-	skips, err := b.Extract(ctx, slug, folder)
-	if err != nil {
-		return err
-	}
-	for _, s := range skips {
-		h.log.Warn("left out of a backup", "addon", slug, "name", s.Name, "why", s.Why)
-	}
-	err = h.addons.installs.SetData(slug, func(r *lifecycle.Record) {
-		r.Settings = imported(meta, r.Settings)
-	})
-	if err != nil {
-		return errors.Join(err, h.addons.installs.Sweep(slug))
-	}
-	if !meta.Protected {
-		h.log.Warn("the add-on was not protected where the backup was made; here it is as before", "addon", slug,
-			"next", "castellan addon set "+slug+" --protected off")
-	}
-	return nil
-}
-
 // imported are the settings of a backup. Protected mode is not among them: who imports data was shown rights that it holds
 // back, and no file switches it off.
 func imported(meta habackup.Meta, before addons.Settings) addons.Settings {
@@ -217,6 +142,7 @@ func (h addonView) addonError(slug string, err error) error {
 	var consent *lifecycle.ConsentError
 	var options *lifecycle.OptionsError
 	var port *lifecycle.PortError
+	var source *lifecycle.SourceError
 	fail := func(status int, key, next string) error {
 		return &api.Error{Status: status, Key: key, Message: err.Error(), Next: next}
 	}
@@ -232,6 +158,8 @@ func (h addonView) addonError(slug string, err error) error {
 		return fail(http.StatusBadRequest, api.KeyAddonOptions, "castellan addon options "+slug)
 	case errors.As(err, &port):
 		return fail(http.StatusBadRequest, api.KeyAddonPort, fmt.Sprintf("castellan addon ports %s %d/%s=PORT", slug, port.Port.Container, port.Port.Protocol))
+	case errors.As(err, &source):
+		return fail(http.StatusBadRequest, "", "castellan addon uninstall "+slug+" --data delete")
 	case errors.Is(err, lifecycle.ErrNotOffered):
 		return fail(http.StatusNotFound, api.KeyAddonNotInStore, "castellan addon list --all")
 	case errors.Is(err, lifecycle.ErrInstalled):

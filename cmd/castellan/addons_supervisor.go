@@ -18,7 +18,10 @@ import (
 // addonSupervisor is the supervisor as what is installed sees it.
 type addonSupervisor struct{ *house }
 
-var _ lifecycle.Supervisor = addonSupervisor{}
+var (
+	_ lifecycle.Supervisor = addonSupervisor{}
+	_ lifecycle.Changer    = addonSupervisor{}
+)
 
 // Standing implements lifecycle.Supervisor.
 func (h addonSupervisor) Standing(service string) (lifecycle.Standing, error) {
@@ -26,7 +29,8 @@ func (h addonSupervisor) Standing(service string) (lifecycle.Standing, error) {
 	if err != nil {
 		return lifecycle.Standing{}, err
 	}
-	out := lifecycle.Standing{Version: s.Version(), Open: s.Open, Stopped: s.Stopped, Unproved: s.Unproved}
+	out := lifecycle.Standing{Version: s.Version(), Open: s.Open, Stopped: s.Stopped, Unproved: s.Unproved,
+		Profile: s.Service.Container.AppArmor}
 	if s.Previous != nil {
 		out.Previous = s.Previous.Version
 	}
@@ -47,7 +51,7 @@ func (h addonSupervisor) Standing(service string) (lifecycle.Standing, error) {
 // Differs implements lifecycle.Supervisor.
 func (h addonSupervisor) Differs(service string) (bool, error) { return h.manager.Differs(service) }
 
-// Install implements lifecycle.Supervisor: an installation is a step of the same plan as an update.
+// Install implements lifecycle.Changer: an installation is a step of the same plan as an update.
 func (h addonSupervisor) Install(ctx context.Context, service string) (string, error) {
 	plan, err := h.makePlan(updater.OwnerRequest{Service: service})
 	if err != nil {
@@ -70,7 +74,7 @@ func (h addonSupervisor) Install(ctx context.Context, service string) (string, e
 	return "", errors.Join(errs...)
 }
 
-// Place implements lifecycle.Supervisor. What was built here has no manifest that anybody signed: it is known by the
+// Place implements lifecycle.Changer. What was built here has no manifest that anybody signed: it is known by the
 // engine's ID alone.
 func (h addonSupervisor) Place(ctx context.Context, service, version, image string) (string, error) {
 	def, ok, err := h.define(service, version)
@@ -98,13 +102,13 @@ func ifNot(ok bool, text string) error {
 	return errors.New(text)
 }
 
-// Remove implements lifecycle.Supervisor.
+// Remove implements lifecycle.Changer.
 func (h addonSupervisor) Remove(ctx context.Context, service string) (string, error) {
 	c, err := h.manager.Remove(ctx, service)
 	return c.ID, err
 }
 
-// Renew implements lifecycle.Supervisor.
+// Renew implements lifecycle.Changer.
 func (h addonSupervisor) Renew(ctx context.Context, service string) (string, error) {
 	c, err := h.manager.Renew(ctx, service)
 	return c.ID, err
@@ -124,6 +128,11 @@ func (h addonSupervisor) Run(ctx context.Context, service string, do lifecycle.P
 // Retune implements lifecycle.Supervisor.
 func (h addonSupervisor) Retune(ctx context.Context, service string) error {
 	return h.manager.Retune(ctx, service)
+}
+
+// Still implements lifecycle.Supervisor.
+func (h addonSupervisor) Still(ctx context.Context, service string, do func() error) error {
+	return h.manager.Still(ctx, service, do)
 }
 
 // hostFiles writes the files of services.

@@ -66,7 +66,7 @@ func (h addonView) List(ctx context.Context, all bool) ([]api.Addon, error) {
 func (h *house) runningNow(ctx context.Context) (map[string]bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, engineWithin)
 	defer cancel()
-	list, err := h.engine.List(ctx)
+	list, err := h.engine.List(ctx, "")
 	running := map[string]bool{}
 	for _, c := range list {
 		running[c.Service] = running[c.Service] || c.Running
@@ -115,7 +115,7 @@ func (h addonView) installed(slug string, plan updater.Plan, running map[string]
 	}
 	switch {
 	case s.Current == nil:
-		a.State, a.Badge = "installing", "-"
+		a.State, a.Badge, a.Trouble = "installing", "-", cmp.Or(a.Trouble, h.addons.installs.Trouble(slug))
 	case s.Trouble != "" && a.State == "stopped":
 		a.State = "error"
 	case a.State == "stopped" && s.Stays && strings.HasPrefix(s.Stopped, "it ended"):
@@ -124,7 +124,7 @@ func (h addonView) installed(slug string, plan updater.Plan, running map[string]
 	if e, ok := h.addons.store.Entry(slug); ok {
 		a.Card = card(e)
 	}
-	o, err := addonOffers(h).Offer(slug)
+	o, err := h.addons.installs.Offered(slug)
 	if a.Detached = err != nil; a.Detached {
 		return a, nil
 	}
@@ -179,8 +179,16 @@ func (h addonView) Info(ctx context.Context, slug, lang string) (api.AddonInfo, 
 		out.Kept = &api.AddonKept{Removed: r.Gone.At, Until: r.Gone.Until, Bytes: folderSize(h.cfg.Addons.Dir, slug)}
 	}
 	h.describe(&out, m, r, lang)
-	if o, err := addonOffers(h).Offer(slug); err == nil {
-		out.Asks = rights(o.Manifest.Rights().Beyond(r.Granted))
+	offer := addonOffers(h).Offer // of what is not installed the name alone counts: its owner is shown what he would be asked
+	if r.Installed() {
+		offer = h.addons.installs.Offered
+	}
+	if o, err := offer(slug); err == nil {
+		asks, err := h.addons.installs.Asks(slug, o.Manifest)
+		if err != nil {
+			return out, err
+		}
+		out.Asks = rights(asks)
 	}
 	profile := e.AppArmor // of what is installed its own counts, whatever the repository has by now
 	if r.Installed() {

@@ -37,6 +37,8 @@ func (l Ledger) folder() string {
 type Repositories interface {
 	// LedgerOf is the ledger a component's repository has of its own; without one the root's ledger counts.
 	LedgerOf(component string) (Ledger, bool)
+	// Ledgers are those of all repositories, whether anything of theirs is installed or not.
+	Ledgers() []Ledger
 	// Publishers maps components to the publisher their repository names for them.
 	Publishers() map[string]string
 }
@@ -85,7 +87,7 @@ type follower struct {
 	err     string        // why the last sync, or opening it, failed
 }
 
-// newLedgers reads which ledgers there were; none is opened before it is asked for.
+// newLedgers reads which ledgers there were; none is opened before the first sync, or before it is asked for.
 func newLedgers(l *ledgers) (*ledgers, error) {
 	list, err := readLedgers(l.dir)
 	if err != nil {
@@ -122,18 +124,32 @@ func (l *ledgers) publishers() map[string]string {
 	return nil
 }
 
-// of is the ledger of a component, if that is not the root's. An origin of the root's is never anybody else's.
+// of is the ledger of a component, if that is not the root's.
 func (l *ledgers) of(component string) (Ledger, bool) {
 	r := l.repos.Load()
 	if r == nil {
 		return Ledger{}, false
 	}
 	own, ok := (*r).LedgerOf(component)
-	root, _ := l.roots()
-	if !ok || slices.ContainsFunc(root.Ledgers, func(r trust.RootLedger) bool { return r.Origin == own.Origin }) {
+	if !ok || l.ofRoot(own.Origin) {
 		return Ledger{}, false
 	}
 	return own, true
+}
+
+// ofRoot tells whether an origin is the root's: then it is never anybody else's.
+func (l *ledgers) ofRoot(origin string) bool {
+	root, _ := l.roots()
+	return slices.ContainsFunc(root.Ledgers, func(r trust.RootLedger) bool { return r.Origin == origin })
+}
+
+// offered are the ledgers of repositories: what they hold is shown with what its ledger says before it is installed.
+func (l *ledgers) offered() []Ledger {
+	r := l.repos.Load()
+	if r == nil {
+		return nil
+	}
+	return slices.DeleteFunc((*r).Ledgers(), func(own Ledger) bool { return l.ofRoot(own.Origin) })
 }
 
 // For is the evidence a subject is judged by, see [trust.GateConfig].
@@ -231,8 +247,8 @@ func (l *ledgers) verify(f *follower) {
 	}
 }
 
-// Drop forgets the replica of a repository that was removed, unless something installed is still judged by it. dropped
-// is false then: call it again when that is uninstalled.
+// Drop forgets the replica of a repository that was removed, unless something installed is still judged by it or another
+// repository has it. dropped is false then: call it again when that is uninstalled or removed.
 func (l *ledgers) Drop(own Ledger) (dropped bool, err error) {
 	name := own.folder()
 	l.mu.Lock()
@@ -242,6 +258,9 @@ func (l *ledgers) Drop(own Ledger) (dropped bool, err error) {
 		if p := l.pin(c); ok && bound.folder() == name || p != nil && p.Ledger == own.Origin {
 			return false, nil
 		}
+	}
+	if slices.ContainsFunc(l.offered(), func(o Ledger) bool { return o.folder() == name }) {
+		return false, nil
 	}
 	if err := l.list(name, nil); err != nil {
 		return false, err

@@ -18,8 +18,9 @@ import (
 // background, within syncLimit, and asks for another turn when it brought something.
 const ownPatience = 10 * time.Second
 
-// sync starts to bring the ledgers of everything installed up to date. wait gives them what is left of ownPatience and
-// joins what went wrong so far; a ledger that is slow or gone takes nothing from the others.
+// sync starts to bring the ledgers of everything installed, and then those of all repositories, up to date. wait gives
+// them what is left of ownPatience and joins what went wrong so far; a ledger that is slow or gone takes nothing from the
+// others.
 func (l *ledgers) sync() (wait func(context.Context) error) {
 	patience, stop := context.WithTimeout(l.ctx, ownPatience)
 	l.mu.Lock()
@@ -28,6 +29,9 @@ func (l *ledgers) sync() (wait func(context.Context) error) {
 		if own, ok := l.of(c); ok {
 			_, _ = l.follow(own) // why it failed is kept with it
 		}
+	}
+	for _, own := range l.offered() {
+		_, _ = l.follow(own) // as above
 	}
 	var all []*follower
 	for _, f := range l.open {

@@ -24,7 +24,10 @@ const radio = "addon_radio"
 type pinned struct {
 	ledgers    map[string]Ledger
 	publishers map[string]string
+	offered    []Ledger // of repositories nothing is installed from
 }
+
+func (p *pinned) Ledgers() []Ledger { return slices.Clone(p.offered) }
 
 func (p *pinned) LedgerOf(component string) (Ledger, bool) {
 	l, ok := p.ledgers[component]
@@ -130,6 +133,37 @@ func TestAddonIsJudgedByTheLedgerOfItsRepository(t *testing.T) {
 	w.house.cfg.Trust.Map = map[string]string{radio: "p-aaaaaaaaaaaaaaaaaaaa"}
 	if got := w.policy().Map[radio]; got != "p-aaaaaaaaaaaaaaaaaaaa" {
 		t.Errorf("the repository's publisher %s won over the configuration", got)
+	}
+}
+
+// TestWhatIsOfferedIsJudgedBeforeItIsInstalled follows the ledger of a repository from which nothing is installed, with the
+// first sync after the repository was added. One that brings the root's origin brings nothing.
+func TestWhatIsOfferedIsJudgedBeforeItIsInstalled(t *testing.T) {
+	w := newLedgersWorld(t)
+	w.components = []string{"core"}
+	w.offered = []Ledger{w.pinned.ledgers[radio], {Origin: w.root.Origin, Keys: []string{w.own.NoteKey}, URLs: []string{w.ownMirror.URL}}}
+	if err := w.sync(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	st := w.ledgersStatus(w.ledgerStatus())
+	if len(st) != 2 || st[1].Origin != w.own.Origin || st[1].State != "fresh" || len(st[1].Services) != 0 {
+		t.Errorf("status %+v", st)
+	}
+	if v := w.judge(t, w.image); v.Outcome != trust.Allow || v.Head.Origin != w.own.Origin {
+		t.Errorf("verdict %s %s by %s", v.Outcome, v.Reason(), v.Head.Origin)
+	}
+	if dropped, err := w.house.ledgers.Drop(w.pinned.ledgers[radio]); err != nil || dropped {
+		t.Errorf("dropped %t, %v, while a repository has it", dropped, err)
+	}
+	w.offered = nil // the repository is removed
+	if dropped, err := w.house.ledgers.Drop(w.pinned.ledgers[radio]); err != nil || !dropped {
+		t.Errorf("dropped %t, %v", dropped, err)
+	}
+	if err := w.sync(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if st := w.ledgersStatus(w.ledgerStatus()); len(st) != 1 {
+		t.Errorf("status %+v", st)
 	}
 }
 

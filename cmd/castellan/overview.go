@@ -58,7 +58,7 @@ func (h *house) askEngine(ctx context.Context, st *api.EngineStatus) map[string]
 		return running
 	}
 	st.Version, st.API = info.Version, info.API
-	list, err := h.engine.List(ctx)
+	list, err := h.engine.List(ctx, "")
 	if err != nil {
 		st.Error = err.Error()
 	}

@@ -28,6 +28,7 @@ import (
 type appliance struct {
 	mu      sync.Mutex
 	callers []api.AddonCaller
+	looks   int // at all of them
 	did     []string
 	log     bytes.Buffer
 	block   chan struct{} // Info waits for it
@@ -45,9 +46,25 @@ func (a *appliance) calls() []string {
 	return slices.Clone(a.did)
 }
 
+func (a *appliance) Caller(token string) (found api.AddonCaller, ok bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	n := 0
+	for _, c := range a.callers {
+		if c.Token == token {
+			found = c
+			n++
+		}
+	}
+	if token == "" || n != 1 {
+		return api.AddonCaller{}, false
+	}
+	return found, true
+}
 func (a *appliance) Callers() []api.AddonCaller {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.looks++
 	return slices.Clone(a.callers)
 }
 func (a *appliance) Info(ctx context.Context) (api.Info, error) {
@@ -378,14 +395,28 @@ type vanishing struct {
 	once sync.Once
 }
 
-func (v *vanishing) Callers() []api.AddonCaller {
-	all := v.appliance.Callers()
+func (v *vanishing) Caller(token string) (api.AddonCaller, bool) {
+	c, ok := v.appliance.Caller(token)
 	first := false
 	v.once.Do(func() { first = true })
-	if first {
-		return all
+	return c, ok && (first || c.Slug != v.slug)
+}
+
+// TestWhoHasNoTokenMakesNobodyLookAtAllAddons: their manifests are read for that, and anybody on the bridge can ask.
+func TestWhoHasNoTokenMakesNobodyLookAtAllAddons(t *testing.T) {
+	a, _, srv := addonHouse(t)
+	web := httptest.NewServer(srv.AddonHandler())
+	defer web.Close()
+	for _, header := range []string{"X-Supervisor-Token: wrong", "X-Other: none", "X-Supervisor-Token: token-twin"} {
+		for _, path := range []string{"/services", "/info", "/no/such/path"} {
+			if status, _ := ask(t, web.URL, "GET", path, header, nil); status != 401 {
+				t.Errorf("%s, %s: got %d", path, header, status)
+			}
+		}
 	}
-	return slices.DeleteFunc(all, func(c api.AddonCaller) bool { return c.Slug == v.slug })
+	if a.looks != 0 {
+		t.Errorf("%d looks at all add-ons", a.looks)
+	}
 }
 
 func TestOneAddonCannotTakeAllCallsOrConnections(t *testing.T) {

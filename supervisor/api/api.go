@@ -16,9 +16,18 @@ package api
 
 import "context"
 
-// Backend is the appliance as the API sees it. Calls are safe for concurrent use. Update, Rollback and Check answer as
-// soon as the work is accepted; its course is in [Change].
+// Backend is the appliance as the API sees it. Calls are safe for concurrent use.
 type Backend interface {
+	Upkeep
+	Trust() Trust
+	Log() Log
+	Addons() Addons // nil = the appliance has none
+	Repositories() Repositories
+}
+
+// Upkeep keeps the services up to date. Update, Rollback and Check answer as soon as the work is accepted; its course is in
+// [Change].
+type Upkeep interface {
 	Status(ctx context.Context) (Status, error)
 	// Check syncs the ledger, polls the channel, judges what is installed, and answers with the plan.
 	Check(ctx context.Context) (Plan, error)
@@ -26,10 +35,6 @@ type Backend interface {
 	Update(ctx context.Context, r UpdateRequest) (Accepted, error)
 	Rollback(ctx context.Context, service string) (Accepted, error)
 	Changes(ctx context.Context) ([]Change, error)
-	Trust() Trust
-	Log() Log
-	Addons() Addons // nil = the appliance has none
-	Repositories() Repositories
 }
 
 // Trust is what an owner decides about trust. by is the caller in words ("root", "uid 1000").

@@ -51,6 +51,7 @@ type Caller struct {
 	Role Role   // of a person or the host
 	Slug string // of an add-on
 
+	token    string          // of an add-on
 	manifest addons.Manifest // of an add-on
 }
 

@@ -9,9 +9,7 @@ import (
 // AddonBackend is the appliance as its add-ons see it. Calls are safe for concurrent use. slug is always the caller's
 // own; an error that is no [Error] becomes status 400 with its text, so it must not hold secrets.
 type AddonBackend interface {
-	// Callers are the installed add-ons, each with the token its container was started with. It is asked for each
-	// request and answers from memory. An add-on leaves it before [services.Registry.Drop] forgets what it offers.
-	Callers() []AddonCaller
+	AddonCallers
 	Info(ctx context.Context) (Info, error)
 	// Addon is what is known of one add-on besides its manifest.
 	Addon(ctx context.Context, slug string) (AddonState, error)
@@ -24,6 +22,17 @@ type AddonBackend interface {
 	// Refused writes into the verification log that an add-on asked for what no add-on may: what is method and
 	// path. It is called a few times per minute and add-on at most, however often the add-on asks.
 	Refused(ctx context.Context, slug, what string)
+}
+
+// AddonCallers knows who calls.
+type AddonCallers interface {
+	// Caller finds the installed add-on whose container was started with a token, without telling by its time how much
+	// of the token is right; nobody has the empty one. It is asked for each request, also by who has no token: it
+	// answers from memory and looks at one manifest at most. An add-on is found no more before [services.Registry.Drop]
+	// forgets what it offers.
+	Caller(token string) (AddonCaller, bool)
+	// Callers are all of them.
+	Callers() []AddonCaller
 }
 
 // AddonCaller is who calls.

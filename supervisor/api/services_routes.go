@@ -63,7 +63,7 @@ func (s *Server) postService(_ context.Context, c Caller, in provideIn) (none, e
 
 // stays makes sure that nothing is kept of an add-on whose uninstallation overtook its call.
 func (s *Server) stays(c Caller) error {
-	if slices.ContainsFunc(s.cfg.Guests.Callers(), func(a AddonCaller) bool { return a.Slug == c.Slug }) {
+	if _, ok := s.cfg.Guests.Caller(c.token); ok {
 		return nil
 	}
 	if err := s.cfg.Registry.Drop(c.Slug); err != nil {

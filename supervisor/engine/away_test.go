@@ -69,7 +69,7 @@ func everyCall(e *Engine) map[string]func(context.Context) error {
 		"pull":    func(ctx context.Context) error { _, err := e.pull(ctx, s, func(int64, int64) {}); return err },
 		"fetch":   func(ctx context.Context) error { return e.fetch(ctx, "pull", "a/b", func(int64, int64) {}) },
 		"rmi":     func(ctx context.Context) error { return e.RemoveImage(ctx, s.Config) },
-		"list":    func(ctx context.Context) error { _, err := e.List(ctx); return err },
+		"list":    func(ctx context.Context) error { _, err := e.List(ctx, ""); return err },
 		"start":   func(ctx context.Context) error { return e.Start(ctx, "core") },
 		"stop":    func(ctx context.Context) error { return e.Stop(ctx, "core", 10*time.Millisecond) },
 		"remove":  func(ctx context.Context) error { return e.Remove(ctx, "core") },
@@ -187,7 +187,7 @@ func TestAbsentEngineIsExplained(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = e.List(t.Context())
+		_, err = e.List(t.Context(), "")
 		if !errors.Is(err, supervisor.ErrEngineAway) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: want %q in: %v", host, want, err)
 		}
@@ -218,14 +218,14 @@ func TestEngineMayBeReplacedWhileWeRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := e.List(t.Context()); err != nil {
+	if _, err := e.List(t.Context(), ""); err != nil {
 		t.Fatal(err)
 	}
 	api.Store("1.45")
-	if _, err := e.List(t.Context()); !errors.Is(err, supervisor.ErrEngineAway) {
+	if _, err := e.List(t.Context(), ""); !errors.Is(err, supervisor.ErrEngineAway) {
 		t.Errorf("right after the upgrade: %v", err)
 	}
-	if _, err := e.List(t.Context()); err != nil {
+	if _, err := e.List(t.Context(), ""); err != nil {
 		t.Errorf("after the upgrade: %v", err)
 	}
 }
@@ -242,7 +242,7 @@ func TestFullDiskIsToldApart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := e.List(t.Context()); !errors.Is(err, supervisor.ErrNoSpace) || errors.Is(err, supervisor.ErrEngineAway) {
+	if _, err := e.List(t.Context(), ""); !errors.Is(err, supervisor.ErrNoSpace) || errors.Is(err, supervisor.ErrEngineAway) {
 		t.Errorf("got %v", err)
 	}
 }

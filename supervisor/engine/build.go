@@ -15,7 +15,10 @@ import (
 	"time"
 
 	"github.com/castellan/castellan/supervisor"
+	"github.com/castellan/castellan/trust"
 	"github.com/docker/docker/api/types/build"
+	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/api/types/image"
 	"github.com/docker/docker/client"
 )
 
@@ -25,6 +28,7 @@ type BuildRequest struct {
 	Context    string            // absolute path of the folder
 	Dockerfile string            // within it, "Dockerfile" when empty
 	Tag        string            // name:version of the image, both required
+	For        string            // whose image it is, see [Engine.Built]; "" = nobody's
 	Args       map[string]string // build arguments
 	Labels     map[string]string // io.castellan.* is refused
 	Timeout    time.Duration     // for all of it, 0 = 1 h: a small board compiles slowly
@@ -55,6 +59,13 @@ func (e *Engine) Build(ctx context.Context, b BuildRequest, progress func(line s
 		Version: build.BuilderV1, // the one that every engine has
 		Tags:    []string{b.Tag}, Dockerfile: filepath.ToSlash(b.Dockerfile), Labels: b.Labels, BuildArgs: map[string]*string{},
 		Remove: true, ForceRemove: true,
+	}
+	if b.For != "" {
+		opts.Labels = maps.Clone(b.Labels)
+		if opts.Labels == nil {
+			opts.Labels = map[string]string{}
+		}
+		opts.Labels[labelBuilt] = e.builtFor(b.For)
 	}
 	for k, v := range b.Args {
 		opts.BuildArgs[k] = &v
@@ -104,6 +115,32 @@ func (e *Engine) Build(ctx context.Context, b BuildRequest, progress func(line s
 		return supervisor.Image{}, fmt.Errorf("cannot %s: it did not end within %s", what, b.Timeout)
 	}
 	return img, err
+}
+
+// labelBuilt marks the images that were built, so that they are found when their name has gone to a later build.
+const labelBuilt = labelPrefix + "built"
+
+func (e *Engine) builtFor(whose string) string { return e.cfg.House + "/" + whose }
+
+// Built lists the images that were built for somebody by this appliance.
+func (e *Engine) Built(ctx context.Context, whose string) ([]trust.Digest, error) {
+	var out []trust.Digest
+	err := e.call(ctx, e.cfg.CallTimeout, "list the images built for "+whose, func(ctx context.Context, cli *client.Client) error {
+		list, err := cli.ImageList(ctx, image.ListOptions{Filters: filters.NewArgs(filters.Arg("label", labelBuilt+"="+e.builtFor(whose)))})
+		if err != nil {
+			return err
+		}
+		out = nil
+		for _, i := range list {
+			id, err := trust.ParseDigest(i.ID)
+			if err != nil {
+				return fmt.Errorf("the engine names an image strangely: %w", err)
+			}
+			out = append(out, id)
+		}
+		return nil
+	})
+	return out, err
 }
 
 // buildEvent is one line of the engine's report on a build.

@@ -18,6 +18,7 @@ import (
 
 	"github.com/castellan/castellan/supervisor"
 	"github.com/castellan/castellan/tests/testenv"
+	"github.com/castellan/castellan/trust"
 	"github.com/docker/docker/api/types/image"
 )
 
@@ -94,6 +95,38 @@ func TestALocalAddOnIsBuilt(t *testing.T) {
 	if _, err := h.Build(ctx, BuildRequest{Context: dir, Tag: req.Tag}, nil); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("a build whose caller left: %v", err)
 	}
+}
+
+// TestWhatWasBuiltIsFoundWithoutItsName: the next build of the version takes it.
+func TestWhatWasBuiltIsFoundWithoutItsName(t *testing.T) {
+	h := newHouse(t, testenv.Engine(t))
+	dir := addonFolder(t)
+	build := func(whose, version string) trust.Digest {
+		t.Helper()
+		img, err := h.Build(t.Context(), BuildRequest{Context: dir, Dockerfile: "Dockerfile.amd", Tag: "local/built:1", For: whose,
+			Args: map[string]string{"VERSION": version}}, nil)
+		h.must(err)
+		t.Cleanup(func() { h.must(h.RemoveImage(context.WithoutCancel(t.Context()), img.ID)) })
+		return img.ID
+	}
+	first, second, other := build("local_A", "1"), build("local_A", "2"), build("local_a", "1")
+	if first == second || first == other {
+		t.Fatal("two of the builds are the same image")
+	}
+	is := func(whose string, want ...trust.Digest) {
+		t.Helper()
+		got, err := h.Built(t.Context(), whose)
+		h.must(err)
+		slices.Sort(got)
+		if slices.Sort(want); !slices.Equal(got, want) {
+			t.Errorf("built for %s: %v, want %v", whose, got, want)
+		}
+	}
+	is("local_A", first, second)
+	is("local_a", other)
+	is("local_")
+	h.must(h.RemoveImage(t.Context(), first))
+	is("local_A", second)
 }
 
 func TestFoldersThatAreNotBuilt(t *testing.T) {

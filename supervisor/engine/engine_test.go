@@ -47,7 +47,7 @@ func newHouse(t testing.TB, host string) *house {
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
-		found, _ := h.List(ctx) // an engine that the test broke has nothing to clean
+		found, _ := h.List(ctx, "") // an engine that the test broke has nothing to clean
 		for _, c := range found {
 			_ = h.Remove(ctx, c.ID)
 		}
@@ -105,7 +105,7 @@ func (h *house) running(permit trust.Permit, img supervisor.Image, change string
 // look finds a container by ID; it must be there.
 func (h *house) look(id string) supervisor.Container {
 	h.t.Helper()
-	found, err := h.List(h.t.Context())
+	found, err := h.List(h.t.Context(), "")
 	h.must(err)
 	for _, c := range found {
 		if c.ID == id {
@@ -238,7 +238,7 @@ func TestOtherAppliancesContainersAreNeverTouched(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if found, err := other.List(t.Context()); err != nil || len(found) > 0 {
+	if found, err := other.List(t.Context(), ""); err != nil || len(found) > 0 {
 		t.Errorf("list: %v, %v", found, err)
 	}
 	if !h.look(c.ID).Running {

@@ -74,7 +74,7 @@ func TestNothingHappensWithoutAPermit(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if found, err := h.List(t.Context()); err != nil || len(found) > 0 {
+	if found, err := h.List(t.Context(), ""); err != nil || len(found) > 0 {
 		t.Errorf("containers: %v, %v", found, err)
 	}
 }

@@ -18,11 +18,15 @@ import (
 // of the socket.
 const inspectors = 4
 
-// List returns this appliance's containers, ordered by name.
-func (e *Engine) List(ctx context.Context) ([]supervisor.Container, error) {
+// List returns this appliance's containers of one service, "" = of all, ordered by name.
+func (e *Engine) List(ctx context.Context, service string) ([]supervisor.Container, error) {
 	var out []supervisor.Container
+	var of []filters.KeyValuePair
+	if service != "" {
+		of = append(of, filters.Arg("label", supervisor.LabelService+"="+service))
+	}
 	err := e.call(ctx, e.cfg.CallTimeout, "list containers", func(ctx context.Context, cli *client.Client) (err error) {
-		out, err = e.list(ctx, cli)
+		out, err = e.list(ctx, cli, of...)
 		return err
 	})
 	return out, err

@@ -52,7 +52,7 @@ func TestNeverTwoWritersAfterAnEngineRestart(t *testing.T) {
 
 			for range 2 {
 				way.end(d)
-				if _, err := h.List(t.Context()); !errors.Is(err, supervisor.ErrEngineAway) {
+				if _, err := h.List(t.Context(), ""); !errors.Is(err, supervisor.ErrEngineAway) {
 					t.Errorf("list without an engine: %v", err)
 				}
 				d.Start()
@@ -71,7 +71,7 @@ func TestNeverTwoWritersAfterAnEngineRestart(t *testing.T) {
 					get(t, "http://"+c.IP+":8080/health")
 				}
 			}
-			found, err := h.List(t.Context())
+			found, err := h.List(t.Context(), "")
 			h.must(err)
 			running := 0
 			for _, c := range found {

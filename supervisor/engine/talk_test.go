@@ -58,7 +58,7 @@ func TestLogsAndStandardInput(t *testing.T) {
 	ended := h.create(permit, img, "c2", spec.Container{Entrypoint: []string{"/app", "print", "3"}})
 	h.must(h.Start(t.Context(), ended.ID))
 	testenv.Eventually(t, 10*time.Second, "it has ended", func() bool {
-		list, err := h.List(t.Context())
+		list, err := h.List(t.Context(), "")
 		h.must(err)
 		return slices.ContainsFunc(list, func(c supervisor.Container) bool { return c.ID == ended.ID && !c.Running })
 	})

@@ -38,7 +38,7 @@ func (w *Watchdog) once(ctx context.Context, wg *sync.WaitGroup) (next time.Dura
 	}
 	limited, cancel := context.WithTimeout(ctx, lookLimit)
 	defer cancel()
-	list, err := w.engine.List(limited)
+	list, err := w.engine.List(limited, "")
 	if errors.Is(err, supervisor.ErrEngineAway) {
 		w.interrupted(func() {}) // its events say so soon
 		return lookEvery, nil

@@ -140,7 +140,7 @@ func (x *kennel) Services() (out []supervisor.Status, _ error) {
 	return out, nil
 }
 
-func (x *kennel) List(ctx context.Context) (out []supervisor.Container, _ error) {
+func (x *kennel) List(ctx context.Context, _ string) (out []supervisor.Container, _ error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.looks++; x.gone {

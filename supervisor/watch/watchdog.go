@@ -63,7 +63,7 @@ type Tender interface {
 
 // Containers is the engine as the watchdog sees it.
 type Containers interface {
-	List(ctx context.Context) ([]supervisor.Container, error)
+	List(ctx context.Context, service string) ([]supervisor.Container, error) // "" = of all
 }
 
 var _ Tender = (*supervisor.Manager)(nil)

@@ -49,7 +49,7 @@ func newAddonHouse(t testing.TB) *addonHouse {
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
-		found, err := h.List(ctx)
+		found, err := h.List(ctx, "")
 		if err != nil {
 			t.Errorf("cannot clean up: %v", err)
 		}
@@ -83,7 +83,7 @@ func (h *addonHouse) run(i testenv.Image, m addons.Manifest, slug string, s addo
 	made, err := h.Create(h.t.Context(), permit, img.ID, supervisor.Naming{Service: slug, Change: "c-" + slug, Version: m.Version, Name: "addon_" + slug}, c)
 	must(h.t, err)
 	must(h.t, h.Start(h.t.Context(), made.ID))
-	found, err := h.List(h.t.Context())
+	found, err := h.List(h.t.Context(), "")
 	must(h.t, err)
 	for _, c := range found {
 		if c.ID == made.ID && c.Running {

@@ -35,11 +35,18 @@ func packed(t testing.TB, list ...entry) []byte {
 // haBackup writes a backup file of Home Assistant's Supervisor that holds the radio, with these entries beside its settings.
 func (h *house) haBackup(name, port string, protected bool, list ...entry) string {
 	h.t.Helper()
+	return h.haBackupOf(name, map[string]any{"options": map[string]any{"volume": 7}, "boot": "manual",
+		"network": map[string]any{"8080/tcp": json.Number(port)}, "protected": true}, protected, list...)
+}
+
+// haBackupOf is haBackup with the settings an owner had made.
+func (h *house) haBackupOf(name string, user map[string]any, protected bool, list ...entry) string {
+	h.t.Helper()
+	user["version"] = "0.9"
 	about, err := json.Marshal(map[string]any{"version": 2, "slug": "a1b2c3d4", "name": "before", "type": "partial", "date": "2026-08-01T10:00:00+00:00",
 		"protected": protected, "compressed": true, "folders": []string{}, "addons": []any{map[string]any{"slug": radio, "name": "Radio", "version": "0.9", "size": 0.1}}})
 	must(h.t, err)
-	settings, err := json.Marshal(map[string]any{"version": "0.9", "state": "started", "user": map[string]any{
-		"version": "0.9", "options": map[string]any{"volume": 7}, "boot": "manual", "network": map[string]any{"8080/tcp": json.Number(port)}, "protected": true}})
+	settings, err := json.Marshal(map[string]any{"version": "0.9", "state": "started", "user": user})
 	must(h.t, err)
 	var inner bytes.Buffer
 	z := gzip.NewWriter(&inner)

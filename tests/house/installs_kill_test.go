@@ -1,13 +1,10 @@
 package house
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -17,8 +14,9 @@ import (
 
 const radio = "local_radio"
 
-// TestThirtyKillsOfAddons kills the daemon at random moments of an add-on's life. Each time the add-on must come to rest
-// as it was asked or as it was before, with one container or none, and its data whole.
+// TestThirtyKillsOfAddons kills the daemon at random moments of an add-on's life, in the middle of everything an owner does
+// with it. Each time the add-on must come to rest as it was asked or as it was before, with one container or none, and its
+// data whole.
 func TestThirtyKillsOfAddons(t *testing.T) {
 	const kills = 30
 	dice := seed(t)
@@ -29,28 +27,54 @@ func TestThirtyKillsOfAddons(t *testing.T) {
 	h.addonConfig("radio", "1.0", "schema: {volume: int}", "options: {volume: 5}")
 	h.offers()
 	most := h.watchGenerations("addon_" + radio)
+	cards := &deck{house: h, dice: dice}
 	did, ended := map[string]int{}, map[string]int{}
 	ran := false // its data is there from then on, whatever becomes of the add-on
+	imports := map[string]bool{"": true}
 	for i := range kills {
-		before := h.addon(radio)
-		volume := dice.IntN(1000)
-		what, allowed := h.disturbAddon(dice, before, volume)
-		did[what]++
-		pause := time.Duration(dice.IntN(2500)) * time.Millisecond
-		<-time.After(pause) // the moment of the power cut
+		deed, before := cards.deal()
+		data := h.importedAs(t)
+		volume := 100 + i
+		allowed, failed := cards.begin(deed, before, volume)
+		began := time.Now()
+		if deed == "import" && (did[deed] == 0 || dice.IntN(2) == 0) {
+			h.unpacks(1 + dice.IntN(stations/4))
+		} else {
+			<-time.After(time.Duration(dice.IntN(2000)) * time.Millisecond) // the moment of the power cut
+		}
+		pause := time.Since(began).Round(time.Millisecond)
+		select {
+		case err := <-failed:
+			if err != nil {
+				t.Errorf("%s: %v", deed, err)
+			}
+		default:
+		}
 		h.daemon.kill()
 		h.start()
 		after := h.addonRests()
 		seen := after.Version + " " + after.State
+		did[deed]++
 		ended[after.State]++
-		t.Logf("kill %d: %s of %q, %s after it began: now %q", i+1, what, before.Version+" "+before.State, pause, seen)
+		now := h.importedAs(t)
+		t.Logf("kill %d: %s of %q, %s after it began: now %q, data of import %q", i+1, deed, before.Version+" "+before.State, pause, seen, now)
 		if !slices.Contains(allowed, seen) {
 			t.Errorf("it is %q, want one of %q (%s)", seen, allowed, after.Trouble)
 		}
 		was, is := fmt.Sprint(before.Overrides["volume"]), fmt.Sprint(after.Overrides["volume"])
-		if set := strings.HasPrefix(what, "options"); is != was && !(set && is == fmt.Sprint(volume)) && after.State != "absent" && before.State != "absent" {
+		set := deed == "options and restart" || deed == "import"
+		if is != was && !(set && is == fmt.Sprint(volume)) && after.State != "absent" && before.State != "absent" {
 			t.Errorf("volume was %s, %d was set (%v), now it is %s", was, volume, set, is)
 		}
+		switch imported := now == fmt.Sprint(volume); {
+		case deed == "import" && imported != (is == fmt.Sprint(volume)):
+			t.Errorf("volume is %s with data of import %q: one of the two came without the other", is, now)
+		case imported && deed == "import": // and else it is as before
+		case deed == "rollback" && imports[now]: // the data goes back with the version
+		case now != data:
+			t.Errorf("it had data of import %q, now of %q", data, now)
+		}
+		imports[now] = true
 		ran = ran || after.State == "running"
 		h.addonSound(after, ran)
 		h.castellan("log", "verify").says(t, 0)
@@ -58,66 +82,20 @@ func TestThirtyKillsOfAddons(t *testing.T) {
 			return
 		}
 	}
-	t.Logf("what was done: %v; how it stood afterwards: %v", did, ended)
+	t.Logf("what was done: %v; how it stood afterwards: %v; imports that came through: %d", did, ended, len(imports)-1)
+	for _, deed := range deeds {
+		if did[deed] == 0 {
+			t.Errorf("there was no %s", deed)
+		}
+	}
+	if did["import"] == len(imports)-1 {
+		t.Error("no import was cut")
+	}
 	if n := most(); n > 1 {
 		t.Errorf("%d generations ran at the same time", n)
 	}
 	h.daemon.kill()
 	h.castellan("log", "verify", h.path("data", "log")).says(t, 0, "chain good")
-}
-
-// disturbAddon begins something that fits how the add-on stands, and tells how it may stand afterwards.
-func (h *house) disturbAddon(dice *rand.Rand, a api.AddonInfo, volume int) (what string, allowed []string) {
-	h.t.Helper()
-	ctx, v := context.Background(), a.Version
-	other := map[string]string{"1.0": "1.1", "1.1": "1.0"}[v]
-	was := v + " " + a.State
-	var err error
-	switch n := dice.IntN(6); {
-	case a.State == "absent":
-		what, allowed = "install", []string{was, a.VersionLatest + " stopped"}
-		_, err = h.client.InstallAddon(ctx, radio, api.InstallRequest{Asks: codesOf(a.Asks)})
-	case n == 0:
-		what, allowed = "uninstall", []string{was, " absent"}
-		_, err = h.client.UninstallAddon(ctx, radio, api.UninstallRequest{Data: api.DataKeep})
-	case n == 1 && a.State == "running":
-		what, allowed = "stop", []string{was, v + " stopped"}
-		_, err = h.client.StopAddon(ctx, radio)
-	case n == 2 && a.Previous != "":
-		what, allowed = "rollback", []string{was, a.Previous + " " + a.State}
-		_, err = h.client.RollbackAddon(ctx, radio)
-	case n <= 3 && a.State == "stopped":
-		what, allowed = "start", []string{was, v + " running"}
-		_, err = h.client.StartAddon(ctx, radio)
-	case n <= 3:
-		what, allowed = "options and restart", []string{was}
-		if _, err = h.client.SetAddonOptions(ctx, radio, []byte(fmt.Sprintf(`{"volume": %d}`, volume))); err == nil {
-			_, err = h.client.RestartAddon(ctx, radio)
-		}
-	default:
-		what, allowed = "consent and update", []string{was, other + " " + a.State}
-		h.addonConfig("radio", other, "schema: {volume: int}", "options: {volume: 5}", "privileged: ["+[]string{"NET_ADMIN", "NET_RAW", "SYS_NICE"}[dice.IntN(3)]+"]")
-		h.offers()
-		info := h.addon(radio)
-		if len(info.Asks) > 0 {
-			_, err = h.client.ConsentAddon(ctx, radio, api.ConsentRequest{Version: other, Asks: codesOf(info.Asks)})
-		}
-		if err == nil {
-			_, err = h.client.UpdateAddon(ctx, radio, api.AddonUpdateRequest{})
-		}
-	}
-	if err != nil {
-		h.t.Fatalf("%s of %q: %v", what, was, err)
-	}
-	return what, allowed
-}
-
-func codesOf(rights []api.Right) []string {
-	out := []string{}
-	for _, r := range rights {
-		out = append(out, r.Code)
-	}
-	return out
 }
 
 // addonRests waits until nothing is under way with the add-on.
@@ -171,6 +149,10 @@ func (h *house) addonSound(a api.AddonInfo, ran bool) {
 	if len(mine) == 1 && mine[0].running() != (a.State == "running") {
 		h.t.Errorf("it is said to be %s, its container is %s", a.State, mine[0].State)
 	}
+	testenv.Eventually(h.t, 10*time.Second, "what an import has unpacked is used or gone", func() bool {
+		_, err := os.Lstat(h.path("data", "addons", "data", "."+radio+".import"))
+		return os.IsNotExist(err)
+	})
 	if !ran {
 		return
 	}

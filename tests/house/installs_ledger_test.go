@@ -115,15 +115,21 @@ func TestRepositoryWithItsOwnLedger(t *testing.T) {
 	w.release("2026.11.1")
 	own, r := w.ownLedger(), newGitRepository(t)
 	r.publish("repository.yaml", fmt.Sprintf("name: Author's\ncastellan:\n  ledger: {origin: %s, keys: [%q], urls: [%q]}\n", own.Origin, own.Keys[0], own.URLs[0]))
-	config := func(slug, publisher string) string {
-		return fmt.Sprintf("name: %s\nversion: \"1.0\"\nslug: %s\ndescription: of the test\narch: [amd64, aarch64]\nimage: %s/house/%s\ncastellan: {publisher: %s}\n",
-			slug, slug, w.registry.host, slug, publisher)
+	config := func(slug, claim string) string {
+		return fmt.Sprintf("name: %s\nversion: \"1.0\"\nslug: %s\ndescription: of the test\narch: [amd64, aarch64]\nimage: %s/house/%s\n%s\n",
+			slug, slug, w.registry.host, slug, claim)
 	}
-	good, foreign := w.image("radio", "1.0"), w.image("tv", "1.0")
+	by := func(publisher string) string { return "castellan: {publisher: " + publisher + "}" }
+	good, bad, foreign := w.image("radio", "1.0"), w.image("bad", "1.0"), w.image("tv", "1.0")
+	w.image("plain", "1.0")
 	own.cas("notarize", good.Reference())
+	own.cas("notarize", bad.Reference())
+	own.cas("untrust", bad.Reference(), "--reason", "for the test")
 	w.cas("notarize", foreign.Reference()) // by the root's publisher, in the root's ledger
-	r.publish("radio/config.yaml", config("radio", own.publisher))
-	r.publish("tv/config.yaml", config("tv", w.publisher))
+	r.publish("radio/config.yaml", config("radio", by(own.publisher)))
+	r.publish("bad/config.yaml", config("bad", by(own.publisher)))
+	r.publish("plain/config.yaml", config("plain", ""))
+	r.publish("tv/config.yaml", config("tv", by(w.publisher)))
 	h := newHouse(w, withStore)
 	h.env = []string{"SSL_CERT_FILE=" + own.authority}
 	h.begin()
@@ -143,9 +149,12 @@ func TestRepositoryWithItsOwnLedger(t *testing.T) {
 	h.castellan("check").says(t, 0)
 
 	radio, tv := added.Slug+"_radio", added.Slug+"_tv"
-	if b := h.addon(radio).Badge; b != "verified" && b != "not checked" { // the copy of its ledger comes with the first installation
-		t.Errorf("before the installation it has badge %q", b)
+	for slug, want := range map[string]string{radio: "verified", added.Slug + "_plain": "unsigned", added.Slug + "_bad": "withdrawn"} {
+		if a := h.addon(slug); a.Badge != want {
+			t.Errorf("before the installation %s has badge %q (%s), want %q", slug, a.Badge, a.Evidence, want)
+		}
 	}
+	h.castellan("addon", "install", added.Slug+"_bad", "--yes").says(t, 4)
 	h.castellan("addon", "install", radio, "--start", "--yes").says(t, 0)
 	h.addonIs(radio, "1.0", "running", "verified")
 	if b := h.addon(tv).Badge; b == "verified" {

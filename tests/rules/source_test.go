@@ -136,6 +136,27 @@ func TestEveryPackageHasOneDocComment(t *testing.T) {
 	}
 }
 
+// maxMethods is how many methods an interface may have: what is larger is two.
+const maxMethods = 7
+
+func TestInterfacesAreSmall(t *testing.T) {
+	for _, p := range packages(t) {
+		set, files := parsed(t, p)
+		for _, f := range files {
+			ast.Inspect(f, func(n ast.Node) bool {
+				spec, ok := n.(*ast.TypeSpec)
+				if !ok {
+					return true
+				}
+				if i, ok := spec.Type.(*ast.InterfaceType); ok && i.Methods.NumFields() > maxMethods {
+					t.Errorf("%s: %s has %d methods, at most %d are allowed; split it by use", set.Position(spec.Pos()), spec.Name, i.Methods.NumFields(), maxMethods)
+				}
+				return true
+			})
+		}
+	}
+}
+
 func TestEverythingExportedIsDocumented(t *testing.T) {
 	for _, p := range packages(t) {
 		if p.Name == "main" {

@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
-	"syscall"
 	"testing"
 	"time"
 
+	"github.com/castellan/castellan/tests/testenv"
 	"github.com/castellan/castellan/trust"
 	"github.com/castellan/castellan/trust/ledger"
 	"github.com/castellan/castellan/trust/trusttest"
@@ -19,16 +19,6 @@ import (
 func rate(b *testing.B, n int, cpu time.Duration, unit string) {
 	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), unit+"/s")
 	b.ReportMetric(float64(n)/cpu.Seconds(), unit+"/cpu-s")
-}
-
-// cpuTime is the processor time of the program so far.
-func cpuTime(tb testing.TB) time.Duration {
-	tb.Helper()
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		tb.Fatal(err)
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // madeTree is a static tree of n transactions, made without a store, and its last point.
@@ -56,7 +46,7 @@ func BenchmarkReplayChain(b *testing.B) {
 	_, segments := madeTree(b, l, 10*ledger.SegmentTxs, func(int) trusttest.Entry { return entry })
 	whole := bytes.Join(segments, nil)
 	b.ReportAllocs()
-	txs, start := 0, cpuTime(b)
+	txs, start := 0, testenv.ProcessorTime(b)
 	for b.Loop() {
 		n, err := ledger.ScanForTest(bytes.NewReader(whole), 10*ledger.SegmentTxs)
 		if err != nil {
@@ -64,7 +54,7 @@ func BenchmarkReplayChain(b *testing.B) {
 		}
 		txs += n
 	}
-	rate(b, txs, cpuTime(b)-start, "tx")
+	rate(b, txs, testenv.ProcessorTime(b)-start, "tx")
 	b.ReportMetric(float64(len(whole))/float64(10*ledger.SegmentTxs), "bytes/tx")
 }
 
@@ -83,7 +73,7 @@ func BenchmarkReplayRecords(b *testing.B) {
 		b.Fatal(err)
 	}
 	chain := []trust.PlacedPublisher{{Pos: trust.Position{Tx: 1}, Envelope: first.Envelope, Publisher: *first.Publisher}}
-	records, start := 0, cpuTime(b)
+	records, start := 0, testenv.ProcessorTime(b)
 	for b.Loop() {
 		at := ledger.Genesis
 		for _, s := range segments {
@@ -113,7 +103,7 @@ func BenchmarkReplayRecords(b *testing.B) {
 			}
 		}
 	}
-	rate(b, records, cpuTime(b)-start, "records")
+	rate(b, records, testenv.ProcessorTime(b)-start, "records")
 }
 
 // warmReplica follows a ledger of n records, and knows image(n).
@@ -149,7 +139,7 @@ func BenchmarkJudgeWarm(b *testing.B) {
 		Now:     now,
 	}
 	b.ReportAllocs()
-	judged, start := 0, cpuTime(b)
+	judged, start := 0, testenv.ProcessorTime(b)
 	for b.Loop() {
 		judged++
 		facts, err := trust.Collect(r, s, nil, in.Root)
@@ -161,7 +151,7 @@ func BenchmarkJudgeWarm(b *testing.B) {
 			b.Fatalf("got %+v", v)
 		}
 	}
-	b.ReportMetric(float64((cpuTime(b)-start).Microseconds())/float64(judged), "cpu-µs/judgement")
+	b.ReportMetric(float64((testenv.ProcessorTime(b)-start).Microseconds())/float64(judged), "cpu-µs/judgement")
 }
 
 // BenchmarkLookupWarm asks for one digest, from the cache and from the disk.
@@ -190,7 +180,7 @@ func BenchmarkFirstSync(b *testing.B) {
 	l, pub := trusttest.NewLedger(b, origin), trusttest.NewPublisher(b, origin, "core")
 	dir, _ := madeTree(b, l, n, func(i int) trusttest.Entry { return trusttest.Record(b, pub.Notarize(image(uint64(i)))) })
 	m := trusttest.NewMirror(b, dir)
-	synced, start := 0, cpuTime(b)
+	synced, start := 0, testenv.ProcessorTime(b)
 	for b.Loop() {
 		r := openIn(b, l, m.URL)
 		if _, err := r.Sync(b.Context()); err != nil {
@@ -199,7 +189,7 @@ func BenchmarkFirstSync(b *testing.B) {
 		synced += n
 		closeOnce(r)
 	}
-	rate(b, synced, cpuTime(b)-start, "tx")
+	rate(b, synced, testenv.ProcessorTime(b)-start, "tx")
 }
 
 // openIn opens a new replica.
