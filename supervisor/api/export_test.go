@@ -80,6 +80,16 @@ func rowOf(rt route) Row {
 	return out
 }
 
+// HAModels are the types of the answers of Home Assistant's API.
+func HAModels() (out []reflect.Type) {
+	for _, rt := range table() {
+		if rt.out != nil && !strings.HasPrefix(rt.path, "/castellan") {
+			out = append(out, rt.out)
+		}
+	}
+	return out
+}
+
 // AsRoot is the context of root's connection.
 func AsRoot(ctx context.Context) context.Context {
 	return context.WithValue(ctx, peerKey{}, peer{known: true})

@@ -87,6 +87,7 @@ type AddonState struct {
 // SelfInfo is the answer of /addons/self/info, with the keys of Home Assistant's Supervisor.
 type SelfInfo struct {
 	AddonState
+	Version             *string           `json:"version"` // in place of the state's; null = not installed
 	Name                string            `json:"name"`
 	Slug                string            `json:"slug"`
 	Hostname            string            `json:"hostname"`
@@ -145,7 +146,7 @@ func addonInfo(c AddonCaller, st AddonState) SelfInfo {
 	if st.Translations == nil {
 		st.Translations = map[string]any{}
 	}
-	out := SelfInfo{AddonState: st, Name: m.Name, Slug: c.Slug, Hostname: host, DNS: []string{host + ".local.hass.io"},
+	out := SelfInfo{AddonState: st, Version: text(st.Version), Name: m.Name, Slug: c.Slug, Hostname: host, DNS: []string{host + ".local.hass.io"},
 		Description: m.Description, Stage: m.Stage, Advanced: m.Advanced, Build: m.Image == "", URL: text(m.URL),
 		HomeAssistant: text(m.Core), BootConfig: string(m.Boot), Startup: string(m.Startup), Arch: list(m.Arch),
 		Machine: list(m.Machine), NetworkDescription: m.PortDescriptions, HostNetwork: m.HostNetwork, HostPID: m.HostPID,

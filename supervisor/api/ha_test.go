@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
+	"reflect"
 	"slices"
 	"sort"
 	"strings"
@@ -88,6 +90,51 @@ func TestEveryKeyOfHomeAssistantsModelsIsThere(t *testing.T) {
 		sort.Strings(got)
 		if !slices.Equal(got, want) {
 			t.Errorf("%s %s has\n%v, want\n%v\n%.200s", m.call, m.path, got, want, answer)
+		}
+	}
+}
+
+// TestNoKeyOfHomeAssistantsModelsIsLeftOut looks at the types: a key that is there today only because it has a value is none.
+func TestNoKeyOfHomeAssistantsModelsIsLeftOut(t *testing.T) {
+	optional := []string{"api.Job.ID", "api.AvailableUpdate.Name", "api.AvailableUpdate.Icon"}
+	seen := map[reflect.Type]bool{}
+	var look func(reflect.Type)
+	look = func(typ reflect.Type) {
+		switch typ.Kind() {
+		case reflect.Pointer, reflect.Slice, reflect.Map:
+			look(typ.Elem())
+			return
+		case reflect.Struct:
+		default:
+			return
+		}
+		if seen[typ] || !strings.HasSuffix(typ.PkgPath(), "/supervisor/api") {
+			return
+		}
+		seen[typ] = true
+		for i := range typ.NumField() {
+			f := typ.Field(i)
+			if strings.Contains(f.Tag.Get("json"), ",omit") && !slices.Contains(optional, typ.String()+"."+f.Name) {
+				t.Errorf("%s.%s may be left out", typ, f.Name)
+			}
+			look(f.Type)
+		}
+	}
+	for _, typ := range api.HAModels() {
+		look(typ)
+	}
+	if len(seen) < 30 {
+		t.Errorf("only %d types were looked at", len(seen))
+	}
+}
+
+func TestWhoIsNotReadySaysSoBeforeAnythingElse(t *testing.T) {
+	for state, ready := range map[string]bool{"startup": true, "running": true, "stopping": false, "initialize": false} {
+		a, reg, _ := addonHouse(t)
+		srv := api.New(api.Config{Guests: a, Registry: reg, State: func() string { return state }, Log: slog.New(slog.DiscardHandler)})
+		rec := send(srv.AddonHandler(), "GET", "/info", "", "")
+		if said := strings.Contains(rec.Body.String(), "System is not ready with state: "+state); said == ready || said && rec.Code != 400 {
+			t.Errorf("%s: got %d %s", state, rec.Code, rec.Body.String())
 		}
 	}
 }

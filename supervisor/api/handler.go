@@ -44,6 +44,10 @@ func (s *Server) handler(d door) http.Handler {
 			s.fail(w, r, badRequest("cannot answer: %s", why))
 			return
 		}
+		if state := s.state(); d.within > 0 && !ready(state) {
+			s.fail(w, r, badRequest("System is not ready with state: %s", state))
+			return
+		}
 		c := d.who(r)
 		r = r.WithContext(context.WithValue(r.Context(), callerKey{}, c))
 		if c.Kind == KindNone && !open(r) {
@@ -66,6 +70,17 @@ func (s *Server) handler(d door) http.Handler {
 		mux.ServeHTTP(w, r)
 	})
 }
+
+// state is that of the daemon.
+func (s *Server) state() string {
+	if s.cfg.State == nil {
+		return "running"
+	}
+	return s.cfg.State()
+}
+
+// ready tells whether the daemon answers add-ons in a state, as Home Assistant's Supervisor does.
+func ready(state string) bool { return state == "startup" || state == "running" || state == "freeze" }
 
 type callerKey struct{}
 
@@ -126,6 +141,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, rt route, d door)
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 	data, err := rt.answer(ctx, s, c, r)
+	if rt.long {
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(takeWithin)) // as above
+	}
 	if err != nil {
 		fail(w, r, err)
 		return

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"time"
 )
 
 // rawAnswer is an answer that is a file or a stream, not an envelope.
@@ -28,6 +29,10 @@ func (a rawAnswer) send(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(flusher{w, http.NewResponseController(w)}, a.body)
 }
 
+// takeWithin is how long a caller may take to take in a piece of an answer. One that does not holds a connection and what
+// stands behind it, and is cut.
+const takeWithin = 30 * time.Second
+
 // flusher sends each piece at once: who follows a log waits for its next line.
 type flusher struct {
 	w   io.Writer
@@ -35,6 +40,7 @@ type flusher struct {
 }
 
 func (f flusher) Write(p []byte) (int, error) {
+	_ = f.ctl.SetWriteDeadline(time.Now().Add(takeWithin)) // a writer that knows no deadlines is no connection
 	n, err := f.w.Write(p)
 	if err == nil {
 		_ = f.ctl.Flush() // a writer that keeps no buffer has none to flush

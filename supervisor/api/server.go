@@ -31,6 +31,8 @@ type Config struct {
 	From netip.Prefix
 	// Home is the appliance as Home Assistant's API shows it; nil = that API is not there.
 	Home HomeAssistant
+	// State is that of the daemon: startup, running, stopping; nil = it is running.
+	State func() string
 	// BackupFirst makes backups before updates; nil = there are none, and who asks for one is told.
 	BackupFirst BackupFirst
 	// HostToken opens everything on the bridge, as that of Home Assistant's command line does; "" = there is none.
