@@ -51,6 +51,7 @@ type house struct {
 	journal   *state.Journal
 	addons    addonHouse
 	api       *api.Server
+	mark      engineMark // what is known of the engine
 
 	progress progress      // of changes under way
 	kick     chan struct{} // asks the update loop for a turn
