@@ -59,11 +59,16 @@ func rowOf(rt route) Row {
 	out.Body = "object"
 	for _, f := range reflect.VisibleFields(body.Type) {
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if name == "-" {
+			continue
+		}
 		typ := f.Type
 		if typ.Kind() == reflect.Pointer {
 			typ = typ.Elem()
 		}
 		switch typ.Kind() {
+		case reflect.Int, reflect.Int64, reflect.Uint16, reflect.Uint64:
+			out.Wrong = `{"` + name + `":"x"}`
 		case reflect.String:
 			out.Wrong = `{"` + name + `":7}`
 			if slices.Contains([]string{"service", "version", "slug", "channel", "digest"}, name) {
