@@ -30,6 +30,8 @@ type house struct {
 	job    []string    // changes that are made of what is asked for
 	skips  []api.PlanSkip
 	away   error // why nothing can be looked at
+
+	refuses error // what every update is answered with
 }
 
 func (h *house) did(s string) {
@@ -41,6 +43,9 @@ func (h *house) did(s string) {
 func (h *house) Status(context.Context) (api.Status, error) { return h.status, nil }
 func (h *house) Check(context.Context) (api.Plan, error)    { h.did("check"); return api.Plan{}, nil }
 func (h *house) Update(_ context.Context, r api.UpdateRequest) (api.Accepted, error) {
+	if h.refuses != nil {
+		return api.Accepted{}, h.refuses
+	}
 	h.did("update " + r.Service + " " + r.Version)
 	if h.skips != nil {
 		return api.Accepted{Skips: h.skips}, nil

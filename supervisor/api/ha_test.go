@@ -4,12 +4,17 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"log/slog"
+	"net"
+	"net/http"
 	"reflect"
 	"slices"
 	"sort"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/castellan/castellan/supervisor/api"
 	"github.com/castellan/castellan/updater"
@@ -177,6 +182,46 @@ func TestWhatEndsBadlyIsNotAnsweredAsDone(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestNoMessageIsLostOnTheClient: it shows none beside a status it does not know.
+func TestNoMessageIsLostOnTheClient(t *testing.T) {
+	for status, want := range map[int]int{400: 400, 403: 403, 404: 404, 409: 400, 410: 400, 413: 400, 422: 400, 429: 429, 500: 500, 501: 400, 503: 503} {
+		s := newStage(t)
+		s.furnish()
+		s.refuses = &api.Error{Status: status, Key: "stuck", Message: "it is stuck", Next: "castellan rollback core"}
+		rec := send(s.srv.AddonHandler(), "POST", "/core/update", hostToken, "")
+		if ok, says := judge(rec.Code, rec.Header().Get("Content-Type"), rec.Body.Bytes()); ok || rec.Code != want || says != "it is stuck. Next: castellan rollback core" {
+			t.Errorf("status %d: got %d %s", status, rec.Code, says)
+		}
+	}
+}
+
+// TestACallerThatTakesNothingInIsCut: it would hold a connection, and the log behind it, for ever.
+func TestACallerThatTakesNothingInIsCut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t)
+		l := make(piped, 1)
+		here, there := net.Pipe()
+		l <- there
+		srv := http.Server{Handler: s.srv.AddonHandler(), ReadTimeout: 30 * time.Second, WriteTimeout: 90 * time.Second}
+		done := make(chan error, 1)
+		go func() { done <- srv.Serve(l) }()
+		began := time.Now()
+		if _, err := io.WriteString(here, wire("GET", "/addons/core_x/logs/follow", "")); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Minute) // nothing is read
+		if _, err := io.WriteString(here, "x"); err == nil {
+			t.Errorf("after %s the connection is still there", time.Since(began))
+		}
+		if err := srv.Close(); err != nil {
+			t.Error(err)
+		}
+		if err := <-done; !errors.Is(err, http.ErrServerClosed) {
+			t.Error(err)
+		}
+	})
 }
 
 func TestWorkGoesOnWhenItsCallerLeaves(t *testing.T) {

@@ -109,8 +109,8 @@ func openTo(all []route) func(*http.Request) bool {
 func (s *Server) serve(w http.ResponseWriter, r *http.Request, rt route, d door) {
 	c := callerOf(r)
 	fail := func(w http.ResponseWriter, r *http.Request, err error) {
-		if rt.next {
-			err = withNext(err)
+		if rt.ha {
+			err = forClient(err)
 		}
 		if rt.text {
 			s.failText(w, r, err)
