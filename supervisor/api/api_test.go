@@ -31,7 +31,8 @@ type house struct {
 	skips  []api.PlanSkip
 	away   error // why nothing can be looked at
 
-	refuses error // what every update is answered with
+	slow    chan struct{} // changes end when it is closed; nil = at once
+	refuses error         // what every update is answered with
 }
 
 func (h *house) did(s string) {

@@ -47,7 +47,14 @@ func (r residence) Refresh(_ context.Context, store bool) error {
 	return r.away
 }
 func (r residence) Wait(ctx context.Context, id string) (api.Change, error) {
+	if r.slow != nil { // a change that takes its time
+		select {
+		case <-r.slow:
+		case <-ctx.Done():
+		}
+	}
 	if err := ctx.Err(); err != nil {
+		r.did("nobody waits for " + id)
 		return api.Change{}, err
 	}
 	c := r.end

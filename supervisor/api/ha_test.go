@@ -12,6 +12,7 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -224,7 +225,56 @@ func TestACallerThatTakesNothingInIsCut(t *testing.T) {
 	})
 }
 
-func TestWorkGoesOnWhenItsCallerLeaves(t *testing.T) {
+// TestACallerThatLeavesInTheMiddleKeepsNobodyFromAnything closes its connection while its update goes on; others come
+// meanwhile, two at once, and are answered.
+func TestACallerThatLeavesInTheMiddleKeepsNobodyFromAnything(t *testing.T) {
+	s := newStage(t)
+	s.furnish()
+	s.slow = make(chan struct{})
+	addr := s.listen(t)
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(c, wire("POST", "/core/update", "")); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the update is submitted", func() bool { return slices.Contains(s.reached(), "update core ") })
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "nobody waits any more", func() bool { return slices.Contains(s.reached(), "nobody waits for c1") })
+
+	var both sync.WaitGroup
+	for range 2 {
+		both.Go(func() {
+			status, _, body := exchange(t, addr, wire("POST", "/core/update", ""))
+			if status != 200 {
+				t.Errorf("got %d %s", status, body)
+			}
+		})
+	}
+	if status, _, body := exchange(t, addr, wire("GET", "/info", "")); status != 200 {
+		t.Errorf("beside updates that go on: %d %s", status, body)
+	}
+	eventually(t, "both are submitted", func() bool {
+		return len(slices.DeleteFunc(s.reached(), func(c string) bool { return c != "update core " })) == 3
+	})
+	close(s.slow)
+	both.Wait()
+}
+
+// eventually waits for something that comes soon.
+func eventually(t *testing.T, what string, so func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !so(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("never: %s", what)
+		}
+	}
+}
+
+func TestAWaitThatIsOverSaysThatTheWorkGoesOn(t *testing.T) {
 	s := newStage(t)
 	s.furnish()
 	ctx, leave := context.WithCancel(t.Context())
