@@ -52,6 +52,7 @@ type house struct {
 	addons    addonHouse
 	api       *api.Server
 	mark      engineMark // what is known of the engine
+	checking  sync.Mutex // holds who checks Core's configuration
 
 	progress progress      // of changes under way
 	kick     chan struct{} // asks the update loop for a turn

@@ -29,7 +29,8 @@ type house struct {
 	shop   []api.Addon // what is installed and offered
 	job    []string    // changes that are made of what is asked for
 	skips  []api.PlanSkip
-	away   error // why nothing can be looked at
+	found  string // in Core's configuration
+	away   error  // why nothing can be looked at
 
 	slow    chan struct{} // changes end when it is closed; nil = at once
 	refuses error         // what every update is answered with

@@ -92,6 +92,10 @@ func (r residence) Logs(_ context.Context, lines int, _ bool) (io.ReadCloser, er
 	r.did(fmt.Sprintf("core logs %d", lines))
 	return io.NopCloser(strings.NewReader("\x1b[32mone\x1b[0m\ntwo\n")), nil
 }
+func (r residence) Check(context.Context) (string, error) {
+	r.did("core check")
+	return r.found, nil
+}
 func (r residence) Stats(context.Context) (api.AddonStats, error) {
 	return api.AddonStats{MemoryUsage: 7}, nil
 }

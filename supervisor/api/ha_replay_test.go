@@ -125,6 +125,7 @@ var commands = []struct {
 	{"core info", "GET", "/core/info", "", true, `"version_latest":"2026.8.3","update_available":true`, ""},
 	{"core stats", "GET", "/core/stats", "", true, `"memory_usage":7`, ""},
 	{"core start", "POST", "/core/start", "", true, "Command completed", "core start"},
+	{"core check", "POST", "/core/check", "", true, "Command completed", "core check"},
 	{"core stop", "POST", "/core/stop", "", false, `cannot stop "core": the appliance needs it`, ""},
 	{"core stop --force", "POST", "/core/stop", `{"force":true}`, false, "the appliance needs it", ""},
 	{"core restart", "POST", "/core/restart", "", true, "Command completed", "core restart"},

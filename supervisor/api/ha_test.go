@@ -285,6 +285,14 @@ func TestAWaitThatIsOverSaysThatTheWorkGoesOn(t *testing.T) {
 	}
 }
 
+func TestWhatIsWrongInCoresConfigurationIsTold(t *testing.T) {
+	s := newStage(t)
+	s.found = "Invalid config for 'light': line 3"
+	if rec := send(s.srv.AddonHandler(), "POST", "/core/check", hostToken, ""); rec.Code != 400 || !strings.Contains(rec.Body.String(), "Invalid config for 'light': line 3") {
+		t.Errorf("got %d %s", rec.Code, rec.Body.String())
+	}
+}
+
 func TestAnApplianceWithoutCoreSaysSo(t *testing.T) {
 	s := newStage(t)
 	s.noCore = true

@@ -133,6 +133,7 @@ func TestHomeAssistantsAPIOverTheBridge(t *testing.T) {
 	h.haSays("POST", "/core/stop", "", 400, "the appliance needs it")
 	h.haSays("POST", "/core/restart", "", 200)
 	h.haSays("POST", "/core/rebuild", "", 200)
+	h.haSays("POST", "/core/check", "", 400, "cannot check the configuration of Home Assistant Core") // the image has no such program
 	h.haSays("GET", "/core/stats", "", 200, `"memory_limit":`)
 	h.haSays("GET", "/core/logs", "", 200)
 	h.haSays("GET", "/supervisor/logs", "", 200, "verdict")
