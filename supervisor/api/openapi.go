@@ -28,8 +28,11 @@ func OpenAPI(version string) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
+// schemaPrefix is where the types are.
+const schemaPrefix = "#/components/schemas/"
+
 func document(version string) *huma.OpenAPI {
-	types := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
+	types := huma.NewMapRegistry(schemaPrefix, huma.DefaultSchemaNamer)
 	types.RegisterTypeAlias(reflect.TypeFor[jsontext.Value](), reflect.TypeFor[json.RawMessage]()) // any JSON
 	types.RegisterTypeAlias(reflect.TypeFor[services.Config](), reflect.TypeFor[json.RawMessage]())
 	types.Map()["Failure"] = failure()
@@ -63,7 +66,45 @@ func document(version string) *huma.OpenAPI {
 			item.Delete = op
 		}
 	}
+	openAnswers(doc, types)
 	return doc
+}
+
+// openAnswers lets answers have more keys than are named: a later version adds some, and no client is to break on it. What
+// bodies are made of stays strict.
+func openAnswers(doc *huma.OpenAPI, types huma.Registry) {
+	strict := map[string]bool{}
+	var mark func(*huma.Schema)
+	mark = func(s *huma.Schema) {
+		if s == nil {
+			return
+		}
+		if name := strings.TrimPrefix(s.Ref, schemaPrefix); s.Ref != "" && !strict[name] {
+			strict[name] = true
+			mark(types.Map()[name])
+		}
+		mark(s.Items)
+		if values, ok := s.AdditionalProperties.(*huma.Schema); ok {
+			mark(values)
+		}
+		for _, p := range s.Properties {
+			mark(p)
+		}
+	}
+	for _, item := range doc.Paths {
+		for _, op := range []*huma.Operation{item.Post, item.Delete} {
+			if op != nil && op.RequestBody != nil {
+				for _, m := range op.RequestBody.Content {
+					mark(m.Schema)
+				}
+			}
+		}
+	}
+	for name, s := range types.Map() {
+		if s.AdditionalProperties == false && !strict[name] {
+			s.AdditionalProperties = nil
+		}
+	}
 }
 
 func operation(rt route, types huma.Registry) *huma.Operation {
@@ -119,7 +160,7 @@ func refusal(rt route) *huma.Response {
 		return &huma.Response{Description: "Why not, as text.", Content: map[string]*huma.MediaType{mediaText: {Schema: &huma.Schema{Type: huma.TypeString}}}}
 	}
 	return &huma.Response{Description: "Why not: 400, 401, 403, 404, 429, 500 or 503. 401 and 405 are plain text.",
-		Content: map[string]*huma.MediaType{"application/json": {Schema: &huma.Schema{Ref: "#/components/schemas/Failure"}}}}
+		Content: map[string]*huma.MediaType{"application/json": {Schema: &huma.Schema{Ref: schemaPrefix + "Failure"}}}}
 }
 
 // failure is the schema of an error.
