@@ -36,7 +36,7 @@ func (r residence) Supervisor(context.Context) (api.SupervisorInfo, error) {
 	return api.SupervisorInfo{Version: "1.2.3", Channel: "stable", Logging: "info", Timezone: &zone}, nil
 }
 func (r residence) Host(context.Context) (api.Host, error) {
-	return api.Host{Info: api.HostInfo{Features: []string{}}, Network: api.NetworkInfo{Interfaces: []api.NetworkInterface{}}}, nil
+	return api.Host{Info: api.HostInfo{Features: []string{}}, Network: api.NetworkInfo{Interfaces: []api.NetworkInterface{{Interface: "eth0"}}}}, nil
 }
 func (r residence) Refresh(_ context.Context, store bool) error {
 	if store {

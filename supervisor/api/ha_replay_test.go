@@ -184,7 +184,7 @@ var commands = []struct {
 	{"security integrity", "POST", "/security/integrity", "", true, `{"supervisor":"untested","core":"pass","plugins":{},"addons":{}}`, "refresh"},
 	{"os info", "GET", "/os/info", "", true, `"board":null`, ""},
 	{"host info", "GET", "/host/info", "", true, `"disk_free":`, ""},
-	{"network info", "GET", "/network/info", "", true, `"interfaces":[]`, ""},
+	{"network info", "GET", "/network/info", "", true, `"interfaces":[{"interface":"eth0"`, ""},
 	{"docker info", "GET", "/docker/info", "", true, `"registries":`, ""},
 	{"docker registries", "GET", "/docker/registries", "", true, `{"registries":{}}`, ""},
 	{"docker registries add", "POST", "/docker/registries", `{"ghcr.io":{"username":"u","password":"p"}}`, false, "cannot set credentials", ""},

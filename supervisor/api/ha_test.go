@@ -52,6 +52,7 @@ var models = []struct{ call, path, keys string }{
 	{"/host/info", "", "agent_version apparmor_version chassis virtualization cpe deployment disk_free disk_total disk_used disk_life_time features hostname llmnr_hostname kernel " +
 		"operating_system timezone dt_utc dt_synchronized use_ntp startup_time boot_timestamp broadcast_llmnr broadcast_mdns"},
 	{"/network/info", "", "interfaces docker host_internet supervisor_internet"},
+	{"/network/info", "interfaces", "interface type enabled connected primary mac ipv4 ipv6 wifi vlan"},
 	{"/network/info", "docker", "interface address gateway dns"},
 	{"/docker/info", "", "version enable_ipv6 mtu storage logging registries"},
 	{"/cli/info", "", "version version_latest update_available"},
