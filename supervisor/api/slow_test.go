@@ -45,8 +45,9 @@ func TestCallersThatDribbleGiveTheirPlacesBack(t *testing.T) {
 			go dribble(dial(), begin, more)
 		}
 		synctest.Wait()
-		if _, err := dial().Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
-			t.Errorf("the 65th connection: %v", err)
+		asked := time.Now()
+		if _, err := dial().Read(make([]byte, 1)); !errors.Is(err, io.EOF) || time.Since(asked) != 0 {
+			t.Errorf("the 65th connection: %v after %s", err, time.Since(asked))
 		}
 		for range 64 {
 			if took := <-ends; took > 65*time.Second { // half of it for the body, half for an answer that it does not read either
