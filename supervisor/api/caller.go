@@ -73,7 +73,7 @@ type addonRight struct {
 	other string // those with hassio_api and this role, or one that includes it, about others
 }
 
-// Rights of add-ons, as ha-compat says under "Who may call what".
+// Rights of add-ons, as Home Assistant's Supervisor gives them by the role in the manifest.
 var (
 	never     = addonRight{} // whatever its role: that is for people; and asking is logged
 	every     = addonRight{any: true}

@@ -152,10 +152,12 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, rt route, d door)
 	write(w, http.StatusOK, envelope{Result: "ok", Data: data})
 }
 
-// refuse tells of a call that was not allowed.
+// refuse tells of a call that was not allowed. An add-on that lacks a right is told itself, and may try all day.
 func (s *Server) refuse(r *http.Request, c Caller, err error) {
-	if c.Kind == KindAddon && errors.Is(err, errNever) {
-		s.tell(r.Context(), c, fmt.Sprintf("%.10s %.120s", r.Method, r.URL.Path))
+	if c.Kind == KindAddon {
+		if errors.Is(err, errNever) {
+			s.tell(r.Context(), c, fmt.Sprintf("%.10s %.120s", r.Method, r.URL.Path))
+		}
 		return
 	}
 	s.cfg.Log.Warn("call refused", "path", r.URL.Path, "caller", c.String())
