@@ -39,6 +39,7 @@ var mayImport = map[string][]string{
 
 	"supervisor/spec":   {},
 	"supervisor/state":  {"config/durable"},
+	"supervisor/access": {"config/durable"}, // who may call from the network
 	"supervisor/health": {"supervisor/spec"},
 	"supervisor":        {"config", "trust", "trust/audit", "updater", "supervisor/spec", "supervisor/state", "supervisor/health"},
 	"supervisor/engine": {"supervisor", "supervisor/spec", "trust"},
@@ -76,6 +77,7 @@ var onlyIn = []struct {
 	{"github.com/coder/websocket", []string{"supervisor/health", "tests/testenv/core"}, nil},
 	{"github.com/go-git/go-git", []string{"addons/store"}, nil},
 	{"go.etcd.io/bbolt", []string{"supervisor/state"}, nil},
+	{"golang.org/x/crypto", []string{"supervisor/access"}, nil},
 	{"github.com/google/go-containerregistry", // in the daemon, updater/registry alone; the others are cas and test support
 		[]string{"updater/registry", "trust/artifact", "cmd/demo", "tests/testenv"},
 		[]string{"cmd/cas", "supervisor/engine", "tests/bench"}},
