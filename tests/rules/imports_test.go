@@ -77,7 +77,7 @@ var onlyIn = []struct {
 	{"github.com/coder/websocket", []string{"supervisor/health", "tests/testenv/core"}, nil},
 	{"github.com/go-git/go-git", []string{"addons/store"}, nil},
 	{"go.etcd.io/bbolt", []string{"supervisor/state"}, nil},
-	{"golang.org/x/crypto", []string{"supervisor/access"}, nil},
+	{"golang.org/x/crypto/argon2", []string{"supervisor/access"}, nil},
 	{"github.com/google/go-containerregistry", // in the daemon, updater/registry alone; the others are cas and test support
 		[]string{"updater/registry", "trust/artifact", "cmd/demo", "tests/testenv"},
 		[]string{"cmd/cas", "supervisor/engine", "tests/bench"}},
