@@ -28,7 +28,7 @@
 //
 // An appliance without a battery begins with a clock that is behind, and a wrong time server may put it ahead. The rule:
 // the time here never goes back. When the clock is behind the latest time seen, which is in the file too, time goes on
-// from there by steps. When the clock stays behind for an hour of them, the latest time was wrong: it is given up, the
+// from there by steps of its own. When the clock stays behind for an hour of them, the latest time was wrong: it is given up, the
 // age of every session stays what it was, and what had ended stays ended. So no clock brings back what has ended, and
 // after a clock that ran ahead people log in once more.
 //

@@ -8,7 +8,8 @@ const (
 	patience = time.Hour
 	// slack is how far behind does not matter: clocks are slewed all the time.
 	slack = time.Minute
-	// longStep is what one reading counts at most: a clock must be seen behind several times.
+	// longStep is what one reading counts at most while the clock is behind: it must be seen so several times, and the
+	// jump of a clock that tells no monotonic time is no time that passed.
 	longStep = 10 * time.Minute
 )
 
@@ -34,11 +35,11 @@ func wall(t time.Time) time.Time { return t.Round(0).UTC() }
 
 func (c *clock) read() time.Time {
 	raw := c.now()
-	step := max(raw.Sub(c.last), 0) // monotonic; a clock without that stands still while it goes back
+	step := min(max(raw.Sub(c.last), 0), longStep)
 	c.last = raw
 	c.time = c.time.Add(step)
 	if wall := wall(raw); wall.Before(c.time) {
-		c.behind += min(step, longStep)
+		c.behind += step
 	} else {
 		c.time, c.behind = wall, 0
 	}
