@@ -98,10 +98,10 @@ func BenchmarkWriteFull(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	b.ReportMetric(float64(len(bytes)), "B/file")
 	for b.Loop() {
 		if err := w.change(true, nil); err != nil {
 			b.Fatal(err)
 		}
 	}
+	b.ReportMetric(float64(len(bytes)), "B/file")
 }
