@@ -16,13 +16,15 @@
 //
 // All of it lies in one file of mode 0600. Whoever can write it can make himself admin of the API, and so decide about
 // trust; he is root already. A damaged, unreadable or newer file lets in nobody and says what to do; it is never taken
-// for an empty one. A missing file is an appliance without owner: it lets in nobody without the setup code either.
+// for an empty one. A missing file is an appliance without owner: it lets in nobody without the setup code either. One
+// that is brought back from a backup brings back the passwords, roles and tokens of its day, also those that were taken
+// away since.
 //
 // # Crash model
 //
 // The file is written whole before a change can be seen. A power cut leaves the old content or the new one. What gives
-// access counts once it is on disk; what takes access away counts at once, even when the disk refuses it, and is
-// written again by [Access.Tend].
+// rights counts once it is on disk. What takes them away counts at once, even when the disk refuses it, and is written
+// again by [Access.Tend]; so does a login, or a full disk would keep out whom it needs.
 //
 // # Time
 //
@@ -155,7 +157,9 @@ func (a *Access) load() {
 	}
 	var s state
 	var old bool
-	if err == nil {
+	if err != nil {
+		err = fmt.Errorf("%w; see to the disk and to the rights of the file, and restart", err)
+	} else {
 		s, old, err = parse(b)
 	}
 	if err != nil {

@@ -1,6 +1,7 @@
 package access
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -28,10 +29,13 @@ func newLive(s state) live {
 	return l
 }
 
+// errKeep says that a change could not be written.
+var errKeep = errors.New("cannot keep who may come in")
+
 // change is the one way to change the register: fn changes a copy, at the time now, which is written and then counts.
-// With takes the copy counts even when it can't be written, because it takes access away from somebody; then the error
-// says so and [Access.Tend] writes again. A nil fn only writes.
-func (a *Access) change(takes bool, fn func(s *state, now time.Time) error) error {
+// With anyway the copy counts even when it can't be written, because it takes access away from somebody; then the error
+// is [errKeep] and [Access.Tend] writes again. A nil fn only writes.
+func (a *Access) change(anyway bool, fn func(s *state, now time.Time) error) error {
 	a.writing.Lock()
 	defer a.writing.Unlock()
 	a.mu.Lock()
@@ -60,14 +64,15 @@ func (a *Access) change(takes bool, fn func(s *state, now time.Time) error) erro
 	next.Mark = now
 	b, err := encode(next)
 	if err == nil {
-		if err = a.disk.write(a.path, b); err != nil {
-			err = fmt.Errorf("cannot keep who may come in: %w", err)
-		}
+		err = a.disk.write(a.path, b)
+	}
+	if err != nil {
+		err = fmt.Errorf("%w: %w", errKeep, err)
 	}
 
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.dirty = err != nil; a.dirty && !takes {
+	if a.dirty = err != nil; a.dirty && !anyway {
 		return err // the file may hold it nevertheless, until the next writing
 	}
 	a.touched = false

@@ -126,7 +126,7 @@ func readFile(path string) ([]byte, error) {
 	case err != nil:
 		return nil, err
 	case !fi.Mode().IsRegular():
-		return nil, errors.New("it is not a file; " + nextStep)
+		return nil, errors.New("it is not a file")
 	case fi.Mode().Perm()&0o077 != 0: // as a careless restore leaves it
 		if err := os.Chmod(path, 0o600); err != nil {
 			return nil, err
@@ -144,10 +144,10 @@ func encode(s state) ([]byte, error) {
 	s.Format = format
 	b, err := json.Marshal(s, json.Deterministic(true), json.FormatNilSliceAsNull(false))
 	if err != nil {
-		return nil, errors.New("cannot write the register of users: its content is no JSON") // the library's error could show some of it
+		return nil, errors.New("its content is no JSON") // the library's error could show some of it
 	}
 	if len(b) >= maxBytes {
-		return nil, fmt.Errorf("cannot write the register of users: %d bytes, the limit is %d", len(b), maxBytes)
+		return nil, fmt.Errorf("%d bytes, the limit is %d", len(b), maxBytes)
 	}
 	return append(b, '\n'), nil
 }

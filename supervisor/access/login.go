@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"slices"
 	"strings"
@@ -55,14 +56,14 @@ func label(s string) string {
 }
 
 // Login makes a session for who knows the password. Errors: [ErrDenied], [*WaitError], [ErrBusy], [ErrNoOwner],
-// [ErrClosed], of the context, of the disk.
+// [ErrClosed], of the context. On a disk that takes nothing the session ends with the daemon.
 func (a *Access) Login(ctx context.Context, c Credentials, from Origin) (Login, error) {
 	stored, fresh, err := a.verify(ctx, c, from)
 	if err != nil {
 		return Login{}, err
 	}
 	var l Login
-	err = a.change(false, func(s *state, now time.Time) error {
+	err = a.change(true, func(s *state, now time.Time) error {
 		u := s.user(c.name())
 		if u == nil || u.Password != stored { // removed or changed meanwhile
 			return ErrDenied
@@ -73,6 +74,10 @@ func (a *Access) Login(ctx context.Context, c Credentials, from Origin) (Login, 
 		l = s.open(a.opts, u, from, now)
 		return nil
 	})
+	if errors.Is(err, errKeep) { // it ends with this process at worst
+		a.opts.Log.Warn("a login could not be kept", "error", err)
+		err = nil
+	}
 	if err != nil {
 		return Login{}, err
 	}

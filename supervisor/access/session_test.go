@@ -162,16 +162,19 @@ func TestWhatTakesAccessAwayCountsOnAFullDisk(t *testing.T) {
 		t.Errorf("%+v, %v", p, err)
 	}
 	// What gives access does not count.
-	if _, err := w.Login(t.Context(), anna, home); err == nil {
-		t.Error("logged in without a trace")
+	if err := w.AddUser(t.Context(), Credentials{"carl", "password of carl"}, Viewer); err == nil || len(w.Users()) != 2 {
+		t.Error("a user came without a trace")
 	}
 	if err := w.SetRole("bert", Admin); err == nil || w.live.byName["bert"].Role != Viewer {
 		t.Error("a role grew without a trace")
 	}
+	fourth := w.login(anna, home) // whom the disk needs
+	w.wantSession(fourth.Cookie, nil)
 	w.disk.refuses = false
 	want(t, w.Tend(), nil)
 	w.restart()
 	w.wantSession(l.Cookie, ErrNoSession)
+	w.wantSession(fourth.Cookie, nil)
 	w.wantToken(text, ErrNoToken)
 	if got := fmt.Sprint(w.Users()[1].Role); got != "viewer" {
 		t.Errorf("bert is %s after a restart", got)

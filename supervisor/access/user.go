@@ -131,9 +131,9 @@ func (a *Access) SetRole(name string, role Role) error {
 	}
 	a.mu.Lock()
 	u := a.live.byName[name]
-	takes := u != nil && u.Role.rank() > role.rank()
+	fewer := u != nil && u.Role.rank() > role.rank()
 	a.mu.Unlock()
-	return a.change(takes, func(s *state, _ time.Time) error {
+	return a.change(fewer, func(s *state, _ time.Time) error {
 		u := s.user(name)
 		if u == nil {
 			return noUser(name)
