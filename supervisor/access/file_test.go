@@ -66,6 +66,15 @@ func TestWhatCannotBeReadLetsInNobody(t *testing.T) {
 		}
 		return []byte(s)
 	}
+	many := w.live.clone()
+	for range MaxSessionsPerUser {
+		_, sum := newCookie()
+		many.Sessions = append(many.Sessions, session{ID: newID(), User: "anna", Hash: sum, Created: begin, Seen: begin})
+	}
+	tooMany, err := encode(many)
+	if err != nil {
+		t.Fatal(err)
+	}
 	const reset = "castellan user reset"
 	for _, tc := range []struct {
 		name, says string
@@ -87,6 +96,7 @@ func TestWhatCannotBeReadLetsInNobody(t *testing.T) {
 		{"other case", reset, swap(`"users"`, `"Users"`)},
 		{"costly hash", "user 0", swap(`m=8`, `m=9999999`)},
 		{"session of nobody", "session 0", swap(`"user":"anna"`, `"user":"eve"`)},
+		{"too many sessions", "session 16", tooMany},
 		{"short hash", reset, swap(`"hash":"`, `"hash":"0`)},
 		{"no mark", reset, swap(`"mark":"2026`, `"mark":"x`)},
 		{"large", "larger than", append([]byte(strings.Repeat(" ", maxBytes)), good...)},

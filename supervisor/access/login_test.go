@@ -118,11 +118,7 @@ func TestHashesAreFewAtATime(t *testing.T) {
 	for range hashesWait {
 		go func() { errs <- h.enter(ctx) }()
 	}
-	for deadline := time.Now().Add(10 * time.Second); h.waiting.Load() < hashesAtOnce+hashesWait; runtime.Gosched() {
-		if time.Now().After(deadline) {
-			t.Fatal("they don't wait")
-		}
-	}
+	waitFor(t, func() bool { return h.waiting.Load() == hashesAtOnce+hashesWait })
 	_, _, err := h.verify(ctx, "", "x")
 	want(t, err, ErrBusy)
 	cancel()
@@ -142,14 +138,28 @@ func TestHashesAreFewAtATime(t *testing.T) {
 
 func TestAPasswordThatChangedDuringALoginIsNotTheOldOne(t *testing.T) {
 	w, _ := owned(t)
-	stored, _, err := w.verify(t.Context(), anna, home)
-	want(t, err, nil)
-	want(t, w.SetPassword(t.Context(), Credentials{"anna", "another one"}, ""), nil)
-	if w.live.byName["anna"].Password == stored {
-		t.Fatal("it is what it was")
+	for range hashesAtOnce {
+		want(t, w.hasher.enter(t.Context()), nil)
 	}
-	_, err = w.Login(t.Context(), anna, home)
-	want(t, err, ErrDenied)
+	got := make(chan error, 1)
+	go func() {
+		_, err := w.Login(t.Context(), anna, home)
+		got <- err
+	}()
+	waitFor(t, func() bool { return w.hasher.waiting.Load() == hashesAtOnce+1 }) // it has read what is stored
+	other := w.hasher.make("another one")
+	want(t, w.change(true, func(s *state, _ time.Time) error { s.user("anna").Password = other; return nil }), nil)
+	w.hasher.leave()
+	want(t, <-got, ErrDenied)
+}
+
+func waitFor(t *testing.T, fn func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !fn(); runtime.Gosched() {
+		if time.Now().After(deadline) {
+			t.Fatal("it does not come")
+		}
+	}
 }
 
 func TestLabelsShowWhatTheyAre(t *testing.T) {

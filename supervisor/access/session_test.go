@@ -132,12 +132,32 @@ func TestLastUsesAreWrittenRarely(t *testing.T) {
 	w.clock.add(time.Hour)
 	want(t, w.Tend(), nil)
 	before = w.disk.calls
-	for range 24 * 60 {
-		w.clock.add(time.Minute)
+	for range 10 * 24 * 12 {
+		w.clock.add(5 * time.Minute)
 		want(t, w.Tend(), nil)
 	}
-	if n := w.disk.calls - before; n != 0 {
-		t.Errorf("%d writes in a day without use", n)
+	if n := w.disk.calls - before; n != 1 || len(w.live.Sessions) != 0 {
+		t.Errorf("%d writes in ten days without use, want the one of the session's end; %d sessions are kept", n, len(w.live.Sessions))
+	}
+}
+
+func TestAUseDuringAWriteIsNotLost(t *testing.T) {
+	w, l := owned(t)
+	text, _ := w.token("anna", "backup", Viewer, time.Time{})
+	w.disk.during = func() {
+		w.clock.add(24 * time.Hour)
+		w.wantSession(l.Cookie, nil)
+		w.wantToken(text, nil)
+	}
+	w.addUser("bert", Viewer)
+	w.disk.during = nil
+	want(t, w.Close(), nil)
+	w.start()
+	if s := w.Sessions("anna")[0]; !s.Seen.Equal(begin.Add(24 * time.Hour)) {
+		t.Errorf("last use was %v", s.Seen)
+	}
+	if k := w.Tokens("")[0]; !k.Used.Equal(begin.Add(24 * time.Hour).Truncate(day)) {
+		t.Errorf("last use was %v", k.Used)
 	}
 }
 

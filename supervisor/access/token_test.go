@@ -124,6 +124,7 @@ func FuzzCookie(f *testing.F) {
 	c, _ := newCookie()
 	f.Add(string(c))
 	f.Add(strings.Repeat("A", 42) + "B")
+	f.Add(strings.Repeat("A", 42) + "\n")
 	f.Fuzz(func(t *testing.T, s string) {
 		if _, ok := readCookie(Secret(s)); !ok {
 			return

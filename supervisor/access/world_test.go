@@ -49,9 +49,13 @@ type cutDisk struct {
 	cutAt   int // 1 is the first, 0 = never
 	how     string
 	refuses bool // a full disk: every write fails
+	during  func()
 }
 
 func (d *cutDisk) do(name string, fn func() error) error {
+	if d.during != nil {
+		d.during()
+	}
 	d.calls++
 	switch {
 	case d.refuses:
