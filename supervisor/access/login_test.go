@@ -183,3 +183,17 @@ func TestTheAddressIsTheBareOne(t *testing.T) {
 	w.restart() // it can be read again
 	want(t, w.Closed(), nil)
 }
+
+func TestTheMemoryOfAHashGoesBack(t *testing.T) {
+	h := newHasher(defaultCost)
+	for range 3 {
+		if _, err := h.hash(t.Context(), "correct horse"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	if held := m.HeapSys - m.HeapReleased; held >= uint64(defaultCost.kib)<<10 {
+		t.Errorf("the heap holds %d bytes at rest, as much as a hash", held)
+	}
+}
