@@ -45,6 +45,9 @@ var mayImport = map[string][]string{
 	"supervisor/backup": {"supervisor", "supervisor/spec", "trust", "config/durable"},
 	"supervisor/watch":  {"supervisor", "supervisor/spec", "supervisor/health", "trust"},
 
+	"supervisor/access":         {"config/durable"}, // who may call from the network
+	"supervisor/access/tlscert": {"config/durable"},
+
 	"supervisor/api":        {"supervisor/...", "trust/...", "updater/...", "config/...", "addons", "addons/services"},
 	"supervisor/api/client": {"supervisor/api", "supervisor/spec", "trust"},
 	"supervisor/web":        {"supervisor/...", "trust/...", "updater/...", "config/...", "addons"},
@@ -77,6 +80,7 @@ var onlyIn = []struct {
 	{"github.com/go-git/go-git", []string{"addons/store"}, nil},
 	{"go.etcd.io/bbolt", []string{"supervisor/state"}, nil},
 	{"github.com/danielgtaylor/huma", []string{"supervisor/api"}, nil}, // describes the API; it routes nothing
+	{"golang.org/x/crypto/argon2", []string{"supervisor/access"}, nil},
 	{"github.com/google/go-containerregistry", // in the daemon, updater/registry alone; the others are cas and test support
 		[]string{"updater/registry", "trust/artifact", "cmd/demo", "tests/testenv"},
 		[]string{"cmd/cas", "supervisor/engine", "tests/bench"}},
