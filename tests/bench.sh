@@ -73,6 +73,7 @@ CGO_ENABLED=0 go test -c -tags bench -o "$out/bench.test" ./tests/bench
 bench replay ./trust/ledger 'Benchmark(ReplayChain|ReplayRecords|JudgeWarm)$' -count 5 -benchtime 1s
 bench manifests ./addons 'BenchmarkThousandManifests$' -count 5 -benchtime 2x
 bench store ./addons/store 'Benchmark(RefreshUnchanged|Open)' -count 3
+bench events ./supervisor/events 'Benchmark(IdleStreams|Latency)$' -count 3 -benchtime 100x
 beside addons 'BenchmarkAddons$' -test.benchtime 1x
 beside daemon 'Benchmark(Rest|NoChangePoll)$' -test.benchtime 1x -test.count 2
 beside switch 'BenchmarkSwitch$' -test.benchtime "${SWITCHES:-15}x"
@@ -101,6 +102,9 @@ row "no-change poll: unconditional requests" "$(figure daemon BenchmarkNoChangeP
 row "no-change poll: bytes per mirror" "$(figure daemon BenchmarkNoChangePoll bytes/mirror max)" '<=' 2048 bytes
 row "add-ons: load and normalise 1,000 manifests" "$(figure manifests BenchmarkThousandManifests ns/op min | awk '{ print $1 / 1e6 }')" '<=' 1000 ms
 row "add-ons: refresh of an unchanged repository" "$(figure store BenchmarkRefreshUnchanged ns/op min | awk '{ print $1 / 1e6 }')" '<=' 50 ms
+row "200 idle event streams: resident" "$(figure events BenchmarkIdleStreams MB max)" '<=' 12 MB
+row "event to a client's socket, 200 streams: p95" "$(figure events BenchmarkLatency/200 p95-ms min)" '<=' 20 ms
+fact "the same: median; by the processor" "$(figure events BenchmarkLatency/200 p50-ms min); $(figure events BenchmarkLatency/200 cpu-ms/event min)" ms
 row "daemon, 1,000 in the store, 30 run: resident" "$(figure addons BenchmarkAddons rss-MB max)" '<=' 60 MB
 fact "the same: of that its own pages; most it ever held" "$(figure addons BenchmarkAddons own-MB max); $(figure addons BenchmarkAddons peak-MB max)" MB
 row "30 add-ons after a boot: castellan / engine at once" "$(figure addons BenchmarkAddons ratio min)" '<=' 1.5 ""

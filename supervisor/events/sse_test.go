@@ -162,14 +162,14 @@ func TestAStreamThatDoesNotBegin(t *testing.T) {
 	}
 }
 
-// serve is a real server of a hub's stream, with the deadlines that the daemon's have.
-func serve(t testing.TB, h *Hub, ended func(error)) *httptest.Server {
+// serve is a real server of a hub's stream, with deadlines as the daemon's have.
+func serve(t testing.TB, h *Hub, limit time.Duration, ended func(error)) *httptest.Server {
 	t.Helper()
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, err := h.ServeSSE(w, r, Stream{Want: Want{Caller: r.URL.Query().Get("caller")}})
 		ended(err)
 	}))
-	srv.Config.ReadTimeout, srv.Config.WriteTimeout = 100*time.Millisecond, 100*time.Millisecond
+	srv.Config.ReadTimeout, srv.Config.WriteTimeout = limit, limit
 	srv.Start()
 	t.Cleanup(srv.Close)
 	return srv
@@ -208,8 +208,9 @@ func expect(t testing.TB, c net.Conn, in *bufio.Reader, text string) (before str
 }
 
 func TestAStreamOutlivesTheServersDeadlines(t *testing.T) {
-	h := New(t.Context(), Config{Heartbeat: 150 * time.Millisecond})
-	srv := serve(t, h, func(error) {})
+	const limit = 500 * time.Millisecond
+	h := New(t.Context(), Config{Heartbeat: limit + limit/4})
+	srv := serve(t, h, limit, func(error) {})
 	resp, err := http.Get(srv.URL)
 	if err != nil {
 		t.Fatal(err)
@@ -219,12 +220,12 @@ func TestAStreamOutlivesTheServersDeadlines(t *testing.T) {
 		t.Errorf("headers: %s", got)
 	}
 	in, beats := bufio.NewScanner(resp.Body), 0
-	for beats < 4 && in.Scan() { // each of them is later than the deadlines
+	for beats < 2 && in.Scan() { // each of them is later than the deadlines
 		if in.Text() == ": " {
 			beats++
 		}
 	}
-	if beats < 4 {
+	if beats < 2 {
 		t.Errorf("it ended after %d signs of life: %v", beats, in.Err())
 	}
 }
@@ -232,7 +233,7 @@ func TestAStreamOutlivesTheServersDeadlines(t *testing.T) {
 func TestAClientThatReadsNothingHoldsUpNobody(t *testing.T) {
 	h := New(t.Context(), Config{Stuck: 300 * time.Millisecond})
 	ended := make(chan error, 2)
-	srv := serve(t, h, func(err error) { ended <- err })
+	srv := serve(t, h, 30*time.Second, func(err error) { ended <- err })
 	dial(t, srv, "slow")
 	c, in := dial(t, srv, "quick")
 	data := strings.Repeat("x", 50_000)
