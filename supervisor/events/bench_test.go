@@ -44,7 +44,7 @@ func processor(b *testing.B) time.Duration {
 func BenchmarkIdleStreams(b *testing.B) {
 	const streams, most = 200, 12 << 20
 	h := New(b.Context(), Config{})
-	srv := serve(b, h, 30*time.Second, func(error) {})
+	srv := serve(b, h, func(error) {})
 	before := resident(b)
 	for i := range streams {
 		dial(b, srv, fmt.Sprint(i%20))
@@ -69,7 +69,7 @@ func BenchmarkLatency(b *testing.B) {
 	for _, streams := range []int{1, 200} {
 		b.Run(fmt.Sprint(streams), func(b *testing.B) {
 			h := New(b.Context(), Config{})
-			srv := serve(b, h, 30*time.Second, func(error) {})
+			srv := serve(b, h, func(error) {})
 			for i := range streams - 1 {
 				c, in := dial(b, srv, fmt.Sprint(i%20))
 				_ = c.SetReadDeadline(time.Time{})

@@ -116,8 +116,15 @@ func TestTheNewestOfAKeyCounts(t *testing.T) {
 		t.Errorf("then %q", got)
 	}
 	late := subscribe(t, h, Want{}, id{h.epoch, 2}.String())
-	if got := read(t, late); len(got) != 4 || got[0] != `log  "between"` || got[3] != `job 0 "new"` {
+	publish(t, h, About{Job, "1", ""}, "newer")
+	if got := read(t, late); len(got) != 5 || got[0] != `log  "between"` || got[3] != `job 0 "new"` || got[4] != `job 1 "newer"` {
 		t.Errorf("one that was away: %q", got)
+	}
+	for i := range 100 {
+		publish(t, h, About{Job, fmt.Sprint("other", i), ""}, i)
+	}
+	if n, k := h.kept.order.Len(), len(h.kept.newest); n != 4 || k != 4 {
+		t.Errorf("%d events of %d keys are kept, want 4", n, k)
 	}
 }
 

@@ -35,7 +35,6 @@ func (h *Hub) ServeSSE(w http.ResponseWriter, r *http.Request, st Stream) (began
 	}
 	defer s.Close()
 	c := http.NewResponseController(w)
-	_ = c.SetReadDeadline(time.Time{}) // the server's is for requests; a writer without one has none to lift
 	head := w.Header()
 	head.Set("Content-Type", "text/event-stream")
 	head.Set("Cache-Control", "no-store")
@@ -115,7 +114,7 @@ func (o *out) send(first []byte, list []*Message) error {
 	if err != nil {
 		return fmt.Errorf("cannot send events: %w", err)
 	}
-	_ = o.c.SetWriteDeadline(time.Time{}) // an idle stream is not late
+	_ = o.c.SetWriteDeadline(time.Time{}) // over HTTP/2 an idle stream would be cut by it; of a writer without, see above
 	return nil
 }
 

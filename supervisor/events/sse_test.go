@@ -162,16 +162,22 @@ func TestAStreamThatDoesNotBegin(t *testing.T) {
 	}
 }
 
-// serve is a real server of a hub's stream, with deadlines as the daemon's have.
-func serve(t testing.TB, h *Hub, limit time.Duration, ended func(error)) *httptest.Server {
+// server is a real one of a hub's stream, with deadlines as the daemon's have, not started yet.
+func server(t testing.TB, h *Hub, limit time.Duration, ended func(error)) *httptest.Server {
 	t.Helper()
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, err := h.ServeSSE(w, r, Stream{Want: Want{Caller: r.URL.Query().Get("caller")}})
 		ended(err)
 	}))
 	srv.Config.ReadTimeout, srv.Config.WriteTimeout = limit, limit
-	srv.Start()
 	t.Cleanup(srv.Close)
+	return srv
+}
+
+func serve(t testing.TB, h *Hub, ended func(error)) *httptest.Server {
+	t.Helper()
+	srv := server(t, h, 30*time.Second, ended)
+	srv.Start()
 	return srv
 }
 
@@ -207,33 +213,41 @@ func expect(t testing.TB, c net.Conn, in *bufio.Reader, text string) (before str
 	}
 }
 
-func TestAStreamOutlivesTheServersDeadlines(t *testing.T) {
+func TestAStreamOutlivesAllDeadlines(t *testing.T) {
 	const limit = 500 * time.Millisecond
-	h := New(t.Context(), Config{Heartbeat: limit + limit/4})
-	srv := serve(t, h, limit, func(error) {})
-	resp, err := http.Get(srv.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	if got := resp.Header.Get("Content-Type") + " " + resp.Header.Get("X-Accel-Buffering") + " " + resp.Header.Get("Cache-Control"); got != "text/event-stream no no-store" {
-		t.Errorf("headers: %s", got)
-	}
-	in, beats := bufio.NewScanner(resp.Body), 0
-	for beats < 2 && in.Scan() { // each of them is later than the deadlines
-		if in.Text() == ": " {
-			beats++
-		}
-	}
-	if beats < 2 {
-		t.Errorf("it ended after %d signs of life: %v", beats, in.Err())
+	for proto, start := range map[string]func(*httptest.Server){
+		"HTTP/1.1": (*httptest.Server).Start,
+		"HTTP/2.0": func(srv *httptest.Server) { srv.EnableHTTP2 = true; srv.StartTLS() },
+	} {
+		t.Run(proto, func(t *testing.T) {
+			h := New(t.Context(), Config{Heartbeat: limit + limit/4, Stuck: limit})
+			srv := server(t, h, limit, func(error) {})
+			start(srv)
+			resp, err := srv.Client().Get(srv.URL)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = resp.Body.Close() }()
+			if got := strings.Join([]string{resp.Proto, resp.Header.Get("Content-Type"), resp.Header.Get("X-Accel-Buffering"), resp.Header.Get("Cache-Control")}, " "); got != proto+" text/event-stream no no-store" {
+				t.Errorf("it is %s", got)
+			}
+			in, beats := bufio.NewScanner(resp.Body), 0
+			for beats < 2 && in.Scan() { // each of them is later than the deadlines
+				if in.Text() == ": " {
+					beats++
+				}
+			}
+			if beats < 2 {
+				t.Errorf("it ended after %d signs of life: %v", beats, in.Err())
+			}
+		})
 	}
 }
 
 func TestAClientThatReadsNothingHoldsUpNobody(t *testing.T) {
 	h := New(t.Context(), Config{Stuck: 300 * time.Millisecond})
 	ended := make(chan error, 2)
-	srv := serve(t, h, 30*time.Second, func(err error) { ended <- err })
+	srv := serve(t, h, func(err error) { ended <- err })
 	dial(t, srv, "slow")
 	c, in := dial(t, srv, "quick")
 	data := strings.Repeat("x", 50_000)

@@ -17,7 +17,7 @@ type Spec struct {
 	Group     string // one job of a group at a time; "" = any number
 	Internal  bool   // not listed and not told of, nor what is below it; forgotten at its end. Its progress counts
 
-	Queue      bool // waits for its group where it would be rejected
+	Queue      bool // waits for its group where it would be rejected; so does its request, unless Accepted is set too
 	Background bool // Run answers once the work called [Job.Accepted], or is over
 	Accepted   bool // all was validated before; the work need not call Accepted
 	Cancel     bool // the work heeds the end of its context and leaves nothing half done

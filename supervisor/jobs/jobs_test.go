@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"reflect"
 	"runtime"
 	"slices"
@@ -240,59 +239,6 @@ func TestFiftyWaitAndNoMore(t *testing.T) {
 	})
 }
 
-func TestCancel(t *testing.T) {
-	past := func(ctx context.Context, j *Job) error { j.Commit(); return lasting(time.Minute)(ctx, j) }
-	broken := func(ctx context.Context, _ *Job) error { <-ctx.Done(); return errors.New("cannot put it back") }
-	for _, c := range []struct {
-		name string
-		spec Spec
-		work Work
-		err  error
-		want string
-	}{
-		{"what can be", Spec{Cancel: true}, lasting(time.Minute), nil, "failed: cancelled"},
-		{"what cannot", Spec{}, lasting(time.Minute), ErrCannotCancel, "running"},
-		{"what no longer can", Spec{Cancel: true}, past, ErrCannotCancel, "running"},
-		{"what does not succeed in it", Spec{Cancel: true}, broken, nil, "failed: cancelled: cannot put it back"},
-		{"what is over", Spec{Cancel: true}, lasting(0), nil, "done"},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			in(t, Config{}, func(h *house) {
-				id := h.start(c.spec, c.work)
-				time.Sleep(time.Second)
-				if err := h.Cancel(id); !errors.Is(err, c.err) {
-					t.Errorf("cancel: %v", err)
-				}
-				synctest.Wait()
-				if s := state(h.get(id)); s != c.want {
-					t.Errorf("job is %q, want %q", s, c.want)
-				}
-			})
-		})
-	}
-}
-
-func TestTheDaemonStops(t *testing.T) {
-	in(t, Config{}, func(h *house) {
-		one, two := h.start(Spec{Group: "g"}, lasting(time.Hour)), h.start(Spec{Group: "g", Queue: true}, lasting(time.Hour))
-		deaf := h.start(Spec{}, func(context.Context, *Job) error { time.Sleep(time.Minute); return nil })
-		h.stop()
-		soon, cancel := context.WithTimeout(h.ctx, time.Second)
-		defer cancel()
-		if err := h.Wait(soon); err == nil {
-			t.Error("it did not wait for work that does not heed its end")
-		}
-		for id, want := range map[string]string{one: "failed: the daemon is stopping", two: "failed: the daemon is stopping", deaf: "running"} {
-			if s := state(h.get(id)); s != want {
-				t.Errorf("job is %q, want %q", s, want)
-			}
-		}
-		if _, err := h.Run(h.ctx, Spec{}, lasting(0)); !errors.Is(err, ErrStopping) {
-			t.Errorf("a job began: %v", err)
-		}
-	})
-}
-
 func TestAdopt(t *testing.T) {
 	in(t, Config{}, func(h *house) {
 		id, began := "0123456789abcdef0123456789abcdef", time.Date(2026, 11, 25, 23, 5, 52, 120000, time.FixedZone("", 3600))
@@ -315,10 +261,22 @@ func TestWhatIsKept(t *testing.T) {
 	in(t, Config{Keep: 3, KeepFor: time.Hour}, func(h *house) {
 		var ids []string
 		for range 5 {
-			ids = append(ids, h.start(Spec{}, func(ctx context.Context, j *Job) error { return j.Child(ctx, Spec{Name: "c"}, lasting(0)) }))
-			time.Sleep(time.Minute)
+			ids = append(ids, h.start(Spec{}, func(ctx context.Context, j *Job) error {
+				time.Sleep(time.Second)
+				j.Answer("nobody waits")
+				return j.Child(ctx, Spec{Name: "c"}, lasting(0))
+			}))
+			h.pass(time.Minute)
 		}
 		h.start(Spec{Internal: true}, lasting(0))
+		if len(h.all) != 6 {
+			t.Errorf("%d are held, though nobody asked; want 3 and their children", len(h.all))
+		}
+		for _, r := range h.roots {
+			if r.answer != nil || r.ctx != nil {
+				t.Errorf("job %s holds its answer or its request", r.id)
+			}
+		}
 		slow := h.start(Spec{}, lasting(3*time.Hour))
 		list := func() (got []string) {
 			for _, v := range h.List() {
@@ -349,41 +307,6 @@ func TestWhatIsKept(t *testing.T) {
 		h.start(Spec{Internal: true}, lasting(0))
 		if len(h.all) != 1 {
 			t.Errorf("%d are kept, want the last", len(h.all))
-		}
-	})
-}
-
-func TestAJobIsBounded(t *testing.T) {
-	in(t, Config{Log: slog.New(slog.DiscardHandler)}, func(h *house) {
-		long := strings.Repeat("ä", mostExtra)
-		id := h.start(Spec{Name: long, Reference: long, Extra: map[string]any{"x": long}}, func(ctx context.Context, j *Job) error {
-			j.SetStage(long)
-			if err := j.SetExtra(map[string]any{"x": long}); err == nil {
-				t.Error("a large extra was taken")
-			}
-			parts := map[string]int64{}
-			for i := range 2 * mostParts {
-				parts[fmt.Sprint(i)] = 1 << 62
-			}
-			j.SetParts(parts)
-			for range 2 * mostChildren {
-				_ = j.Child(ctx, Spec{Name: long}, func(context.Context, *Job) error {
-					return &Error{Type: long, Message: long, Fields: map[string]any{"x": long}}
-				})
-			}
-			return nil
-		})
-		v := h.get(id)
-		if len(v.Name) > mostName || len(*v.Reference) > mostName || len(*v.Stage) > mostName || len(v.Children) != mostChildren || len(h.all) != mostChildren+1 ||
-			v.Extra["x"] != nil || len(h.roots[0].parts) != mostParts || v.Progress != 100 {
-			t.Errorf("%d children, %d known, extra %v, %v %%", len(v.Children), len(h.all), v.Extra, v.Progress)
-		}
-		var errs []Error
-		for _, c := range v.Children {
-			errs = append(errs, c.Errors...)
-		}
-		if last := errs[len(errs)-1]; len(errs) != mostErrors || len(last.Message) > mostText || last.Fields != nil || !strings.HasSuffix(last.Message, "further errors of this job are not kept") {
-			t.Errorf("%d errors", len(errs))
 		}
 	})
 }

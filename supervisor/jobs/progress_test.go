@@ -39,6 +39,12 @@ func TestProgressIsHonest(t *testing.T) {
 			j.SetDone("c", 5)
 			j.SetDone("c", -5)
 		}, 50},
+		{"a part that is smaller than was said", func(_ context.Context, j job) {
+			j.SetParts(map[string]int64{"a": 100, "b": 900})
+			j.SetDone("a", 100)
+			j.SetParts(map[string]int64{"a": 50})
+			j.SetDone("b", 400)
+		}, 47.3},
 		{"children by their share", func(ctx context.Context, j job) {
 			_ = j.Child(ctx, Spec{Share: 0.8}, lasting(0))
 			_ = j.Child(ctx, Spec{Share: 0.2}, func(_ context.Context, c job) error { c.SetBytes(50, 100); return errors.New("x") })
@@ -76,28 +82,34 @@ func TestProgressIsHonest(t *testing.T) {
 }
 
 func TestProgressOnlyRises(t *testing.T) {
+	type step struct {
+		do    int
+		part  string
+		bytes int64
+		share float64
+	}
+	steps := rapid.SliceOfN(rapid.Custom(func(r *rapid.T) step {
+		return step{rapid.IntRange(0, 2).Draw(r, "do"), fmt.Sprint(rapid.IntRange(0, 3).Draw(r, "part")), rapid.Int64().Draw(r, "bytes"), rapid.Float64().Draw(r, "share")}
+	}), 1, 40)
 	rapid.Check(t, func(r *rapid.T) {
+		all := steps.Draw(r, "steps")
 		m := New(t.Context(), Config{})
 		_, err := m.Run(t.Context(), Spec{Accepted: true}, func(ctx context.Context, j *Job) error {
-			last := 0.0
-			for range rapid.IntRange(1, 40).Draw(r, "n") {
-				part, n := fmt.Sprint(rapid.IntRange(0, 3).Draw(r, "part")), rapid.Int64().Draw(r, "bytes")
-				switch rapid.IntRange(0, 2).Draw(r, "do") {
+			last := Percent(0)
+			for _, s := range all {
+				switch s.do {
 				case 0:
-					j.SetParts(map[string]int64{part: n})
+					j.SetParts(map[string]int64{s.part: s.bytes})
 				case 1:
-					j.SetDone(part, n)
+					j.SetDone(s.part, s.bytes)
 				case 2:
-					_ = j.Child(ctx, Spec{Share: rapid.Float64().Draw(r, "share")}, func(_ context.Context, c *Job) error {
-						c.SetBytes(n, n)
-						return nil
-					})
+					_ = j.Child(ctx, Spec{Share: s.share}, func(_ context.Context, c *Job) error { c.SetBytes(s.bytes, s.bytes); return nil })
 				}
 				v, err := m.Get(j.ID())
-				if p := float64(v.Progress); err != nil || p < last || p > 99 {
-					return fmt.Errorf("%v %% after %v %%: %v", p, last, err)
+				if err != nil || v.Progress < last || v.Progress > 99 {
+					return fmt.Errorf("%v %% after %v %%: %v", v.Progress, last, err)
 				}
-				last = float64(v.Progress)
+				last = v.Progress
 			}
 			return nil
 		})
@@ -200,6 +212,12 @@ func TestJSONIsHomeAssistants(t *testing.T) {
 
 func TestChildrenAndGroups(t *testing.T) {
 	in(t, Config{}, func(h *house) {
+		hidden := h.start(Spec{}, func(ctx context.Context, j *Job) error {
+			return j.Child(ctx, Spec{Internal: true}, func(ctx context.Context, c *Job) error { return c.Child(ctx, Spec{}, lasting(0)) })
+		})
+		if n := len(h.get(hidden).Children); n != 0 || len(h.all) != 1 || len(h.heard) != 2 {
+			t.Errorf("an internal child shows: %d children, %d known, %d reports", n, len(h.all), len(h.heard))
+		}
 		backup := h.start(Spec{Group: "backup_manager"}, lasting(time.Minute))
 		id := h.start(Spec{Group: "app_radio"}, func(ctx context.Context, j *Job) error {
 			if err := j.Child(ctx, Spec{Name: "own", Group: "app_radio"}, lasting(0)); err != nil {
