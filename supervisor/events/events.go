@@ -15,7 +15,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -150,8 +149,6 @@ type Config struct {
 	Heartbeat time.Duration // between signs of life on a silent stream; 25 s
 	Stuck     time.Duration // in which a client must take what it is sent; 20 s
 	Retry     time.Duration // after which a client comes back; 3 s
-
-	Log *slog.Logger // nil = none
 }
 
 func (c Config) withDefaults() Config {
@@ -170,9 +167,6 @@ func (c Config) withDefaults() Config {
 		if *d.set == 0 {
 			*d.set = d.value
 		}
-	}
-	if c.Log == nil {
-		c.Log = slog.New(slog.DiscardHandler)
 	}
 	return c
 }

@@ -46,7 +46,6 @@ func (h *Hub) Publish(e Event) error {
 	}
 	for s := range h.subs {
 		if s.wants(m.About) && !s.offer(m) {
-			h.cfg.Log.Info("an event stream was dropped", "caller", s.caller, "reason", ErrSlow)
 			h.drop(s, ErrSlow)
 		}
 	}
