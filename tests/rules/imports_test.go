@@ -40,6 +40,8 @@ var mayImport = map[string][]string{
 	"supervisor/spec":   {},
 	"supervisor/state":  {"config/durable"},
 	"supervisor/health": {"supervisor/spec"},
+	"supervisor/jobs":   {},
+	"supervisor/events": {},
 	"supervisor":        {"config", "trust", "trust/audit", "updater", "supervisor/spec", "supervisor/state", "supervisor/health"},
 	"supervisor/engine": {"supervisor", "supervisor/spec", "trust"},
 	"supervisor/backup": {"supervisor", "supervisor/spec", "trust", "config/durable"},
