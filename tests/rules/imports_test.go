@@ -37,13 +37,14 @@ var mayImport = map[string][]string{
 	"addons/services":  {"addons", "config/durable"},                               // what add-ons offer each other
 	"addons/habackup":  {"addons", "config/durable"},                               // Home Assistant's backup files
 
-	"supervisor/spec":   {},
-	"supervisor/state":  {"config/durable"},
-	"supervisor/health": {"supervisor/spec"},
-	"supervisor":        {"config", "trust", "trust/audit", "updater", "supervisor/spec", "supervisor/state", "supervisor/health"},
-	"supervisor/engine": {"supervisor", "supervisor/spec", "trust"},
-	"supervisor/backup": {"supervisor", "supervisor/spec", "trust", "config/durable"},
-	"supervisor/watch":  {"supervisor", "supervisor/spec", "supervisor/health", "trust"},
+	"supervisor/spec":           {},
+	"supervisor/state":          {"config/durable"},
+	"supervisor/health":         {"supervisor/spec"},
+	"supervisor":                {"config", "trust", "trust/audit", "updater", "supervisor/spec", "supervisor/state", "supervisor/health"},
+	"supervisor/engine":         {"supervisor", "supervisor/spec", "trust"},
+	"supervisor/backup":         {"supervisor", "supervisor/spec", "trust", "config/durable"},
+	"supervisor/backup/archive": {"config/durable"}, // backups for people
+	"supervisor/watch":          {"supervisor", "supervisor/spec", "supervisor/health", "trust"},
 
 	"supervisor/api":        {"supervisor/...", "trust/...", "updater/...", "config/...", "addons", "addons/services"},
 	"supervisor/api/client": {"supervisor/api", "supervisor/spec", "trust"},
