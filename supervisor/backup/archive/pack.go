@@ -133,7 +133,7 @@ func (p *packer) file(e entry) (saved bool, err error) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return false, nil
-	case errors.Is(err, syscall.ELOOP), errors.Is(err, syscall.ENXIO):
+	case err != nil && exchanged(e.dir, e.base, e.fi):
 		p.wrote(e.name, "it was exchanged while it was read, and is not in the backup")
 		return false, nil
 	case err != nil:

@@ -25,7 +25,7 @@ const window = 2 << 20
 
 func newEncoder() (*zstd.Encoder, error) {
 	return zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithWindowSize(window),
-		zstd.WithEncoderConcurrency(1), zstd.WithLowerEncoderMem(true))
+		zstd.WithEncoderConcurrency(1))
 }
 
 // unitFile is unit.json. Backup and Slug tie the part to its backup: an encrypted one can't be put into another.

@@ -99,7 +99,11 @@ func (w *walker) child(dir *os.Root, base, name string, depth int) error {
 		return nil
 	}
 	sub, err := dir.OpenRoot(base)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil && exchanged(dir, base, fi) {
+		w.note(name, "it was exchanged while it was read")
 		return nil
 	}
 	if err != nil {
@@ -107,11 +111,21 @@ func (w *walker) child(dir *os.Root, base, name string, depth int) error {
 	}
 	defer sub.Close() // only read
 	// A link may have taken the place of the folder since.
-	if now, err := sub.Stat("."); err != nil || stat(now).Ino != stat(fi).Ino || stat(now).Dev != w.dev {
-		w.note(name, "it was exchanged while it was read")
+	now, err := sub.Stat(".")
+	if err != nil {
 		return err
 	}
+	if stat(now).Ino != stat(fi).Ino || stat(now).Dev != w.dev {
+		w.note(name, "it was exchanged while it was read")
+		return nil
+	}
 	return w.folder(sub, name, fi, depth+1)
+}
+
+// exchanged tells whether a name is not what was looked at any more; whatever went wrong with it says nothing then.
+func exchanged(dir *os.Root, base string, fi fs.FileInfo) bool {
+	now, err := dir.Lstat(base)
+	return err != nil || stat(now).Ino != stat(fi).Ino || now.Mode().Type() != fi.Mode().Type()
 }
 
 // content is how much of a file is read.
