@@ -95,9 +95,9 @@ func (s *Store) receive(ctx context.Context, out io.Writer, r io.Reader) error {
 
 // inspect checks what was received and makes it the owner's.
 func (s *Store) inspect(ctx context.Context, out outFile) (Info, error) {
-	b, err := OpenFile(out.Name())
+	b, err := load(out.Name()) // whose errors do not show the temporary name
 	if err != nil {
-		return Info{}, unwrapped(err)
+		return Info{}, err
 	}
 	defer b.Close() // only read
 	if err := b.Verify(ctx, nil); err != nil {
@@ -118,12 +118,4 @@ func (s *Store) inspect(ctx context.Context, out outFile) (Info, error) {
 	}
 	_, err = out.WriteAt(text, block)
 	return info, err
-}
-
-// unwrapped leaves out the name of a temporary file, which says nothing to anybody.
-func unwrapped(err error) error {
-	if inner := errors.Unwrap(err); inner != nil {
-		return inner
-	}
-	return err
 }

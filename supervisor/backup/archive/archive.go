@@ -126,9 +126,12 @@ func (s *Store) sweep() error {
 
 // begin waits until no other backup is being made; the caller must end.
 func (s *Store) begin(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err // select might take the turn nevertheless, and nobody would give it back
+	}
 	select {
 	case s.turn <- struct{}{}:
-		return ctx.Err()
+		return nil
 	case <-ctx.Done():
 		return ctx.Err()
 	}

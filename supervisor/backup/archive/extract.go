@@ -20,14 +20,20 @@ import (
 // on the file system of the final place. When there is no error all of it was checked and is on the disk; otherwise dir is
 // gone again. done is told the bytes read of the part's file; it may be nil.
 func (b *Backup) Extract(ctx context.Context, slug, dir string, key Key, done func(n int64)) (About, error) {
-	about, err := b.extract(ctx, slug, dir, key, done)
+	about, err := b.unpack(ctx, slug, dir, key, done)
+	if err == nil {
+		if err = errors.Join(durable.SyncTree(dir), durable.SyncDir(filepath.Dir(dir))); err != nil {
+			_ = os.RemoveAll(dir) // what stays behind is swept like that of a power cut
+		}
+	}
 	if err != nil {
 		return About{}, fmt.Errorf("cannot take %.80q from backup %s: %w", slug, b.Slug, err)
 	}
 	return about, nil
 }
 
-func (b *Backup) extract(ctx context.Context, slug, dir string, key Key, done func(n int64)) (_ About, err error) {
+// unpack does it all but for the sync.
+func (b *Backup) unpack(ctx context.Context, slug, dir string, key Key, done func(n int64)) (_ About, err error) {
 	r, err := b.inner(ctx, slug, key, done)
 	if err != nil {
 		return About{}, err
@@ -42,7 +48,7 @@ func (b *Backup) extract(ctx context.Context, slug, dir string, key Key, done fu
 	finished := false
 	defer func() {
 		if !finished {
-			_ = os.RemoveAll(dir) // what stays behind is swept like that of a power cut
+			_ = os.RemoveAll(dir) // likewise
 		}
 	}()
 	root, err := os.OpenRoot(dir)
@@ -56,9 +62,6 @@ func (b *Backup) extract(ctx context.Context, slug, dir string, key Key, done fu
 	about := About{Part: *r.part, Meta: r.about.Meta}
 	if about.Notes, err = t.fill(r); err != nil {
 		return About{}, damaged(err)
-	}
-	if err := errors.Join(durable.SyncTree(dir), durable.SyncDir(filepath.Dir(dir))); err != nil {
-		return About{}, err
 	}
 	finished = true
 	return about, nil

@@ -24,6 +24,7 @@ type forged struct {
 	members []*tar.Header // of the part "core", after unit.json
 	bodies  map[*tar.Header]string
 	about   unitFile
+	raw     []byte        // instead of members
 	tail    string        // after the part's archive
 	after   string        // after the part's frame
 	part    func(p *Part) // changes what backup.json says
@@ -59,11 +60,19 @@ func (f *forged) build(t testing.TB) []byte {
 	_, err = w.Write(about)
 	must(t, err)
 	for _, h := range f.members {
+		if f.raw != nil {
+			break
+		}
 		must(t, w.WriteHeader(h))
 		_, err := w.Write([]byte(f.bodies[h]))
 		must(t, err)
 	}
-	must(t, w.Close())
+	if f.raw == nil {
+		must(t, w.Close())
+	} else {
+		must(t, w.Flush())
+		inner.Write(f.raw)
+	}
 	inner.WriteString(f.tail)
 	enc, err := zstd.NewWriter(nil)
 	must(t, err)

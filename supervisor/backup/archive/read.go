@@ -23,14 +23,23 @@ type Backup struct {
 
 // OpenFile opens any file as a backup and checks that its table of contents and its parts fit together. The caller must
 // Close it.
-func OpenFile(name string) (_ *Backup, err error) {
+func OpenFile(name string) (*Backup, error) {
+	b, err := load(name)
+	if err != nil {
+		return nil, fmt.Errorf("cannot open backup %s: %w", name, err)
+	}
+	return b, nil
+}
+
+func load(name string) (*Backup, error) {
 	f, err := openPlain(name)
 	if err != nil {
-		return nil, fmt.Errorf("cannot open backup: %w", err)
+		return nil, err
 	}
 	b := &Backup{file: f, reserve: DefaultReserve}
 	if err := b.index(); err != nil {
-		return nil, errors.Join(fmt.Errorf("cannot open backup %s: %w", name, err), f.Close())
+		_ = f.Close() // only read
+		return nil, err
 	}
 	return b, nil
 }
