@@ -56,7 +56,7 @@ func (d *cutDisk) call(name string, do func() error) error {
 	d.dead = true
 	for _, f := range d.open {
 		if !f.synced {
-			_ = os.Truncate(f.Name(), 700)
+			_ = f.same.Truncate(700)
 		}
 	}
 	return errDisk
@@ -67,7 +67,11 @@ func (d *cutDisk) create(dir string) (f outFile, err error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &cutFile{outFile: f, d: d}
+	same, err := os.OpenFile(f.Name(), os.O_WRONLY, 0)
+	if err != nil {
+		return nil, err
+	}
+	c := &cutFile{outFile: f, d: d, same: same}
 	d.open = append(d.open, c)
 	return c, nil
 }
@@ -98,6 +102,7 @@ func (d *cutDisk) exchange(from, to, aside string) error {
 type cutFile struct {
 	outFile
 	d      *cutDisk
+	same   *os.File // whatever its name has become
 	synced bool
 }
 
