@@ -37,15 +37,16 @@ var mayImport = map[string][]string{
 	"addons/services":  {"addons", "config/durable"},                               // what add-ons offer each other
 	"addons/habackup":  {"addons", "config/durable"},                               // Home Assistant's backup files
 
-	"supervisor/spec":   {},
-	"supervisor/state":  {"config/durable"},
-	"supervisor/health": {"supervisor/spec"},
-	"supervisor/jobs":   {},
-	"supervisor/events": {},
-	"supervisor":        {"config", "trust", "trust/audit", "updater", "supervisor/spec", "supervisor/state", "supervisor/health"},
-	"supervisor/engine": {"supervisor", "supervisor/spec", "trust"},
-	"supervisor/backup": {"supervisor", "supervisor/spec", "trust", "config/durable"},
-	"supervisor/watch":  {"supervisor", "supervisor/spec", "supervisor/health", "trust"},
+	"supervisor/spec":           {},
+	"supervisor/state":          {"config/durable"},
+	"supervisor/health":         {"supervisor/spec"},
+	"supervisor":                {"config", "trust", "trust/audit", "updater", "supervisor/spec", "supervisor/state", "supervisor/health"},
+	"supervisor/engine":         {"supervisor", "supervisor/spec", "trust"},
+	"supervisor/backup":         {"supervisor", "supervisor/spec", "trust", "config/durable"},
+	"supervisor/backup/archive": {"config/durable"}, // backups for people
+	"supervisor/jobs":           {},
+	"supervisor/events":         {},
+	"supervisor/watch":          {"supervisor", "supervisor/spec", "supervisor/health", "trust"},
 
 	"supervisor/access":         {"config/durable"}, // who may call from the network
 	"supervisor/access/tlscert": {"config/durable"},
