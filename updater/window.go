@@ -34,7 +34,8 @@ var weekdays = []string{"sun", "mon", "tue", "wed", "thu", "fri", "sat"}
 
 var wallClock = regexp.MustCompile(`^([01][0-9]|2[0-4]):([0-5][0-9])$`)
 
-const minutesOfDay = 24 * 60
+// leastWindow is the shortest window, in minutes of the wall clock.
+const minutesOfDay, leastWindow = 24 * 60, 15
 
 // NewWindow checks a window.
 func NewWindow(s WindowSpec) (Window, error) {
@@ -51,6 +52,9 @@ func NewWindow(s WindowSpec) (Window, error) {
 		return w, fmt.Errorf("it ends when it starts, at %s; for a whole day write 00:00-24:00", s.From)
 	case w.to < w.from:
 		w.to += minutesOfDay
+	}
+	if w.to-w.from < leastWindow {
+		return w, fmt.Errorf("it is open for %d minutes; make it at least %d, for appliances do not all begin at once", w.to-w.from, leastWindow)
 	}
 	if s.Zone == "" || s.Zone == "Local" || len(s.Zone) > 64 {
 		return w, fmt.Errorf("its zone %.64q is no time zone; name one as Europe/Berlin", s.Zone)

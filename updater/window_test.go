@@ -162,6 +162,7 @@ func TestWindowIsReadStrictly(t *testing.T) {
 		{WindowSpec{From: "02:00", To: "24:01", Zone: "UTC"}, `its end "24:01"`},
 		{WindowSpec{From: "02:00", To: "02:60", Zone: "UTC"}, `its end "02:60"`},
 		{WindowSpec{From: "02:00", To: "02:00", Zone: "UTC"}, "00:00-24:00"},
+		{WindowSpec{From: "23:50", To: "00:04", Zone: "UTC"}, "open for 14 minutes"},
 		{WindowSpec{From: "02:00", To: "03:00"}, "no time zone"},
 		{WindowSpec{From: "02:00", To: "03:00", Zone: "Local"}, "no time zone"},
 		{WindowSpec{From: "02:00", To: "03:00", Zone: "Europe/Atlantis"}, "no time zone"},
