@@ -25,6 +25,7 @@ func (h *Hold) Holds(now time.Time) bool {
 	return h != nil && (h.Until.IsZero() || now.Before(h.Until))
 }
 
+// String is for people: "its updates are on hold until … (guests)".
 func (h *Hold) String() string {
 	s := "its updates are on hold"
 	if !h.Until.IsZero() {

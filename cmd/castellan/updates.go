@@ -33,7 +33,7 @@ func (h *house) updates(ctx context.Context) error {
 			select {
 			case <-ctx.Done():
 				return ctx.Err()
-			case <-time.After(jitter(h.config().Trust.Poll)):
+			case <-time.After(h.nextEnd(jitter(h.config().Trust.Poll))):
 			case <-h.kick:
 			}
 			h.turnOrWarn(ctx)
@@ -189,6 +189,7 @@ func (h *house) makePlan(owner updater.OwnerRequest) (updater.Plan, error) {
 	if err != nil {
 		return updater.Plan{}, err
 	}
+	h.tidy(installed)
 	plan := updater.NewPlan(installed, h.release(), h.now(), owner)
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -217,8 +218,9 @@ func (h *house) installed() ([]updater.Installed, error) {
 		}
 		out = append(out, in)
 	}
-	if h.addons.installs == nil {
-		return out, nil // the house is being opened
+	if h.addons.installs == nil { // the house is being opened
+		h.decisions.Apply(out)
+		return out, nil
 	}
 	more, err := h.addons.installs.Installed()
 	if err != nil { // one that can't be read keeps no other from moving
@@ -233,6 +235,7 @@ func (h *house) installed() ([]updater.Installed, error) {
 		in.Addon.MinAge = h.config().Addons.WaitMinAge
 		out = append(out, in)
 	}
+	h.decisions.Apply(out)
 	return out, nil
 }
 

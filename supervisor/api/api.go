@@ -31,6 +31,7 @@ type Backend interface {
 	Log() Log
 	Addons() Addons // nil = the appliance has none
 	Repositories() Repositories
+	Decisions() Decisions
 }
 
 // Trust is what an owner decides about trust. by is the caller in words ("root", "uid 1000").

@@ -25,7 +25,7 @@ type route struct {
 }
 
 // routes is the whole API: reviewing who may do what is reading these tables.
-var routes = slices.Concat(baseRoutes, addonRoutes, repositoryRoutes)
+var routes = slices.Concat(baseRoutes, addonRoutes, repositoryRoutes, decisionRoutes)
 
 var baseRoutes = []route{
 	{"GET", "/supervisor/ping", anyone, func(*Server, *http.Request) (any, error) { return struct{}{}, nil }},
