@@ -1,0 +1,311 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/castellan/castellan/supervisor"
+	"github.com/castellan/castellan/supervisor/api"
+	"github.com/castellan/castellan/supervisor/state"
+	"github.com/castellan/castellan/trust"
+	"github.com/castellan/castellan/trust/audit"
+	"github.com/castellan/castellan/updater"
+)
+
+// deciding is a house with the parts that decisions need: radio runs 1 and is offered 2.
+func deciding(t *testing.T, file string) *house {
+	t.Helper()
+	h := reloadable(t, "services: [{name: radio, image: example.org/radio, version: '2', update: auto}]\naddons: {timezone: Europe/Berlin}\n")
+	if err := h.journal.Update(func(tx *state.Tx) error {
+		return tx.Put("service", "radio", []byte(`{"format":1,"service":{"name":"radio"},"current":{"version":"1"}}`))
+	}); err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(t.TempDir(), "log")
+	if err := audit.Init(dir); err != nil {
+		t.Fatal(err)
+	}
+	log, err := audit.Open(dir, audit.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = log.Close() })
+	h.audit, h.clock = log, trust.NewClock(h.memory, func() bool { return true })
+	h.openDecisions(fileStore(file))
+	return h.house
+}
+
+// records are the log's records about decisions, oldest first, as people see them.
+func records(t *testing.T, h *house) (out []string) {
+	t.Helper()
+	list, err := h.Log().Records(t.Context(), api.LogQuery{Kind: "action", Last: 100})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range list {
+		out = append(out, r.Summary)
+	}
+	return out
+}
+
+func outcome(t *testing.T, h *house, owner updater.OwnerRequest) string {
+	t.Helper()
+	plan, err := h.makePlan(owner)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(plan.Steps) > 0 {
+		return "moves"
+	}
+	return plan.Skips[0].Code
+}
+
+func TestEachDecisionCountsAtOnceHasARecordAndOutlivesTheDaemon(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "decisions.json")
+	h := deciding(t, file)
+	ctx, d := t.Context(), h.Decisions()
+	closed := time.Now().In(h.zone()).Add(2 * time.Hour) // a window that opens in two hours
+	hours := api.WindowRequest{From: closed.Format("15:04"), To: closed.Add(time.Hour).Format("15:04")}
+	for i, c := range []struct {
+		do     func() (api.Decision, error)
+		plan   string
+		asked  string // the plan when radio is asked for
+		record string
+	}{
+		{func() (api.Decision, error) {
+			return d.SetMode(ctx, api.ModeRequest{Service: "radio", Mode: "ask"}, "ann")
+		}, "ask", "moves", "radio mode ask"},
+		{func() (api.Decision, error) {
+			return d.SetMode(ctx, api.ModeRequest{Service: "radio", Mode: "off"}, "ann")
+		}, "off", "moves", "radio mode off"},
+		{func() (api.Decision, error) {
+			return d.SetMode(ctx, api.ModeRequest{Service: "radio", Mode: "default"}, "ann")
+		}, "moves", "moves", "radio mode default"},
+		{func() (api.Decision, error) {
+			return d.Hold(ctx, api.HoldRequest{Service: "radio", Until: "2099-12-24", Why: "s3cret guests"}, "ann")
+		}, "hold", "hold", "radio hold"},
+		{func() (api.Decision, error) { return d.Hold(ctx, api.HoldRequest{Service: "radio", End: true}, "ann") }, "moves", "moves", "radio hold ended"},
+		{func() (api.Decision, error) {
+			return d.Skip(ctx, api.SkipRequest{Service: "radio", Version: "2"}, "ann")
+		}, "skipped", "moves", "radio skip (- -> 2)"},
+		{func() (api.Decision, error) {
+			return d.Skip(ctx, api.SkipRequest{Service: "radio", Version: "2", End: true}, "ann")
+		}, "moves", "moves", "radio skip ended (- -> 2)"},
+		{func() (api.Decision, error) { return d.AddWindow(ctx, hours, "ann") }, "window", "moves", "window added: every day " + hours.From + "-" + hours.To + " Europe/Berlin"},
+		{func() (api.Decision, error) { return d.RemoveWindow(ctx, 1, "ann") }, "moves", "moves", "window removed: every day " + hours.From + "-" + hours.To + " Europe/Berlin"},
+	} {
+		got, err := c.do()
+		list := records(t, h)
+		if err != nil || !got.Changed || got.Seq == 0 || len(list) != i+1 || list[i] != c.record {
+			t.Fatalf("%+v, %v; records %q, want %q", got, err, list, c.record)
+		}
+		if plan, asked := outcome(t, h, updater.OwnerRequest{}), outcome(t, h, updater.OwnerRequest{Service: "radio"}); plan != c.plan || asked != c.asked {
+			t.Errorf("%s: %s, asked for %s, want %s and %s", c.record, plan, asked, c.plan, c.asked)
+		}
+		if again, err := c.do(); err != nil || again.Changed || again.Seq != 0 {
+			t.Errorf("%s, said twice: %+v, %v", c.record, again, err)
+		}
+		h.openDecisions(fileStore(file)) // the daemon starts again
+		if plan := outcome(t, h, updater.OwnerRequest{}); plan != c.plan {
+			t.Errorf("%s: %s after a start, want %s", c.record, plan, c.plan)
+		}
+		select {
+		case <-h.kick:
+		default:
+			t.Errorf("%s: the update loop was not asked for a turn", c.record)
+		}
+	}
+	for rec, err := range h.audit.Records(audit.Filter{}) {
+		if err != nil || strings.Contains(string(rec.Payload), "s3cret") || strings.Contains(string(rec.Payload), "ann") {
+			t.Errorf("a private text is in the log: %s, %v", rec.Payload, err)
+		}
+	}
+}
+
+func TestDecisionsThatMakeNoSenseAreRefused(t *testing.T) {
+	h := deciding(t, filepath.Join(t.TempDir(), "decisions.json"))
+	ctx, d := t.Context(), h.Decisions()
+	for what, c := range map[string]struct {
+		do   func() (api.Decision, error)
+		says string
+	}{
+		"nobody":    {func() (api.Decision, error) { return d.SetMode(ctx, api.ModeRequest{Service: "tv", Mode: "off"}, "x") }, `no service "tv"`},
+		"of nobody": {func() (api.Decision, error) { return d.Hold(ctx, api.HoldRequest{Service: "tv", End: true}, "x") }, `no service "tv"`},
+		"over": {func() (api.Decision, error) {
+			return d.Hold(ctx, api.HoldRequest{Service: "radio", Until: "2020-01-01"}, "x")
+		}, "that is over"},
+		"no date": {func() (api.Decision, error) {
+			return d.Hold(ctx, api.HoldRequest{Service: "radio", Until: "soon"}, "x")
+		}, "no date"},
+		"runs":      {func() (api.Decision, error) { return d.Skip(ctx, api.SkipRequest{Service: "radio", Version: "1"}, "x") }, "runs 1 already"},
+		"no window": {func() (api.Decision, error) { return d.AddWindow(ctx, api.WindowRequest{From: "1", To: "2"}, "x") }, "no time of day"},
+		"wrong place": {func() (api.Decision, error) {
+			return d.AddWindow(ctx, api.WindowRequest{From: "01:00", To: "02:00", Zone: "x"}, "x")
+		}, "no time zone"},
+	} {
+		_, err := c.do()
+		var answer *api.Error
+		if !errors.As(err, &answer) || !strings.Contains(answer.Message, c.says) || answer.Next == "" {
+			t.Errorf("%s: %v, want %q and a next step", what, err, c.says)
+		}
+	}
+	if list := records(t, h); len(list) != 0 {
+		t.Errorf("records of what was refused: %q", list)
+	}
+	got, err := d.Hold(ctx, api.HoldRequest{Service: "radio", Until: "2099-07-01"}, "ann")
+	if want := time.Date(2099, 6, 30, 22, 0, 0, 0, time.UTC); err != nil || !got.Service.Hold.Until.Equal(want) {
+		t.Errorf("a date is meant in the appliance's zone: %+v, %v, want %s", got.Service, err, want)
+	}
+}
+
+func TestDecisionsThatCannotBeReadHoldBackAndAreListed(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "decisions.json")
+	if err := os.WriteFile(file, []byte(`{"format":2}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h := deciding(t, file)
+	if plan, asked := outcome(t, h, updater.OwnerRequest{}), outcome(t, h, updater.OwnerRequest{Service: "radio"}); plan != "hold" || asked != "moves" {
+		t.Errorf("plan %s, asked %s", plan, asked)
+	}
+	_, err := h.Decisions().SetMode(t.Context(), api.ModeRequest{Service: "radio", Mode: "auto"}, "ann")
+	var answer *api.Error
+	if !errors.As(err, &answer) || answer.Key != "decisions_unreadable" || !strings.Contains(answer.Message, "install the newer Castellan again") {
+		t.Errorf("%v", err)
+	}
+	list, err := h.Decisions().Decided(t.Context())
+	if err != nil || list.Error == "" || list.Open || len(list.Services) != 1 || list.Services[0].Mode != "auto" {
+		t.Errorf("%+v, %v", list, err)
+	}
+}
+
+func TestSkipsAreForgottenWhenANewerVersionRuns(t *testing.T) {
+	h := deciding(t, filepath.Join(t.TempDir(), "decisions.json"))
+	if _, err := h.Decisions().Skip(t.Context(), api.SkipRequest{Service: "radio", Version: "2"}, "ann"); err != nil {
+		t.Fatal(err)
+	}
+	h.tidy([]updater.Installed{{Service: "radio", Version: "1"}})
+	if got := outcome(t, h, updater.OwnerRequest{}); got != "skipped" {
+		t.Errorf("an older one runs: %s", got)
+	}
+	h.tidy([]updater.Installed{{Service: "radio", Version: "3"}})
+	list, err := h.Decisions().Decided(t.Context())
+	if err != nil || len(list.Services[0].Skips) != 0 {
+		t.Errorf("%+v, %v", list, err)
+	}
+}
+
+// quarry knows the size of images; asks counts.
+type quarry struct {
+	asks  atomic.Int32
+	hangs bool
+	index trust.Digest
+	err   error
+}
+
+func (q *quarry) Resolve(ctx context.Context, _ string, _ trust.Class, _, _ string) (supervisor.Resolved, error) {
+	q.asks.Add(1)
+	if q.hangs {
+		<-ctx.Done()
+		return supervisor.Resolved{}, ctx.Err()
+	}
+	return supervisor.Resolved{Subject: trust.Subject{Index: q.index}, Size: 7}, q.err
+}
+
+func TestSizesAreAskedForOnceAndInBoundedTime(t *testing.T) {
+	digest := trust.DigestOf([]byte("x"))
+	for _, c := range []struct {
+		name   string
+		quarry *quarry
+		target updater.Target
+		after  time.Duration
+		asks   int32 // for three looks, the last after a while
+		want   string
+	}{
+		{"by tag", &quarry{}, updater.Target{Reference: "r/x:1"}, tagKept + 1, 2, "7 true "},
+		{"by digest, for good", &quarry{index: digest}, updater.Target{Reference: "r/x:1", Digest: digest}, 1000 * time.Hour, 1, "7 true "},
+		{"another image", &quarry{}, updater.Target{Reference: "r/x:1", Digest: digest}, time.Second, 1, "0 false the registry has another image"},
+		{"fails", &quarry{err: errors.New("no route")}, updater.Target{Reference: "r/x:1"}, failureKept + 1, 2, "0 false no route"},
+		{"hangs", &quarry{hangs: true}, updater.Target{Reference: "r/x:1"}, 0, 3, "0 false its registry did not answer in time"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &sizes{turn: make(chan struct{}, 1)}
+				want := map[string]updater.Target{"x": c.target}
+				var rows []api.PlanService
+				for i := range 3 {
+					if i == 2 {
+						time.Sleep(c.after)
+					}
+					rows = []api.PlanService{{Service: "x"}, {Service: "other"}}
+					began := time.Now()
+					s.fill(t.Context(), c.quarry, want, rows)
+					if took := time.Since(began); took > sizesWithin {
+						t.Errorf("took %s", took)
+					}
+				}
+				got := fmt.Sprint(rows[0].Bytes, " ", rows[0].Known, " ", rows[0].Trouble)
+				if n := c.quarry.asks.Load(); n != c.asks || !strings.HasPrefix(got, c.want) {
+					t.Errorf("asked %d times, want %d; got %q, want %q", n, c.asks, got, c.want)
+				}
+				if rows[1].Known || rows[1].Trouble != "" {
+					t.Errorf("%+v", rows[1])
+				}
+			})
+		})
+	}
+}
+
+func TestPreviewSaysWhatWouldHappen(t *testing.T) {
+	installed := []updater.Installed{
+		{Service: "core", Class: "core", Mode: updater.ModeAuto, Version: "1", Want: updater.Target{Reference: "r/core:2", Version: "2"}},
+		{Service: "addon_x", Class: "addon", Mode: updater.ModeAsk, Version: "1", Want: updater.Target{Reference: "r/x:2", Version: "2"},
+			Addon: &updater.Addon{Slug: "x", Breaking: []string{"2"}, Options: "port is missing", Asks: []string{"usb"}}},
+		{Service: "radio", Class: "addon", Version: "3", Want: updater.Target{Reference: "r/radio:3", Version: "3"}},
+	}
+	status := []supervisor.Status{
+		{Service: supervisor.Service{Name: "core"}, Current: &supervisor.Slot{}},
+		{Service: supervisor.Service{Name: "addon_x"}, Current: &supervisor.Slot{}, Stopped: "by its owner"},
+		{Service: supervisor.Service{Name: "radio"}, Current: &supervisor.Slot{}},
+	}
+	plan := updater.NewPlan(installed, nil, at, updater.OwnerRequest{})
+	rows := preview(plan, installed, status)
+	b, err := json.Marshal(rows)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		`{"service":"core","class":"core","mode":"auto","from":"1","to":"2","moves":true,"bytes":0,"bytes_known":false,"restarts":true,"breaking":false,"consent":[]}`,
+		`"code":"consent"`, `"next":"castellan addon consent x"`, `"restarts":false,"breaking":true,"options":"port is missing","consent":["usb"]`,
+		`"to":"3","moves":false,"code":"up-to-date","why":"runs 3, the newest offered","bytes":0,"bytes_known":false,"restarts":false`,
+	} {
+		if !strings.Contains(string(b), want) {
+			t.Errorf("%s\nlacks %s", b, want)
+		}
+	}
+	if got := targets(plan); len(got) != 2 || got["core"].Reference != "r/core:2" || got["addon_x"].Version != "2" {
+		t.Errorf("registries would be asked for %v", got)
+	}
+}
+
+func TestTheUpdateLoopLooksWhenAWindowOpens(t *testing.T) {
+	h := deciding(t, filepath.Join(t.TempDir(), "decisions.json"))
+	if got := h.nextEnd(time.Hour); got != time.Hour {
+		t.Errorf("without a window: %s", got)
+	}
+	h.plan = updater.Plan{Skips: []updater.Skip{{Ends: h.now().Add(-time.Hour)}, {Ends: h.now().Add(20 * time.Minute)}}}
+	if got := h.nextEnd(time.Hour); got < 19*time.Minute || got > 20*time.Minute+windowSpread {
+		t.Errorf("a window opens in 20 minutes: %s", got)
+	}
+	if got := h.nextEnd(time.Minute); got != time.Minute {
+		t.Errorf("the ledger is looked at as often as before: %s", got)
+	}
+}
