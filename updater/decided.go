@@ -54,9 +54,7 @@ func (p *planner) holdDecided(s Installed, step Step) (m move, skip bool) {
 		m.skip.Next = "castellan mode " + s.Service + " ask"
 		return m, true
 	case d.Hold.Holds(p.now):
-		m = skipped(s, step.To, SkipHold, "%s; castellan unhold %s lets it move", d.Hold, s.Service)
-		m.skip.Ends = d.Hold.Until
-		return m, true
+		return skipped(s, step.To, SkipHold, "%s; castellan unhold %s lets it move", d.Hold, s.Service).until(d.Hold.Until), true
 	case d.Unknown != "" && !named:
 		m = skipped(s, step.To, SkipHold, "it can't be told what you decided of its updates: %s", d.Unknown)
 		m.skip.Next = "castellan update " + s.Service
@@ -75,9 +73,8 @@ func (p *planner) holdWindow(s Installed, step Step) (m move, skip bool) {
 	if opens.Equal(p.now) {
 		return move{}, false
 	}
-	m = skipped(s, step.To, SkipWindow, "it waits for its maintenance window, which opens %s; at once: castellan update %s", shortTime(opens), s.Service)
-	m.skip.Ends = opens
-	return m, true
+	return skipped(s, step.To, SkipWindow, "it waits for its maintenance window, which opens %s; at once: castellan update %s",
+		shortTime(opens), s.Service).until(opens), true
 }
 
 // nextStep is what a person can do about a skip, "" for nothing.

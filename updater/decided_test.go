@@ -80,9 +80,20 @@ func TestPlanHonoursTheOwnersDecisions(t *testing.T) {
 			}
 		})
 	}
-	p := NewPlan([]Installed{by(auto, closed)}, release(nil), noon, OwnerRequest{})
-	if want := noon.Add(8 * time.Hour); !p.Skips[0].Ends.Equal(want) {
-		t.Errorf("a window's skip ends at %s, want %s", p.Skips[0].Ends, want)
+	failed, fresh := auto, addon("1", "2", ModeAuto)
+	failed.Failed = FailedUpdate{Version: "2026.8.3", When: noon.Add(-time.Hour)}
+	fresh.Addon = &Addon{Slug: "x", Seen: noon.Add(-time.Hour), MinAge: 3 * time.Hour}
+	for _, c := range []struct {
+		s    Installed
+		ends time.Time
+	}{
+		{by(auto, closed), noon.Add(8 * time.Hour)}, {by(auto, hold(noon.Add(time.Hour), "")), noon.Add(time.Hour)},
+		{by(auto, hold(time.Time{}, "")), time.Time{}}, {failed, noon.Add(RetryFailed - time.Hour)}, {fresh, noon.Add(2 * time.Hour)},
+	} {
+		p := NewPlan([]Installed{c.s}, release(nil), noon, OwnerRequest{})
+		if !p.Skips[0].Ends.Equal(c.ends) {
+			t.Errorf("%s ends at %s, want %s", p.Skips[0].Code, p.Skips[0].Ends, c.ends)
+		}
 	}
 }
 

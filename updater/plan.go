@@ -153,8 +153,9 @@ func (p *planner) allow(s Installed, step Step, asked bool) move {
 	case step.Channel != nil && !p.rel.Verified && !asked:
 		return skipped(s, step.To, SkipUnverified, "no trusted channel record names this channel file; it moves once the ledger and the file agree")
 	case !asked && s.Failed.Version == step.To.Version && sinceFailure >= 0 && sinceFailure < RetryFailed:
+		again := s.Failed.When.Add(RetryFailed)
 		return skipped(s, step.To, SkipFailed, "this version did not work on %s (%s); it is tried again after %s, when a newer one comes, or when you ask",
-			s.Failed.When.UTC().Format(time.DateTime), s.Failed.Why, s.Failed.When.Add(RetryFailed).UTC().Format(time.DateTime))
+			s.Failed.When.UTC().Format(time.DateTime), s.Failed.Why, again.UTC().Format(time.DateTime)).until(again)
 	case !asked && len(step.Requires) > 0:
 		return skipped(s, step.To, SkipRequires, "it needs %s first", strings.Join(step.Requires, " and "))
 	case !asked && !fresh && step.Channel != nil && p.rel.Bucket >= p.rel.Rollout:
@@ -274,4 +275,10 @@ func (p *planner) holdTogether(moves []move) {
 
 func skipped(s Installed, to Target, code, format string, args ...any) move {
 	return move{skip: &Skip{Service: s.Service, Code: code, Why: fmt.Sprintf(format, args...), To: to, Next: nextStep(s, to, code)}}
+}
+
+// until adds when a skip ends by itself.
+func (m move) until(at time.Time) move {
+	m.skip.Ends = at
+	return m
 }

@@ -252,11 +252,12 @@ func (h *house) opening(all decisions.Decisions, broken error) (open bool, next 
 	if broken != nil {
 		return false, time.Time{}
 	}
-	d := all.Of("")
-	if len(d.Windows) > 0 {
-		next = d.Windows.Next(h.now())
+	hours, unknown := all.Hours()
+	now := h.now()
+	if len(hours) > 0 {
+		next = hours.Next(now)
 	}
-	return d.Unknown == "" && d.Windows.Open(h.now()), next
+	return unknown == "" && hours.Open(now), next
 }
 
 func (h *house) windows(all decisions.Decisions) []api.Window {

@@ -309,3 +309,41 @@ func TestTheUpdateLoopLooksWhenAWindowOpens(t *testing.T) {
 		t.Errorf("the ledger is looked at as often as before: %s", got)
 	}
 }
+
+func TestEachSkipHasOneRecord(t *testing.T) {
+	h := deciding(t, filepath.Join(t.TempDir(), "decisions.json"))
+	tell := func(want ...string) {
+		t.Helper()
+		plan, err := h.makePlan(updater.OwnerRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.tellSkips(t.Context(), plan)
+		if got := records(t, h); strings.Join(got, "|") != strings.Join(want, "|") {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+	tell()
+	mode := func(m string) {
+		t.Helper()
+		if _, err := h.Decisions().SetMode(t.Context(), api.ModeRequest{Service: "radio", Mode: m}, "ann"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mode("ask")
+	said := []string{"radio mode ask", "radio waits: ask (- -> 2)"}
+	tell(said...)
+	tell(said...)
+	h.skips = skipStory{} // the daemon starts again
+	tell(said...)
+	mode("off")
+	said = append(said, "radio mode off", "radio waits: off (- -> 2)")
+	tell(said...)
+	mode("ask") // comes and goes
+	said = append(said, "radio mode ask")
+	tell(said...)
+	for key := range h.skips.told {
+		h.skips.told[key] = h.now().Add(-tellAgain)
+	}
+	tell(append(said, "radio waits: ask (- -> 2)")...)
+}

@@ -53,6 +53,7 @@ type house struct {
 	addons    addonHouse
 	decisions *decisions.Store // of the owner, on updates
 	sizes     sizes            // of images that plans name
+	skips     skipStory        // for whoever holds the turn
 
 	progress progress      // of changes under way
 	kick     chan struct{} // asks the update loop for a turn

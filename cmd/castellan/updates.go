@@ -69,6 +69,7 @@ func (h *house) look(ctx context.Context, poll bool) error {
 	if err != nil {
 		return err
 	}
+	h.tellSkips(ctx, plan)
 	_, errs := h.manager.Submit(ctx, plan)
 	return errors.Join(append(errs, synced, withdrawn, polled)...)
 }

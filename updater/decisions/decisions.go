@@ -166,6 +166,9 @@ func (d *Decisions) AddWindow(w updater.Window, said Said) (id int, err error) {
 	if len(d.Windows) >= MaxWindows {
 		return 0, fmt.Errorf("cannot add a window: there are %d; remove one first", MaxWindows)
 	}
+	for _, have := range d.Windows {
+		d.LastID = max(d.LastID, have.ID) // in a file that somebody wrote
+	}
 	d.LastID++
 	d.Windows = append(slices.Clone(d.Windows), Window{d.LastID, spec, said})
 	return d.LastID, nil
@@ -202,8 +205,21 @@ func (d *Decisions) ModeOf(service string) updater.Mode {
 	return ""
 }
 
-// Of is what was decided of a service, as the planner reads it.
-func (d *Decisions) Of(service string) updater.Decided {
+// Hours are the maintenance windows; unknown says why they can't all be told, "" when they can.
+func (d *Decisions) Hours() (hours updater.Windows, unknown string) {
+	for _, w := range d.Windows {
+		one, err := updater.NewWindow(w.WindowSpec)
+		if err != nil { // the zone is known no more
+			unknown = cmp.Or(unknown, fmt.Sprintf("of window %d %v; then remove it: castellan window remove %d", w.ID, err, w.ID))
+			continue
+		}
+		hours = append(hours, one)
+	}
+	return hours, unknown
+}
+
+// of is what was decided of a service, as the planner reads it, without what was decided for all.
+func (d *Decisions) of(service string) updater.Decided {
 	var out updater.Decided
 	s := d.Services[service]
 	if s.Hold != nil {
@@ -211,14 +227,6 @@ func (d *Decisions) Of(service string) updater.Decided {
 	}
 	for _, k := range s.Skips {
 		out.Skipped = append(out.Skipped, k.Version)
-	}
-	for _, w := range d.Windows {
-		one, err := updater.NewWindow(w.WindowSpec)
-		if err != nil { // the zone is known no more
-			out.Unknown = cmp.Or(out.Unknown, fmt.Sprintf("of window %d %v; then remove it: castellan window remove %d", w.ID, err, w.ID))
-			continue
-		}
-		out.Windows = append(out.Windows, one)
 	}
 	return out
 }

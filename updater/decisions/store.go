@@ -107,13 +107,14 @@ func (s *Store) All() (Decisions, error) {
 func (s *Store) Apply(list []updater.Installed) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	hours, unknown := s.now.Hours()
+	if s.err != nil {
+		unknown = s.err.Error()
+	}
 	for i := range list {
 		in := &list[i]
-		if s.err != nil {
-			in.Decided.Unknown = s.err.Error()
-			continue
-		}
-		in.Decided = s.now.Of(in.Service)
+		in.Decided = s.now.of(in.Service)
+		in.Decided.Windows, in.Decided.Unknown = hours, unknown
 		if m := s.now.ModeOf(in.Service); m != "" {
 			in.Mode = m
 		}
