@@ -51,13 +51,16 @@ var modes = []string{"off", "ask", "auto", "default"}
 
 func modeCommand(o *options) *cobra.Command {
 	return &cobra.Command{
-		Use:   "mode SERVICE [off|ask|auto|default]",
+		Use:   "mode [SERVICE [off|ask|auto|default]]",
 		Short: "Show or set how a service is updated",
 		Long: "auto takes updates by itself, ask waits for you, off waits and says nothing; default is what the configuration, or the add-on's " +
-			"settings, say. Without a mode it shows the one in force.",
-		Args: argsRange(1, 2),
+			"settings, say. Without a mode it shows what was decided of the service, without a service of all.",
+		Args: argsRange(0, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 1 {
+			switch len(args) {
+			case 0:
+				return showModes(cmd, o)
+			case 1:
 				return showMode(cmd, o, args[0])
 			}
 			if !slices.Contains(modes, args[1]) {
@@ -89,6 +92,24 @@ func showMode(cmd *cobra.Command, o *options, service string) error {
 		return nil
 	}
 	return &exitError{exitFailed, fmt.Errorf("no service %.60q is configured", service), "castellan status"}
+}
+
+func showModes(cmd *cobra.Command, o *options) error {
+	list, err := o.client().Decisions(cmd.Context())
+	out := cmd.OutOrStdout()
+	switch {
+	case err != nil:
+		return withNext(err, "castellan status")
+	case o.json:
+		return printJSON(out, list)
+	case list.Error != "":
+		return &exitError{exitFailed, fmt.Errorf("%s", plain(list.Error)), "castellan plan"}
+	}
+	for _, s := range list.Services {
+		fmt.Fprintf(out, "%s: %s\n", s.Service, describe(s))
+	}
+	printWaits(out, list.Open, list.Next)
+	return nil
 }
 
 // describe writes what was decided of a service on one line.
@@ -178,20 +199,15 @@ func unskipCommand(o *options) *cobra.Command {
 		Short: "Take a skipped version again, or all of them",
 		Args:  argsRange(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			r, what := api.SkipRequest{Service: args[0], End: true}, "no version"
+			r := api.SkipRequest{Service: args[0], End: true}
+			done, already := ": no version is skipped any more", ": no version is skipped"
 			if len(args) == 2 {
-				r.Version, what = args[1], "version "+plain(args[1])
+				r.Version = args[1]
+				what := ": version " + plain(args[1])
+				done, already = what+" is not skipped any more", what+" is not skipped"
 			}
 			d, err := o.client().Skip(cmd.Context(), r)
-			done := decidedOn(d, args[0]) + ": " + what + " is skipped any more"
-			if len(args) == 2 {
-				done = decidedOn(d, args[0]) + ": " + what + " is not skipped any more"
-			}
-			already := decidedOn(d, args[0]) + ": " + what + " is skipped"
-			if len(args) == 2 {
-				already = decidedOn(d, args[0]) + ": " + what + " is not skipped"
-			}
-			return printDecision(cmd, o, d, err, done, already)
+			return printDecision(cmd, o, d, err, decidedOn(d, args[0])+done, decidedOn(d, args[0])+already)
 		},
 	}
 }

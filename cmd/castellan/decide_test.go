@@ -80,6 +80,9 @@ func TestDecidingOnTheCommandLine(t *testing.T) {
 		{"mode core", nil, 0, "decided null", "core: mode auto (by ann, ", ""},
 		{"mode core", nil, 0, "decided null", "on hold: gue[2Jsts (by ann", ""},
 		{"mode x", nil, 0, "decided null", "addon_x: mode ask\n", ""},
+		{"mode", nil, 0, "decided null", "skips 2 (by ann, ", ""},
+		{"mode", nil, 0, "decided null", "addon_x: mode ask\nthe next maintenance window opens Tue", ""},
+		{"mode", other, 1, "decided null", "", "Next: castellan status"},
 		{"mode radio", nil, 1, "decided null", "", "Next: castellan status"},
 		{"mode core auto", nil, 0, `mode [{"service":"core","mode":"auto"}]`, "core: mode auto (log record 9)", ""},
 		{"mode same default", nil, 3, `mode [{"service":"same","mode":"default"}]`, "same: mode is auto already", ""},
@@ -120,7 +123,7 @@ func TestDecidingOnTheCommandLine(t *testing.T) {
 func TestBadDecisionsAreToldBeforeAnythingIsAsked(t *testing.T) {
 	for _, c := range []struct{ line, says, next string }{
 		{"mode core sometimes", `"sometimes" is no mode`, "Next: castellan mode core ask"},
-		{"mode", "arg(s)", "Next: castellan mode --help"},
+		{"mode a ask b", "arg(s)", "Next: castellan mode --help"},
 		{"hold core --until tomorrow", `"tomorrow" is no date`, "Next: castellan hold core --until 2026-12-24"},
 		{"skip core", "arg(s)", "Next: castellan skip --help"},
 		{"window dance", `unknown command "window dance"`, "Next: castellan window --help"},
@@ -145,7 +148,7 @@ func TestDecisionsAsJSON(t *testing.T) {
 		code int
 		want string
 	}{
-		{"plan", 0, `"code": "window"`}, {"plan", 0, `"consent": []`}, {"mode core", 0, `"default": "ask"`}, {"mode core auto", 0, `"seq": 9`},
+		{"plan", 0, `"code": "window"`}, {"plan", 0, `"consent": []`}, {"mode", 0, `"windows": [`}, {"mode core", 0, `"default": "ask"`}, {"mode core auto", 0, `"seq": 9`},
 		{"hold same", 3, `"changed": false`}, {"unhold core", 0, `"changed": true`}, {"skip core 2", 0, `"version": "2"`}, {"unskip core", 0, `"changed": true`},
 		{"window list", 0, `"from": "02:00"`}, {"window add 02:00-03:00", 0, `"id": 1`}, {"window remove 2", 3, `"changed": false`},
 	} {

@@ -29,7 +29,7 @@ var mayImport = map[string][]string{
 	"trust/trusttest":     {"trust", "trust/ledger", "config/durable"}, // test support
 
 	"updater":           {"trust"},
-	"updater/decisions": {"updater", "config/durable"}, // what the owner decided of updates
+	"updater/decisions": {"updater", "config/durable"}, // what the owner decided of updates; durable in tests
 	"updater/registry":  {"trust", "updater"},
 
 	"addons":           {"updater", "supervisor/spec"},
