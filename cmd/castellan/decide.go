@@ -147,8 +147,8 @@ func holdCommand(o *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "hold SERVICE",
 		Short: "Keep a service at the version it runs",
-		Long: "Nothing moves a service that is on hold, not even you, until the hold ends. Only a withdrawn version goes: back to the one " +
-			"before it, where that is good.",
+		Long: "Nothing newer comes to a service that is on hold, not even when you ask, until the hold ends. You can go back to its previous " +
+			"version, and a withdrawn one goes back by itself, where the one before is good.",
 		Args: argsRange(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			r.Service = args[0]

@@ -317,6 +317,14 @@ func (h *house) tidy(installed []updater.Installed) {
 	}
 }
 
+// forget drops the decisions about a service that was removed; the removal has a record of its own.
+func (h *house) forget(service string) {
+	_, err := h.decisions.Update(func(d *decisions.Decisions) error { d.Forget(service); return nil }, nil)
+	if err != nil {
+		h.log.Warn("cannot forget what was decided of a removed service; undo it when it comes again", "service", service, "error", err)
+	}
+}
+
 // nextEnd is how long until something that holds an update back ends by itself, spread over some minutes by the
 // appliance's place, so that homes with the same window do not all begin at once; at most limit.
 func (h *house) nextEnd(limit time.Duration) time.Duration {

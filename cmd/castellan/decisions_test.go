@@ -203,6 +203,21 @@ func TestSkipsAreForgottenWhenANewerVersionRuns(t *testing.T) {
 	}
 }
 
+func TestARemovedServiceTakesItsDecisionsAlong(t *testing.T) {
+	h := deciding(t, filepath.Join(t.TempDir(), "decisions.json"))
+	if _, err := h.Decisions().Hold(t.Context(), api.HoldRequest{Service: "radio"}, "ann"); err != nil {
+		t.Fatal(err)
+	}
+	gone := supervisor.Change{Service: supervisor.Service{Name: "radio"}, Kind: supervisor.KindRemove, State: supervisor.StateCreated}
+	if h.observe(gone, supervisor.Progress{}); outcome(t, h, updater.OwnerRequest{}) != "hold" {
+		t.Error("its hold is gone before the service is")
+	}
+	gone.State = supervisor.StateCommitted
+	if h.observe(gone, supervisor.Progress{}); outcome(t, h, updater.OwnerRequest{}) != "moves" {
+		t.Error("a new one under its name is on hold")
+	}
+}
+
 // quarry knows the size of images; asks counts.
 type quarry struct {
 	asks  atomic.Int32

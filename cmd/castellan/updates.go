@@ -240,7 +240,8 @@ func (h *house) installed() ([]updater.Installed, error) {
 	return out, nil
 }
 
-// newer submits an update of one service if the channel offers another version that the Gate would let in.
+// newer submits an update of one service if the channel offers another version that the Gate would let in. It stands for
+// a withdrawn one, so it is planned as if the owner had asked for the service: no window and no skip keeps it away.
 func (h *house) newer(ctx context.Context, service string) (bool, error) {
 	plan, err := h.makePlan(updater.OwnerRequest{Service: service})
 	if err != nil {

@@ -179,6 +179,9 @@ func (d *Decisions) RemoveWindow(id int) {
 	d.Windows = slices.DeleteFunc(slices.Clone(d.Windows), func(w Window) bool { return w.ID == id })
 }
 
+// Forget drops all decisions about a service that was removed.
+func (d *Decisions) Forget(service string) { delete(d.Services, service) }
+
 // Tidy forgets what is over: holds whose end has come, and skipped versions of a service that runs them or a newer one.
 // installed is the version by service.
 func (d *Decisions) Tidy(now time.Time, installed map[string]string) {

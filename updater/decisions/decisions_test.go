@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -280,4 +282,51 @@ func TestNothingChangesWithoutItsRecord(t *testing.T) {
 	if changed, err := s.Update(story[0], func() error { return errCut }); changed || !errors.Is(err, errCut) || d.bytes != nil {
 		t.Errorf("changed %v, %v, wrote %q", changed, err, d.bytes)
 	}
+}
+
+func TestOwnersWhoDecideTogetherLoseNothing(t *testing.T) {
+	s := Open(durableFile(filepath.Join(t.TempDir(), "decisions.json")))
+	var all sync.WaitGroup
+	var recorded, changed atomic.Int32
+	for i := range 8 {
+		all.Go(func() {
+			for range 2 { // the second time it is so already
+				did, err := s.Update(func(d *Decisions) error { return d.AddSkip("core", fmt.Sprint(i+1), ann) },
+					func() error { recorded.Add(1); return nil })
+				if err != nil {
+					t.Error(err)
+				}
+				if did {
+					changed.Add(1)
+				}
+				s.Apply([]updater.Installed{{Service: "core"}})
+			}
+		})
+	}
+	all.Wait()
+	list, err := s.All()
+	if n := len(list.Services["core"].Skips); err != nil || n != 8 || recorded.Load() != 8 || changed.Load() != 8 {
+		t.Errorf("%d skips, %d records, %d changes, %v", n, recorded.Load(), changed.Load(), err)
+	}
+}
+
+func FuzzOpen(f *testing.F) {
+	f.Add([]byte(`{"format":1,"services":{"core":{"mode":{"mode":"auto","by":"ann","at":"2026-09-01T12:00:00Z"},"skips":[{"version":"2","by":"","at":"2026-09-01T12:00:00Z"}]}},"windows":[{"id":-7,"days":["mon"],"from":"02:00","to":"04:00","zone":"UTC","by":"","at":"2026-09-01T12:00:00Z"}],"last_window":9}`))
+	f.Add([]byte(`{"format":2}`))
+	f.Add([]byte(`null`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		d := &disk{bytes: b}
+		s := Open(d)
+		list := []updater.Installed{{Service: "core"}}
+		s.Apply(list)
+		changed, err := s.Update(story[1], nil)
+		switch {
+		case s.Err() != nil && (err == nil || string(d.bytes) != string(b) || list[0].Decided.Unknown == ""):
+			t.Errorf("what can't be read counts, or is overwritten: %v", err)
+		case s.Err() == nil && changed:
+			if again := Open(d); again.Err() != nil {
+				t.Errorf("what was written can't be read: %v", again.Err())
+			}
+		}
+	})
 }
