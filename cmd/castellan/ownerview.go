@@ -136,6 +136,11 @@ func (h trustView) wouldRun(ctx context.Context, r api.HouseRequest) (trust.Requ
 		if stopped && c.Verdict != nil && c.To != nil && c.Raw != nil && (r.Version == "" || r.Version == c.Verdict.Subject.Version) {
 			return trust.Request{Subject: c.Verdict.Subject, Action: trust.OwnerUpdate, Raw: c.Raw, Channel: c.Channel, FirstResolved: c.To.Resolved}, nil
 		}
+		if !c.Resting() {
+			return trust.Request{}, &api.Error{Status: http.StatusBadRequest, Key: "change_under_way",
+				Message: fmt.Sprintf("change %s of %s is under way: what comes of it is not known yet", c.ID, r.Service),
+				Next:    "castellan status, and accept again when it has ended"}
+		}
 		break // something newer than a refusal happened
 	}
 	plan, err := h.makePlan(updater.OwnerRequest{Service: r.Service, Version: r.Version})

@@ -86,13 +86,13 @@ func TestEventsOutliveTheEngine(t *testing.T) {
 func TestEventsOfASilentEngineEnd(t *testing.T) {
 	before := goleak.IgnoreCurrent()
 	t.Cleanup(func() { goleak.VerifyNone(t, before) }) // after the fake's own cleanup
-	var pings atomic.Int32
+	var dead atomic.Bool
 	host := fakeEngine(t, func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case strings.HasSuffix(r.URL.Path, "/events"):
 			w.(http.Flusher).Flush()
 			silence(w, r)
-		case pings.Add(1) <= 2: // before the stream and beside it
+		case !dead.Load():
 			pong(w, r, "1.41")
 		default: // the stream stays open, the engine is dead behind it
 			silence(w, r)
@@ -105,6 +105,7 @@ func TestEventsOfASilentEngineEnd(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	events := e.Events(ctx)
 	await(t, events, Connected, "")
+	dead.Store(true)
 	await(t, events, Away, "")
 	cancel()
 	for range events {

@@ -106,6 +106,7 @@ func TestHomeAssistantUnderTheOwnersWord(t *testing.T) {
 	h.castellan("trust", "house", "init").says(t, 0)
 	h.castellan("trust", "house", "accept", "--channel", "stable", "--digest", w.channelDigest()).says(t, 0)
 	h.castellan("check")
+	testenv.Eventually(t, time.Minute, "the change is judged", func() bool { return h.service(h.core).Change == "" })
 	h.castellan("trust", "house", "accept", h.core, "--version", "1.0.0").says(t, 0, string(first.Manifest))
 	h.castellan("check")
 	h.rest()
