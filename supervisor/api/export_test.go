@@ -59,6 +59,9 @@ func rowOf(rt route) Row {
 	out.Body = "object"
 	for _, f := range reflect.VisibleFields(body.Type) {
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if name == "-" {
+			continue
+		}
 		typ := f.Type
 		if typ.Kind() == reflect.Pointer {
 			typ = typ.Elem()
@@ -73,7 +76,7 @@ func rowOf(rt route) Row {
 			if typ.Elem().Kind() != reflect.Uint8 { // any JSON
 				out.Wrong = `{"` + name + `":7}`
 			}
-		case reflect.Bool:
+		case reflect.Bool, reflect.Int:
 			out.Wrong = `{"` + name + `":"yes"}`
 		}
 	}

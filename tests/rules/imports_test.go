@@ -28,8 +28,9 @@ var mayImport = map[string][]string{
 	"trust/house":         {"trust", "config/durable"},
 	"trust/trusttest":     {"trust", "trust/ledger", "config/durable"}, // test support
 
-	"updater":          {"trust"},
-	"updater/registry": {"trust", "updater"},
+	"updater":           {"trust"},
+	"updater/decisions": {"updater", "config/durable"}, // what the owner decided of updates; durable in tests
+	"updater/registry":  {"trust", "updater"},
 
 	"addons":           {"updater", "supervisor/spec"},
 	"addons/store":     {"addons", "updater", "config/durable"},                    // repositories
