@@ -128,7 +128,8 @@ type Service struct {
 	// Version is the tag of Image. Needed with it, excluded without.
 	Version string `yaml:"version"`
 
-	// Update is "auto", "ask" (offer it, wait for the owner) or "hold" (say nothing). Default "ask".
+	// Update is "auto", "ask" (offer it, wait for the owner) or "hold" (say nothing). Default "ask". What the owner decides
+	// with castellan mode counts in its place.
 	Update string `yaml:"update"`
 
 	// HomeAssistant makes it Home Assistant Core: container, health and data below need only what differs. One service

@@ -73,6 +73,7 @@ CGO_ENABLED=0 go test -c -tags bench -o "$out/bench.test" ./tests/bench
 bench replay ./trust/ledger 'Benchmark(ReplayChain|ReplayRecords|JudgeWarm)$' -count 5 -benchtime 1s
 bench manifests ./addons 'BenchmarkThousandManifests$' -count 5 -benchtime 2x
 bench store ./addons/store 'Benchmark(RefreshUnchanged|RefreshLocal|OpenThousand)$' -count 3
+bench events ./supervisor/events 'Benchmark(IdleStreams|Latency)$' -count 3 -benchtime 100x
 beside addons 'BenchmarkAddons$' -test.benchtime 1x
 beside api 'BenchmarkAPI$' -test.benchtime 1x -test.count 3
 beside daemon 'Benchmark(Rest|NoChangePoll)$' -test.benchtime 1x -test.count 2
@@ -105,6 +106,9 @@ fact "add-ons: load and normalise 1,000, by the clock" "$(figure manifests Bench
 row "add-ons: refresh of an unchanged repository of 1,000" "$(figure store BenchmarkRefreshUnchanged ns/op min | awk '{ print $1 / 1e6 }')" '<=' 50 ms
 fact "add-ons: refresh of an unchanged folder of 1,000" "$(figure store BenchmarkRefreshLocal ns/op min | awk '{ print $1 / 1e6 }')" ms
 fact "add-ons: opening a store of 1,000 at the start" "$(figure store BenchmarkOpenThousand ns/op min | awk '{ print $1 / 1e6 }')" ms
+row "200 idle event streams: resident" "$(figure events BenchmarkIdleStreams MB max)" '<=' 12 MB
+row "event to a client's socket, 200 streams: p95" "$(figure events BenchmarkLatency/200 p95-ms min)" '<=' 20 ms
+fact "the same: median; by the processor" "$(figure events BenchmarkLatency/200 p50-ms min); $(figure events BenchmarkLatency/200 cpu-ms/event min)" ms
 row "daemon, 1,000 in the store, 30 run: resident, most" "$(figure addons BenchmarkAddons rss-MB max)" '<=' 60 MB
 fact "the same: of that its own pages; most it ever held" "$(figure addons BenchmarkAddons own-MB max); $(figure addons BenchmarkAddons peak-MB max)" MB
 row "30 add-ons after a boot: castellan / engine at once" "$(figure addons BenchmarkAddons ratio min)" '<=' 1.5 ""

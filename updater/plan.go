@@ -17,6 +17,9 @@ const (
 	SkipUpToDate     = "up-to-date"
 	SkipHold         = "hold"
 	SkipAsk          = "ask"
+	SkipOff          = "off"
+	SkipSkipped      = "skipped" // the owner passed this version over
+	SkipWindow       = "window"  // outside the maintenance windows
 	SkipBusy         = "busy"
 	SkipDowngrade    = "downgrade"
 	SkipUncomparable = "uncomparable"
@@ -37,7 +40,8 @@ const (
 
 // OwnerRequest is what the owner asked for just now; the zero value means nothing. It lifts "ask", "failed-before",
 // "rollout", "unverified-channel" and "requires" (for the last two the Judge answers, with a log record) for what it
-// names, and with a version "downgrade" and "uncomparable". Of an add-on it lifts "too-new" and "breaking", and "options"
+// names, and with a version "downgrade" and "uncomparable". It lifts "window", and for a service that it names "off" and
+// "skipped": a good version that takes the place of a withdrawn one is asked for in this way. Of an add-on it lifts "too-new" and "breaking", and "options"
 // where it does not run. It lifts neither "hold" nor "busy", nor "detached", "unavailable", "consent" and "local-build".
 type OwnerRequest struct {
 	Service string
@@ -70,7 +74,7 @@ func NewPlan(installed []Installed, rel *Release, now time.Time, owner OwnerRequ
 		}
 	}
 	if owner.Service != "" && !slices.ContainsFunc(installed, func(s Installed) bool { return s.Service == owner.Service }) {
-		plan.Skips = append(plan.Skips, Skip{Service: owner.Service, Code: SkipNoTarget, Why: "no service has this name; `castellan status` lists them"})
+		plan.Skips = append(plan.Skips, Skip{Service: owner.Service, Code: SkipNoTarget, Why: "no service has this name; `castellan status` lists them", Next: "castellan status"})
 	}
 	return plan
 }
@@ -136,9 +140,11 @@ func (p *planner) allow(s Installed, step Step, asked bool) move {
 	switch {
 	case s.Busy != "":
 		return skipped(s, step.To, SkipBusy, "change %s is under way; it is looked at again when that ends", s.Busy)
-	case s.Mode == ModeHold:
-		return skipped(s, step.To, SkipHold, "updates are on hold; set its mode to ask or auto to let it move")
-	case s.Addon != nil:
+	}
+	if m, skip := p.holdDecided(s, step); skip {
+		return m
+	}
+	if s.Addon != nil {
 		if m, skip := p.holdAddon(s, step, asked); skip {
 			return m
 		}
@@ -147,8 +153,9 @@ func (p *planner) allow(s Installed, step Step, asked bool) move {
 	case step.Channel != nil && !p.rel.Verified && !asked:
 		return skipped(s, step.To, SkipUnverified, "no trusted channel record names this channel file; it moves once the ledger and the file agree")
 	case !asked && s.Failed.Version == step.To.Version && sinceFailure >= 0 && sinceFailure < RetryFailed:
+		again := s.Failed.When.Add(RetryFailed)
 		return skipped(s, step.To, SkipFailed, "this version did not work on %s (%s); it is tried again after %s, when a newer one comes, or when you ask",
-			s.Failed.When.UTC().Format(time.DateTime), s.Failed.Why, s.Failed.When.Add(RetryFailed).UTC().Format(time.DateTime))
+			s.Failed.When.UTC().Format(time.DateTime), s.Failed.Why, again.UTC().Format(time.DateTime)).until(again)
 	case !asked && len(step.Requires) > 0:
 		return skipped(s, step.To, SkipRequires, "it needs %s first", strings.Join(step.Requires, " and "))
 	case !asked && !fresh && step.Channel != nil && p.rel.Bucket >= p.rel.Rollout:
@@ -157,6 +164,10 @@ func (p *planner) allow(s Installed, step Step, asked bool) move {
 		return skipped(s, step.To, SkipAsk, "a local build moves only when you ask: castellan update %s", s.Service)
 	case !asked && !fresh && s.Mode != ModeAuto:
 		return skipped(s, step.To, SkipAsk, "it waits for you: castellan update %s", s.Service)
+	case !asked && !fresh:
+		if m, skip := p.holdWindow(s, step); skip {
+			return m
+		}
 	}
 	return move{step: step}
 }
@@ -263,5 +274,11 @@ func (p *planner) holdTogether(moves []move) {
 }
 
 func skipped(s Installed, to Target, code, format string, args ...any) move {
-	return move{skip: &Skip{Service: s.Service, Code: code, Why: fmt.Sprintf(format, args...), To: to}}
+	return move{skip: &Skip{Service: s.Service, Code: code, Why: fmt.Sprintf(format, args...), To: to, Next: nextStep(s, to, code)}}
+}
+
+// until adds when a skip ends by itself.
+func (m move) until(at time.Time) move {
+	m.skip.Ends = at
+	return m
 }

@@ -31,18 +31,22 @@ func (p *planner) holdAddon(s Installed, step Step, asked bool) (m move, skip bo
 			step.To.Version, a.Options), true
 	case asked:
 		return move{}, false
-	case a.crosses(s.Version, step.To.Version):
+	case a.Crosses(s.Version, step.To.Version):
 		return skipped(s, step.To, SkipBreaking, "version %s breaks with what was before; read what changed, then: castellan update %s", step.To.Version, s.Service), true
 	case s.Mode == ModeAuto && (a.Seen.IsZero() || age < least):
-		return skipped(s, step.To, SkipTooNew, "version %s is too new to be taken by itself; it is after %s, or when you ask",
-			step.To.Version, a.Seen.Add(least).UTC().Format(time.DateTime)), true
+		m = skipped(s, step.To, SkipTooNew, "version %s is too new to be taken by itself; it is after %s, or when you ask",
+			step.To.Version, a.Seen.Add(least).UTC().Format(time.DateTime))
+		if a.Seen.IsZero() {
+			return m, true
+		}
+		return m.until(a.Seen.Add(least)), true
 	}
 	return move{}, false
 }
 
-// crosses tells whether an update from one version to another reaches or passes one that breaks. What cannot be compared
+// Crosses tells whether an update from one version to another reaches or passes one that breaks. What cannot be compared
 // is taken to.
-func (a *Addon) crosses(from, to string) bool {
+func (a *Addon) Crosses(from, to string) bool {
 	for _, b := range a.Breaking {
 		before, ok1 := CompareVersions(from, b)
 		after, ok2 := CompareVersions(to, b)

@@ -47,6 +47,7 @@ const (
 	ModeAuto Mode = "auto"
 	ModeAsk  Mode = "ask"
 	ModeHold Mode = "hold"
+	ModeOff  Mode = "off" // say nothing, but move when the owner asks for this service
 )
 
 // Installed is one service as it stands, the way the planner sees it.
@@ -60,6 +61,7 @@ type Installed struct {
 	Busy    string       // ID of the open change, "" = none
 	Failed  FailedUpdate // the last update that was rolled back or refused, so that it is not tried in a loop
 	Addon   *Addon       // nil for what is no add-on from a repository
+	Decided Decided      // what the owner decided, besides Mode
 }
 
 // Addon is what its repository and its owner say of an add-on's next version. The words are for people.
@@ -97,12 +99,14 @@ type Step struct {
 
 // Skip says why a service does not move. Code is stable: up-to-date, hold, ask, busy, downgrade, uncomparable,
 // failed-before, no-target, rollout, unverified-channel, requires, together, detached, unavailable, too-new, breaking,
-// options, consent, local-build.
+// options, consent, local-build, off, skipped, window.
 type Skip struct {
 	Service string
 	Code    string
 	Why     string
-	To      Target // what it would have been
+	To      Target    // what it would have been
+	Next    string    // what a person can do about it, "" for nothing
+	Ends    time.Time // when it ends by itself: a window opens, a hold is over; zero = not known
 }
 
 // Plan is what should happen now.

@@ -204,6 +204,9 @@ func (p *progress) get(id string) (done, total int64) {
 
 // observe is told of every move of every change; the supervisor logs it.
 func (h *house) observe(c supervisor.Change, p supervisor.Progress) {
+	if c.Kind == supervisor.KindRemove && c.State == supervisor.StateCommitted {
+		h.forget(c.Service.Name)
+	}
 	h.progress.mu.Lock()
 	defer h.progress.mu.Unlock()
 	if h.progress.bytes == nil {

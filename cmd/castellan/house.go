@@ -23,6 +23,7 @@ import (
 	"github.com/castellan/castellan/trust/audit"
 	"github.com/castellan/castellan/trust/ledger"
 	"github.com/castellan/castellan/updater"
+	"github.com/castellan/castellan/updater/decisions"
 	"github.com/castellan/castellan/updater/registry"
 )
 
@@ -51,8 +52,11 @@ type house struct {
 	journal   *state.Journal
 	addons    addonHouse
 	api       *api.Server
-	mark      engineMark // what is known of the engine
-	checking  sync.Mutex // holds who checks Core's configuration
+	mark      engineMark       // what is known of the engine
+	checking  sync.Mutex       // holds who checks Core's configuration
+	decisions *decisions.Store // of the owner, on updates
+	sizes     sizes            // of images that plans name
+	skips     skipStory        // for whoever holds the turn
 
 	progress progress      // of changes under way
 	kick     chan struct{} // asks the update loop for a turn
@@ -75,7 +79,8 @@ var _ api.Backend = (*house)(nil)
 // openHouse opens everything below the data folder. The first start of an appliance makes what is missing; after that
 // a missing file is an error of the part that kept it, never a fresh start.
 func openHouse(ctx context.Context, path string, cfg *config.Config, log *slog.Logger) (_ *house, err error) {
-	h := &house{log: log, path: path, began: cfg, cfg: cfg, loaded: time.Now(), kick: make(chan struct{}, 1), turn: make(chan struct{}, 1), state: "startup"}
+	h := &house{log: log, path: path, began: cfg, cfg: cfg, loaded: time.Now(), kick: make(chan struct{}, 1), turn: make(chan struct{}, 1), state: "startup",
+		sizes: sizes{turn: make(chan struct{}, 1)}}
 	defer func() {
 		if err != nil {
 			h.close()

@@ -124,6 +124,7 @@ func newRoot() *cobra.Command {
 	})
 	root.AddCommand(runCommand(), statusCommand(o), checkCommand(o), updateCommand(o), rollbackCommand(o),
 		logCommand(o), trustCommand(o), addonCommand(o), repoCommand(o), versionCommand(o), openapiCommand())
+	root.AddCommand(decideCommands(o)...)
 	return root
 }
 

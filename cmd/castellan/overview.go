@@ -11,6 +11,7 @@ import (
 	"github.com/castellan/castellan/trust"
 	"github.com/castellan/castellan/trust/ledger"
 	"github.com/castellan/castellan/updater"
+	"github.com/castellan/castellan/updater/decisions"
 )
 
 // Status implements api.Backend. It reads what is known; only the engine is asked, for at most three seconds.
@@ -36,11 +37,13 @@ func (h *house) Status(ctx context.Context) (api.Status, error) {
 	h.mu.Unlock()
 	out.Ledgers = h.ledgersStatus(out.Ledger)
 	out.Services = []api.ServiceStatus{}
+	decided, _ := h.decisions.All() // why they can't be told is said of each service that waits for it
 	for _, s := range services {
 		row := h.serviceStatus(s, running, out.Engine.Error != "")
 		row.Mode = h.addonMode(s.Service.Name)
 		fromPlan(&row, plan)
 		fromConfig(&row, cfg)
+		h.fromDecisions(&row, decided)
 		out.Services = append(out.Services, row)
 	}
 	return out, nil
@@ -184,4 +187,10 @@ func fromConfig(row *api.ServiceStatus, cfg *config.Config) {
 			row.Mode = s.Update
 		}
 	}
+}
+
+// fromDecisions says what the owner decided in place of the configuration.
+func (h *house) fromDecisions(row *api.ServiceStatus, all decisions.Decisions) {
+	d := h.decided(row.Name, all)
+	row.Mode, row.Held = d.Mode, d.Hold != nil
 }

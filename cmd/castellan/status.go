@@ -52,7 +52,7 @@ func printStatus(w io.Writer, st api.Status) {
 	fmt.Fprintln(w)
 	t := newTable(w, "SERVICE", "STATE", "VERSION", "BADGE", "PREVIOUS", "MODE", "AVAILABLE")
 	for _, s := range st.Services {
-		t.AppendRow(table.Row{s.Name, s.State, orDash(s.Version), badge(s), orDash(s.Previous), s.Mode, orDash(s.Available)})
+		t.AppendRow(table.Row{s.Name, s.State, orDash(s.Version), badge(s), orDash(s.Previous), mode(s.Mode, s.Held), orDash(s.Available)})
 	}
 	t.Render()
 	for _, s := range st.Services {
@@ -71,6 +71,14 @@ func badge(s api.ServiceStatus) string {
 		return s.Badge + " · you"
 	}
 	return s.Badge
+}
+
+// mode is an update mode with whether a hold keeps it from counting.
+func mode(mode string, held bool) string {
+	if held {
+		return mode + ", held"
+	}
+	return mode
 }
 
 func versionCommand(o *options) *cobra.Command {

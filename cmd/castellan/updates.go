@@ -33,7 +33,7 @@ func (h *house) updates(ctx context.Context) error {
 			select {
 			case <-ctx.Done():
 				return ctx.Err()
-			case <-time.After(jitter(h.config().Trust.Poll)):
+			case <-time.After(h.nextEnd(jitter(h.config().Trust.Poll))):
 			case <-h.kick:
 			}
 			h.turnOrWarn(ctx)
@@ -69,6 +69,7 @@ func (h *house) look(ctx context.Context, poll bool) error {
 	if err != nil {
 		return err
 	}
+	h.tellSkips(ctx, plan)
 	_, errs := h.manager.Submit(ctx, plan)
 	return errors.Join(append(errs, synced, withdrawn, polled)...)
 }
@@ -189,6 +190,7 @@ func (h *house) makePlan(owner updater.OwnerRequest) (updater.Plan, error) {
 	if err != nil {
 		return updater.Plan{}, err
 	}
+	h.tidy(installed)
 	plan := updater.NewPlan(installed, h.release(), h.now(), owner)
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -217,8 +219,9 @@ func (h *house) installed() ([]updater.Installed, error) {
 		}
 		out = append(out, in)
 	}
-	if h.addons.installs == nil {
-		return out, nil // the house is being opened
+	if h.addons.installs == nil { // the house is being opened
+		h.decisions.Apply(out)
+		return out, nil
 	}
 	more, err := h.addons.installs.Installed()
 	if err != nil { // one that can't be read keeps no other from moving
@@ -233,10 +236,12 @@ func (h *house) installed() ([]updater.Installed, error) {
 		in.Addon.MinAge = h.config().Addons.WaitMinAge
 		out = append(out, in)
 	}
+	h.decisions.Apply(out)
 	return out, nil
 }
 
-// newer submits an update of one service if the channel offers another version that the Gate would let in.
+// newer submits an update of one service if the channel offers another version that the Gate would let in. It stands for
+// a withdrawn one, so it is planned as if the owner had asked for the service: no window and no skip keeps it away.
 func (h *house) newer(ctx context.Context, service string) (bool, error) {
 	plan, err := h.makePlan(updater.OwnerRequest{Service: service})
 	if err != nil {

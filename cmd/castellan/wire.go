@@ -212,6 +212,7 @@ func (h *house) openSupervisor(_ context.Context, data func(string) string, firs
 }
 
 func (h *house) openUpdater(_ context.Context, data func(string) string, _ bool) (err error) {
+	h.openDecisions(fileStore(data("decisions.json")))
 	if len(h.cfg.Channel.URLs) == 0 {
 		return nil
 	}

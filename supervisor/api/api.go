@@ -23,6 +23,7 @@ type Backend interface {
 	Log() Log
 	Addons() Addons // nil = the appliance has none
 	Repositories() Repositories
+	Decisions() Decisions
 }
 
 // Upkeep keeps the services up to date. Update, Rollback and Check answer as soon as the work is accepted; its course is in

@@ -69,7 +69,8 @@ type ServiceStatus struct {
 	Publisher string `json:"publisher,omitempty"` // who vouches for it: you, project, or a publisher ID
 	Verdict   uint64 `json:"verdict,omitempty"`   // verification log record that let it in
 	Previous  string `json:"previous,omitempty"`  // version to go back to
-	Mode      string `json:"mode"`                // auto, ask, hold
+	Mode      string `json:"mode"`                // auto, ask, off, hold
+	Held      bool   `json:"held,omitempty"`      // its owner put its updates on hold
 	Available string `json:"available,omitempty"` // newer version
 	Waiting   string `json:"waiting,omitempty"`   // why it is not there yet, in words
 	Change    string `json:"change,omitempty"`    // open change

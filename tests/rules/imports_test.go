@@ -28,8 +28,9 @@ var mayImport = map[string][]string{
 	"trust/house":         {"trust", "config/durable"},
 	"trust/trusttest":     {"trust", "trust/ledger", "config/durable"}, // test support
 
-	"updater":          {"trust"},
-	"updater/registry": {"trust", "updater"},
+	"updater":           {"trust"},
+	"updater/decisions": {"updater", "config/durable"}, // what the owner decided of updates; durable in tests
+	"updater/registry":  {"trust", "updater"},
 
 	"addons":           {"updater", "supervisor/spec"},
 	"addons/store":     {"addons", "updater", "config/durable"},                    // repositories
@@ -37,13 +38,19 @@ var mayImport = map[string][]string{
 	"addons/services":  {"addons", "config/durable"},                               // what add-ons offer each other
 	"addons/habackup":  {"addons", "config/durable"},                               // Home Assistant's backup files
 
-	"supervisor/spec":   {},
-	"supervisor/state":  {"config/durable"},
-	"supervisor/health": {"supervisor/spec"},
-	"supervisor":        {"config", "trust", "trust/audit", "updater", "supervisor/spec", "supervisor/state", "supervisor/health"},
-	"supervisor/engine": {"supervisor", "supervisor/spec", "trust"},
-	"supervisor/backup": {"supervisor", "supervisor/spec", "trust", "config/durable"},
-	"supervisor/watch":  {"supervisor", "supervisor/spec", "supervisor/health", "trust"},
+	"supervisor/spec":           {},
+	"supervisor/state":          {"config/durable"},
+	"supervisor/health":         {"supervisor/spec"},
+	"supervisor":                {"config", "trust", "trust/audit", "updater", "supervisor/spec", "supervisor/state", "supervisor/health"},
+	"supervisor/engine":         {"supervisor", "supervisor/spec", "trust"},
+	"supervisor/backup":         {"supervisor", "supervisor/spec", "trust", "config/durable"},
+	"supervisor/backup/archive": {"config/durable"}, // backups for people
+	"supervisor/jobs":           {},
+	"supervisor/events":         {},
+	"supervisor/watch":          {"supervisor", "supervisor/spec", "supervisor/health", "trust"},
+
+	"supervisor/access":         {"config/durable"}, // who may call from the network
+	"supervisor/access/tlscert": {"config/durable"},
 
 	"supervisor/api":        {"supervisor/...", "trust/...", "updater/...", "config/...", "addons", "addons/services"},
 	"supervisor/api/client": {"supervisor/api", "supervisor/spec", "trust"},
@@ -77,6 +84,7 @@ var onlyIn = []struct {
 	{"github.com/go-git/go-git", []string{"addons/store"}, nil},
 	{"go.etcd.io/bbolt", []string{"supervisor/state"}, nil},
 	{"github.com/danielgtaylor/huma", []string{"supervisor/api"}, nil}, // describes the API; it routes nothing
+	{"golang.org/x/crypto/argon2", []string{"supervisor/access"}, nil},
 	{"github.com/google/go-containerregistry", // in the daemon, updater/registry alone; the others are cas and test support
 		[]string{"updater/registry", "trust/artifact", "cmd/demo", "tests/testenv"},
 		[]string{"cmd/cas", "supervisor/engine", "tests/bench"}},

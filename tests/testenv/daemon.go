@@ -1,6 +1,7 @@
 package testenv
 
 import (
+	"encoding/json"
 	"fmt"
 	"io/fs"
 	"net"
@@ -121,6 +122,28 @@ func (d *Daemon) Alive() []string {
 	}
 	slices.Sort(ids)
 	return slices.Compact(ids)
+}
+
+// KillBeforeNoting kills the engine as if in the moment between the first process of a container, which must run, and the
+// engine's note of it: after its return it believes that the container never ran.
+func (d *Daemon) KillBeforeNoting(id string) {
+	d.t.Helper()
+	d.Kill()
+	path := d.dir + "/data/containers/" + id + "/config.v2.json"
+	text, err := os.ReadFile(path)
+	must(d.t, err)
+	var all, state map[string]json.RawMessage
+	must(d.t, json.Unmarshal(text, &all))
+	must(d.t, json.Unmarshal(all["State"], &state))
+	if string(state["Running"]) != "true" {
+		d.t.Fatalf("the engine does not know that %s runs: %s", id, all["State"])
+	}
+	state["Running"], state["Pid"] = json.RawMessage("false"), json.RawMessage("0")
+	all["State"], err = json.Marshal(state)
+	must(d.t, err)
+	text, err = json.Marshal(all)
+	must(d.t, err)
+	must(d.t, os.WriteFile(path, text, 0o600))
 }
 
 // PowerCut kills the engine, containerd and every container at once.
