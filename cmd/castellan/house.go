@@ -52,8 +52,6 @@ type house struct {
 	journal   *state.Journal
 	addons    addonHouse
 	api       *api.Server
-	mark      engineMark       // what is known of the engine
-	checking  sync.Mutex       // holds who checks Core's configuration
 	decisions *decisions.Store // of the owner, on updates
 	sizes     sizes            // of images that plans name
 	skips     skipStory        // for whoever holds the turn
@@ -72,6 +70,9 @@ type house struct {
 	state   string
 
 	turnBegan time.Time // of the turn under way, zero = none
+
+	mark     engineMark // what is known of the engine; it has a lock of its own
+	checking sync.Mutex // holds who checks Core's configuration
 }
 
 var _ api.Backend = (*house)(nil)

@@ -22,7 +22,7 @@ type endpoint struct {
 	media   string                             // of an answer that is no envelope, "" = JSON
 	text    bool                               // errors are plain text too
 	long    bool                               // it may take as long as it takes: it follows something, or waits for work
-	ha      bool                               // it is of Home Assistant's API, whose client must show its errors
+	next    bool                               // the message of an error says what to do next
 	guard   func(*Server, *http.Request) error // is asked before anything is read
 	answer  func(context.Context, *Server, Caller, *http.Request) (any, error)
 }

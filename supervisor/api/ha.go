@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"slices"
 	"strings"
 
 	"github.com/castellan/castellan/addons"
@@ -75,7 +74,7 @@ type Job struct {
 // ha makes an endpoint of a call of Home Assistant's API.
 func ha[In, Out any](do func(*Server, context.Context, Caller, In) (Out, error)) endpoint {
 	e := call(do).guarded(speaksHA)
-	e.ha = true
+	e.next = true
 	return e
 }
 
@@ -141,23 +140,14 @@ func notGood(c Change, what, key string) error {
 	return e
 }
 
-// shown are the statuses beside which Home Assistant's client shows a message.
-var shown = []int{400, 401, 403, 404, 429, 500, 503}
-
-// forClient makes an error one that Home Assistant's client shows whole: with a status it knows, and with the next step in
-// the message.
-func forClient(err error) error {
+// withNext puts the next step into the message: Home Assistant's client shows nothing else.
+func withNext(err error) error {
 	var known *Error
-	if !errors.As(err, &known) {
+	if !errors.As(err, &known) || known.Next == "" {
 		return err
 	}
 	out := *known
-	if !slices.Contains(shown, out.Status) {
-		out.Status = http.StatusBadRequest
-	}
-	if out.Next != "" {
-		out.Message += ". Next: " + out.Next
-	}
+	out.Message += ". Next: " + known.Next
 	return &out
 }
 
