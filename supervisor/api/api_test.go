@@ -20,6 +20,7 @@ import (
 
 // house records what reached it.
 type house struct {
+	mood
 	mu    sync.Mutex
 	calls []string
 
@@ -29,11 +30,7 @@ type house struct {
 	shop   []api.Addon // what is installed and offered
 	job    []string    // changes that are made of what is asked for
 	skips  []api.PlanSkip
-	found  string // in Core's configuration
-	away   error  // why nothing can be looked at
-
-	slow    chan struct{} // changes end when it is closed; nil = at once
-	refuses error         // what every update is answered with
+	away   error // why nothing can be looked at
 }
 
 func (h *house) did(s string) {

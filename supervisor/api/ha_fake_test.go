@@ -11,6 +11,13 @@ import (
 	"github.com/castellan/castellan/supervisor/api"
 )
 
+// mood is how a house is disposed.
+type mood struct {
+	found   string        // in Core's configuration
+	slow    chan struct{} // changes end when it is closed; nil = at once
+	refuses error         // what every update is answered with
+}
+
 // residence is Home Assistant's side of a house. It records what reached it there.
 type residence struct {
 	*house
