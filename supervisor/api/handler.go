@@ -101,11 +101,16 @@ func callerOf(r *http.Request) Caller {
 	return c
 }
 
-// openTo tells of a request whether it is for a route that is open to all, or to people who have not logged in.
+// openTo tells of a request whether it is for a route that is open to all; on the door of people, for one that those
+// need who have not logged in: what is installed is not for everybody in the network.
 func openTo(all []route, people bool) func(*http.Request) bool {
+	right := every
+	if people {
+		right = never
+	}
 	var open [][]string // methods and path segments
 	for _, rt := range all {
-		if rt.people == Nobody && (rt.addons == every || people) {
+		if rt.people == Nobody && rt.addons == right {
 			open = append(open, append([]string{rt.method}, strings.Split(rt.path, "/")...))
 		}
 	}
