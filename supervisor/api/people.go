@@ -68,7 +68,8 @@ func (s *Server) PeopleHandler(n Network) http.Handler {
 	}
 	names := append([]string{"localhost"}, n.Hosts...)
 	if name, err := os.Hostname(); err == nil { // without one there are addresses, and n.Hosts
-		names = append(names, name, name+".local")
+		short, _, _ := strings.Cut(name, ".")
+		names = append(names, name, short, short+".local")
 	}
 	for i := range names {
 		names[i] = strings.ToLower(strings.TrimSuffix(names[i], "."))

@@ -69,7 +69,9 @@ func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
 // otherCertificate says that somebody else answers, or the appliance with a new certificate.
 type otherCertificate struct{ sum []byte }
 
-func (e *otherCertificate) Error() string { return "it shows another certificate, with fingerprint " + fingerprint(e.sum) }
+func (e *otherCertificate) Error() string {
+	return "it shows another certificate, with fingerprint " + fingerprint(e.sum)
+}
 
 // fingerprint writes a sum as browsers do.
 func fingerprint(sum []byte) string {
