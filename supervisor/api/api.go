@@ -18,8 +18,10 @@
 // site, are refused; connections and slow callers are limited as on the bridge. What shows a way in without a password,
 // the setup code and the reset of all users, is for the unix socket alone.
 //
-// BUG: browsers send a cookie to every port of a host. Another program on the appliance that people open in the same browser under the
-// same name, as an add-on with a page of its own, is sent the cookie of the session and can use it.
+// Browsers send a cookie to every port of a host, so an add-on with a page of its own is sent the session's, without TLS at
+// least. From the appliance and the add-ons' bridge a session counts only where it began.
+//
+// BUG: an add-on that is sent the cookie and has an accomplice elsewhere in the network can use it from there.
 //
 // BUG: a stream that is open when its session ends goes on until it is read to its end.
 package api

@@ -93,8 +93,10 @@ func (l *limited) leave(addr netip.Addr) {
 }
 
 // addrOf is where a connection comes from; all that have no address share the zero one.
-func addrOf(c net.Conn) netip.Addr {
-	p, err := netip.ParseAddrPort(c.RemoteAddr().String())
+func addrOf(c net.Conn) netip.Addr { return addrIn(c.RemoteAddr()) }
+
+func addrIn(a net.Addr) netip.Addr {
+	p, err := netip.ParseAddrPort(a.String())
 	if err != nil {
 		return netip.Addr{}
 	}

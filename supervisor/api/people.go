@@ -176,11 +176,26 @@ func (s *Server) visitor(r *http.Request, secure bool) Caller {
 		v.cookie = access.Secret(c[0].Value)
 		who, err = s.cfg.People.Session(v.cookie)
 	}
-	if err != nil {
+	if err != nil || who.Kind == access.BySession && s.stolen(r, v.from.Addr, who) {
 		return nobody
 	}
 	v.who = who
 	return Caller{Kind: KindPerson, Name: who.Name + " (" + string(who.Kind) + ")", Role: roleOf(who.Role), visit: v}
+}
+
+// stolen tells of a session whether a program on the appliance uses it that did not log in. Browsers send a cookie to every
+// port of a host, so an add-on with a page of its own is sent it. A proxy there is where its people log in from.
+func (s *Server) stolen(r *http.Request, from netip.Addr, who access.Principal) bool {
+	own, _ := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
+	if !from.IsLoopback() && !(s.cfg.From.IsValid() && s.cfg.From.Contains(from)) && (own == nil || addrIn(own) != from) {
+		return false
+	}
+	for _, i := range s.cfg.People.Sessions(who.Name) {
+		if i.ID == who.ID {
+			return i.From.Unmap() != from
+		}
+	}
+	return true
 }
 
 func roleOf(r access.Role) Role {

@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -81,6 +82,30 @@ func TestOtherNamesAndOtherSitesAreRefused(t *testing.T) {
 		rec := h.ask(c.method, path, body, append(c.headers, "Authorization", "Bearer "+h.tokens["anna"])...)
 		if c.key == "" && rec.Code != 200 || c.key != "" && (rec.Code != 403 || !strings.Contains(rec.Body.String(), `"error_key":"`+c.key+`"`) || len(h.reached()) != before) {
 			t.Errorf("%s %q: %d %s, want %q", c.method, c.headers, rec.Code, rec.Body.String(), c.key)
+		}
+	}
+}
+
+// TestACookieIsNoUseToAnAddOn has programs on the appliance come with a cookie that their page was sent.
+func TestACookieIsNoUseToAnAddOn(t *testing.T) {
+	h := settled(t)
+	for _, c := range []struct{ login, use, want string }{
+		{"192.168.1.7", "192.168.1.7", "200"},
+		{"192.168.1.7", "192.168.1.8", "200"}, // people move about
+		{"192.168.1.7", "172.30.33.4", "401"}, // an add-on
+		{"192.168.1.7", "127.0.0.1", "401"},   // one in the host's network
+		{"172.30.33.4", "172.30.33.4", "200"}, // a proxy
+		{"172.30.33.4", "172.30.33.5", "401"},
+		{"127.0.0.1", "127.0.0.1", "200"},
+		{"127.0.0.1", "192.168.1.7", "200"},
+	} {
+		rec := h.ask("POST", "/castellan/login", `{"name":"anna","password":"`+annaPassword+`"}`, "From", c.login)
+		cookie := strings.Split(rec.Header().Get("Set-Cookie"), ";")[0]
+		if rec := h.ask("GET", "/castellan/me", "", "Cookie", cookie, "From", c.use); strconv.Itoa(rec.Code) != c.want {
+			t.Errorf("login from %s, use from %s: %d, want %s", c.login, c.use, rec.Code, c.want)
+		}
+		if rec := h.ask("GET", "/castellan/me", "", "Authorization", "Bearer "+h.tokens["anna"], "From", c.use); rec.Code != 200 {
+			t.Errorf("a token from %s: %d", c.use, rec.Code)
 		}
 	}
 }

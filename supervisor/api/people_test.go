@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"strings"
 	"sync"
@@ -57,7 +58,7 @@ func newHome(t testing.TB) *home {
 	s := newStage(t)
 	h := &home{stage: s, log: &noise{}}
 	s.srv = api.New(api.Config{Backend: s.house, Home: residence{s.house, s.guests}, Guests: s.guests, Registry: s.reg, Version: "1.2.3", HostToken: hostToken,
-		People: s.people, Owner: uint32(os.Getuid()), Log: slog.New(slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
+		People: s.people, From: netip.MustParsePrefix("172.30.32.0/23"), Owner: uint32(os.Getuid()), Log: slog.New(slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
 	h.net = s.srv.PeopleHandler(api.Network{Hosts: []string{"castellan.example"}})
 	return h
 }
@@ -90,11 +91,15 @@ func settled(t testing.TB) *home {
 	return h
 }
 
-// ask makes a call from the network. Headers are pairs; "Host" is the host's.
+// ask makes a call from the network. Headers are pairs; "Host" is the host's, "From" the caller's address.
 func (h *home) ask(method, path, body string, headers ...string) *httptest.ResponseRecorder {
 	req := httptest.NewRequestWithContext(context.Background(), method, path, strings.NewReader(body))
 	req.Host = "castellan.example:8480"
 	for i := 0; i+1 < len(headers); i += 2 {
+		if headers[i] == "From" {
+			req.RemoteAddr = headers[i+1] + ":40000"
+			continue
+		}
 		if headers[i] == "Host" {
 			req.Host = headers[i+1]
 			continue
