@@ -131,6 +131,7 @@ func (l *lanAPI) run(ctx context.Context) {
 		select {
 		case <-time.After(lanRecheck):
 		case <-l.kick:
+			looked = time.Time{}
 		case <-ended:
 		case <-ctx.Done():
 		}

@@ -55,7 +55,7 @@ func setupCodeCommand(o *options) *cobra.Command {
 
 func userCommand(o *options) *cobra.Command {
 	return group("user", "Who may log in over the network", userListCommand(o), userAddCommand(o), userRemoveCommand(o), userRoleCommand(o),
-		userPasswordCommand(o), userResetCommand(o))
+		userPasswordCommand(o), userLetInCommand(o), userResetCommand(o))
 }
 
 func userListCommand(o *options) *cobra.Command {
@@ -152,6 +152,20 @@ func userPasswordCommand(o *options) *cobra.Command {
 				return err
 			}
 			return done(cmd, o, c.SetPassword(cmd.Context(), args[0], r), accountNext, "the password of %s is set; sessions with the old one have ended", plain(args[0]))
+		},
+	}
+}
+
+func userLetInCommand(o *options) *cobra.Command {
+	return &cobra.Command{
+		Use:   "let-in NAME ADDRESS",
+		Short: "Let a user log in from an address while others guess at the name",
+		Long: "While somebody guesses at a user's name, logins with it wait, but from places the user came from before. This makes ADDRESS such " +
+			"a place; the password is asked for all the same.",
+		Args: argsRange(2, 2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			err := o.client().KnowPlace(cmd.Context(), args[0], args[1])
+			return done(cmd, o, err, accountNext, "%s may log in from %s at once", plain(args[0]), plain(args[1]))
 		},
 	}
 }

@@ -124,7 +124,7 @@ func refusal(rt route) *huma.Response {
 	if rt.text {
 		return &huma.Response{Description: "Why not, as text.", Content: map[string]*huma.MediaType{mediaText: {Schema: &huma.Schema{Type: huma.TypeString}}}}
 	}
-	return &huma.Response{Description: "Why not: 400, 401, 403, 404, 429, 500 or 503. 401 and 405 are plain text.",
+	return &huma.Response{Description: "Why not: 400, 401, 403, 404, 409, 429, 500 or 503. 401 and 405 are plain text.",
 		Content: map[string]*huma.MediaType{"application/json": {Schema: &huma.Schema{Ref: "#/components/schemas/Failure"}}}}
 }
 

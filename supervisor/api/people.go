@@ -180,7 +180,11 @@ func (s *Server) visitor(r *http.Request, secure bool) Caller {
 		return nobody
 	}
 	v.who = who
-	return Caller{Kind: KindPerson, Name: who.Name + " (" + string(who.Kind) + ")", Role: roleOf(who.Role), visit: v}
+	name := who.Name + " (session)"
+	if who.Kind == access.ByToken {
+		name = who.Name + " (token " + who.ID + ")"
+	}
+	return Caller{Kind: KindPerson, Name: name, Role: roleOf(who.Role), visit: v}
 }
 
 // stolen tells of a session whether a program on the appliance uses it that did not log in. Browsers send a cookie to every

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -22,6 +23,11 @@ type passwordIn struct {
 	Body PasswordRequest
 }
 
+type placeIn struct {
+	userIn
+	Body PlaceRequest
+}
+
 type ofUserIn struct {
 	User string `query:"user"` // empty = of who asks; for admins on lists, of all
 }
@@ -36,6 +42,17 @@ func (s *Server) deleteUser(_ context.Context, c Caller, in userIn) (none, error
 
 func (s *Server) postRole(_ context.Context, c Caller, in roleIn) (none, error) {
 	return none{}, s.told(c, "role changed to "+in.Body.Role, in.Name, s.cfg.People.SetRole(in.Name, access.Role(in.Body.Role)))
+}
+
+func (s *Server) postPlace(_ context.Context, c Caller, in placeIn) (none, error) {
+	if err := c.onAppliance(); err != nil {
+		return none{}, err
+	}
+	addr, err := netip.ParseAddr(in.Body.Address)
+	if err != nil {
+		return none{}, badRequest("cannot read field \"address\": %.60q is no address", in.Body.Address)
+	}
+	return none{}, s.told(c, "place known", in.Name, s.cfg.People.Remember(in.Name, addr))
 }
 
 // postPassword wants the current password of who sets his own: a session that was left open must not become an account

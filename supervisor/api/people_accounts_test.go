@@ -151,6 +151,14 @@ func TestRootIsTheWayIn(t *testing.T) {
 	if rec := atHome(local, "POST", "/castellan/tokens", `{"name":"x","role":"viewer","user":"bert"}`); !strings.HasPrefix(data[api.NewToken](t, rec).Text, "cst_") {
 		t.Errorf("a token of bert: %s", rec.Body.String())
 	}
+	for place, want := range map[string]int{"192.168.1.7": 200, "here": 400, "": 400} {
+		if rec := atHome(local, "POST", "/castellan/users/bert/places", `{"address":"`+place+`"}`); rec.Code != want {
+			t.Errorf("place %q: %d %s", place, rec.Code, rec.Body.String())
+		}
+	}
+	if rec := send(h.by(api.Admin), "POST", "/castellan/users/bert/places", "", `{"address":"192.168.1.7"}`); rec.Code != 403 {
+		t.Errorf("a place, not from the appliance: %d %s", rec.Code, rec.Body.String())
+	}
 	for _, path := range []string{"/castellan/login", "/castellan/setup"} {
 		if rec := atHome(local, "POST", path, `{"name":"anna","password":"x"}`); rec.Code != 400 || rec.Header().Get("Set-Cookie") != "" {
 			t.Errorf("%s on the socket: %d %s", path, rec.Code, rec.Body.String())

@@ -176,7 +176,7 @@ func TestRolesCountOverTLS(t *testing.T) {
 	if _, err := (&tls.Dialer{Config: &tls.Config{RootCAs: pool, MaxVersion: tls.VersionTLS11}}).DialContext(t.Context(), "tcp", addr); err == nil {
 		t.Error("TLS 1.1 is spoken")
 	}
-	for role, by := range map[string]string{"anna": "anna (token)"} {
+	for role, by := range map[string]string{"anna": "anna (token " + h.people.Tokens("anna")[0].ID + ")"} {
 		req, err := http.NewRequestWithContext(t.Context(), "POST", "https://"+addr+"/castellan/trust/force", strings.NewReader(`{"service":"core"}`))
 		if err != nil {
 			t.Fatal(err)
@@ -197,11 +197,16 @@ func TestRolesCountOverTLS(t *testing.T) {
 func TestSlowCallersAreCut(t *testing.T) {
 	h := settled(t)
 	addr := h.onNetwork(t, api.Network{Patience: 200 * time.Millisecond})
+	closed := h.onNetwork(t, api.Network{Patience: 200 * time.Millisecond, Certificate: certificate(t).GetCertificate})
 	for what, head := range map[string]string{
-		"head": "",
+		"head": "", "TLS": "",
 		"body": "POST /castellan/update HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer " + h.tokens["anna"] + "\r\nContent-Length: 100000\r\n\r\n",
 	} {
-		c, err := net.Dial("tcp", addr)
+		to := addr
+		if what == "TLS" {
+			to = closed
+		}
+		c, err := net.Dial("tcp", to)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -218,7 +223,11 @@ func TestSlowCallersAreCut(t *testing.T) {
 		for cut := false; !cut; {
 			select {
 			case <-drip.C:
-				_, _ = io.WriteString(c, "G") // after the cut it fails, which the reader tells
+				piece := "G"
+				if what == "TLS" {
+					piece = "\x16" // as a handshake begins, which is never whole
+				}
+				_, _ = io.WriteString(c, piece) // after the cut it fails, which the reader tells
 			case err := <-gone:
 				var timeout net.Error
 				if errors.As(err, &timeout) && timeout.Timeout() {

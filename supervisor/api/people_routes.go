@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"reflect"
 	"strings"
@@ -25,6 +26,7 @@ var peopleRoutes = []route{
 	{"POST", "/castellan/users/reset", Admin, never, "Puts the register of users aside and begins anew; on the unix socket only.", onPeople((*Server).postReset)},
 	{"DELETE", "/castellan/users/{name}", Admin, never, "Removes a user with his sessions and tokens.", onPeople((*Server).deleteUser)},
 	{"POST", "/castellan/users/{name}/role", Admin, never, "Gives a user another role.", onPeople((*Server).postRole)},
+	{"POST", "/castellan/users/{name}/places", Admin, never, "Lets a user log in from an address at once while others guess at his name; on the unix socket only.", onPeople((*Server).postPlace)},
 	{"POST", "/castellan/users/{name}/password", Viewer, never, "Sets the own password, or as admin another's.", onPeople((*Server).postPassword)},
 	{"GET", "/castellan/sessions", Viewer, never, "The own sessions; as admin, all or a user's.", onPeople((*Server).getSessions)},
 	{"DELETE", "/castellan/sessions", Viewer, never, "Ends the own sessions, or as admin a user's, but the one that asks.", onPeople((*Server).deleteSessions)},
@@ -137,7 +139,12 @@ func (s *Server) postLogin(ctx context.Context, c Caller, in about[LoginRequest]
 	}
 	l, err := s.cfg.People.Login(ctx, access.Credentials{Name: in.Body.Name, Password: access.Secret(in.Body.Password)}, v.from)
 	if err != nil {
-		s.cfg.Log.Info("somebody was not let in", "from", v.from.Addr.String(), "error", err) // not the name: it may be a password, typed in the wrong field
+		level := slog.LevelInfo
+		if !errors.Is(err, access.ErrDenied) { // as often as somebody likes
+			level = slog.LevelDebug
+		}
+		// Not the name: it may be a password, typed in the wrong field.
+		s.cfg.Log.Log(ctx, level, "somebody was not let in", "from", v.from.Addr.String(), "error", err)
 		return Me{}, nil, err
 	}
 	if v.cookie != "" { // a session that is given up; the new one counts whether or not the disk takes that
@@ -157,7 +164,11 @@ func (s *Server) postLogout(_ context.Context, c Caller, _ none) (none, *http.Co
 
 func (s *Server) getMe(_ context.Context, c Caller, _ none) (Me, error) {
 	if c.visit == nil {
-		return Me{Name: c.String(), Role: c.Role.String(), Kind: "local"}, nil
+		kind := string(c.Kind)
+		if c.local {
+			kind = "local"
+		}
+		return Me{Name: c.String(), Role: c.Role.String(), Kind: kind}, nil
 	}
 	me := Me{Name: c.visit.who.Name, Role: c.Role.String(), Kind: string(c.visit.who.Kind)}
 	if c.session() != "" {

@@ -26,7 +26,7 @@ type LoginRequest struct {
 type Me struct {
 	Name string    `json:"name"`
 	Role string    `json:"role"` // viewer, operator, admin
-	Kind string    `json:"kind"` // session, token, local
+	Kind string    `json:"kind"` // session, token; on the appliance local or host
 	CSRF string    `json:"csrf,omitempty"`
 	Ends time.Time `json:"ends,omitzero"` // of a fresh session, at the latest
 }
@@ -60,6 +60,11 @@ type UserRequest struct {
 // RoleRequest gives a user another role.
 type RoleRequest struct {
 	Role string `json:"role"`
+}
+
+// PlaceRequest names an address a user logs in from.
+type PlaceRequest struct {
+	Address string `json:"address"`
 }
 
 // PasswordRequest gives a user another password. All his sessions end but the one that asks.

@@ -46,6 +46,12 @@ func (c *Client) SetPassword(ctx context.Context, name string, r api.PasswordReq
 	return err
 }
 
+// KnowPlace lets a user log in from an address at once while others guess at his name.
+func (c *Client) KnowPlace(ctx context.Context, name, address string) error {
+	_, err := call[struct{}](ctx, c, "POST", "/castellan/users/"+url.PathEscape(name)+"/places", api.PlaceRequest{Address: address})
+	return err
+}
+
 // ResetUsers puts the register of users aside.
 func (c *Client) ResetUsers(ctx context.Context) (api.ResetAnswer, error) {
 	return call[api.ResetAnswer](ctx, c, "POST", "/castellan/users/reset", nil)
