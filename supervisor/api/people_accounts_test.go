@@ -8,6 +8,17 @@ import (
 	"github.com/castellan/castellan/supervisor/api"
 )
 
+func TestStrangersSendLittle(t *testing.T) {
+	h := newHome(t)
+	for _, path := range []string{"/castellan/login", "/castellan/setup"} {
+		for size, want := range map[int]string{16 << 10: "Invalid json", 16<<10 + 1: "the body is larger than 16384 bytes"} {
+			if rec := h.ask("POST", path, strings.Repeat("x", size)); rec.Code != 400 || !strings.Contains(rec.Body.String(), want) {
+				t.Errorf("%s with %d bytes: %d %s, want %q", path, size, rec.Code, rec.Body.String(), want)
+			}
+		}
+	}
+}
+
 func TestGuessesAreSlowedDownAndToldHowLong(t *testing.T) {
 	h := settled(t)
 	var last int
