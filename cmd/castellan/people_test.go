@@ -225,6 +225,7 @@ func TestADaemonOnTheNetwork(t *testing.T) {
 		{"the own password", host, boss, mark, "user password anna", passphrase + "\n" + passphrase + " 2\n", 0, "the password of anna is set"},
 		{"nobody there", "https://127.0.0.1:1", good, mark, "status", "", 5, "castellan is not reachable at https://127.0.0.1:1"},
 		{"no daemon is asked", host, "", mark, "openapi", "", 0, "openapi"},
+		{"nor for completions", host, "", mark, "completion bash", "", 0, "castellan"},
 	} {
 		args := append([]string{"--host", c.host, "--token-file", c.token, "--fingerprint", c.mark}, strings.Fields(c.line)...)
 		code, stdout, stderr := typed(t, c.input, args...)

@@ -27,11 +27,16 @@ func (r *remote) flags(root *cobra.Command) {
 }
 
 // atHome are the commands that ask no daemon.
-var atHome = []string{"run", "openapi", "help", "completion", "lint", "reinit"}
+var atHome = []string{"run", "openapi", "help", "completion", "lint", "reinit", cobra.ShellCompRequestCmd, cobra.ShellCompNoDescRequestCmd}
 
 // open makes the client, unless the socket counts.
 func (r *remote) open(cmd *cobra.Command) error {
-	if r.host == "" || slices.Contains(atHome, cmd.Name()) {
+	for c := cmd; c != nil; c = c.Parent() {
+		if slices.Contains(atHome, c.Name()) {
+			return nil
+		}
+	}
+	if r.host == "" {
 		return nil
 	}
 	const next = "castellan token add on the appliance, then --token-file"
