@@ -22,8 +22,6 @@
 // least. From the appliance and the add-ons' bridge a session counts only where it began.
 //
 // BUG: an add-on that is sent the cookie and has an accomplice elsewhere in the network can use it from there.
-//
-// BUG: a stream that is open when its session ends goes on until it is read to its end.
 package api
 
 import "context"

@@ -1,10 +1,14 @@
 package api_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
+	"github.com/castellan/castellan/supervisor/access"
 	"github.com/castellan/castellan/supervisor/api"
 )
 
@@ -137,6 +141,53 @@ func TestAccounts(t *testing.T) {
 	if !strings.Contains(h.log.String(), `msg="user added" subject=eve by="anna (session)"`) {
 		t.Errorf("the log does not tell who added whom:\n%s", h.log.String())
 	}
+}
+
+// TestStreamsEndWithTheRightToThem takes the right to a stream away in each way.
+func TestStreamsEndWithTheRightToThem(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := settled(t)
+		tokens := map[string][]string{}
+		for _, name := range []string{"bert", "cleo"} {
+			err := h.people.SetRole(name, access.Admin)
+			text, _, err2 := h.people.AddToken(name, "stream", access.Admin, time.Time{})
+			if err := errors.Join(err, err2); err != nil {
+				t.Fatal(err)
+			}
+			tokens[name] = []string{"Authorization", "Bearer " + text.Reveal()}
+		}
+		cookie, _ := h.login(t, "bert", bertPassword)
+		another, _ := h.login(t, "bert", bertPassword)
+		for _, c := range []struct {
+			what    string
+			headers []string
+			end     func() error
+		}{
+			{"the session ends", []string{"Cookie", cookie}, func() error { return h.people.Logout(access.Secret(strings.TrimPrefix(cookie, "castellan="))) }},
+			{"the token is removed", tokens["bert"], func() error { return h.people.RemoveToken("bert", h.people.Tokens("bert")[1].ID) }},
+			{"the role is another", []string{"Cookie", another}, func() error { return h.people.SetRole("bert", access.Viewer) }},
+			{"the user is removed", tokens["cleo"], func() error { return h.people.RemoveUser("cleo") }},
+		} {
+			done := make(chan int, 1)
+			go func() { done <- h.ask("GET", "/supervisor/logs/follow", "", c.headers...).Code }()
+			select {
+			case code := <-done:
+				t.Fatalf("%s: the stream ends at once: %d", c.what, code)
+			case <-time.After(time.Minute):
+			}
+			if err := c.end(); err != nil {
+				t.Fatal(err)
+			}
+			select {
+			case code := <-done:
+				if code != 200 {
+					t.Errorf("%s: %d", c.what, code)
+				}
+			case <-time.After(10 * time.Second):
+				t.Fatalf("%s: the stream goes on", c.what)
+			}
+		}
+	})
 }
 
 // TestRootIsTheWayIn is what root on the appliance may do without an account.
