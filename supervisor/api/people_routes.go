@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"net/http"
 	"reflect"
 	"strings"
@@ -128,7 +127,7 @@ func (s *Server) postSetup(ctx context.Context, c Caller, in about[SetupRequest]
 	if err != nil {
 		return Me{}, nil, err
 	}
-	s.cfg.Log.Info("the appliance has an owner", "user", l.Principal.Name, "from", v.from.Addr.String())
+	s.cfg.Log.Info("logged in", "user", l.Principal.Name, "from", v.from.Addr.String())
 	return v.entered(l)
 }
 
@@ -139,13 +138,7 @@ func (s *Server) postLogin(ctx context.Context, c Caller, in about[LoginRequest]
 	}
 	l, err := s.cfg.People.Login(ctx, access.Credentials{Name: in.Body.Name, Password: access.Secret(in.Body.Password)}, v.from)
 	if err != nil {
-		level := slog.LevelInfo
-		if !errors.Is(err, access.ErrDenied) { // as often as somebody likes
-			level = slog.LevelDebug
-		}
-		// Not the name: it may be a password, typed in the wrong field.
-		s.cfg.Log.Log(ctx, level, "somebody was not let in", "from", v.from.Addr.String(), "error", err)
-		return Me{}, nil, err
+		return Me{}, nil, err // the register has told the log
 	}
 	if v.cookie != "" { // a session that is given up; the new one counts whether or not the disk takes that
 		_ = s.cfg.People.Logout(v.cookie)

@@ -188,8 +188,8 @@ func TestSetupIsOnceAndWithTheCode(t *testing.T) {
 			t.Errorf("the log holds %q:\n%s", secret, h.log.String())
 		}
 	}
-	if !strings.Contains(h.log.String(), "the appliance has an owner") {
-		t.Errorf("the log does not tell of the owner:\n%s", h.log.String())
+	if !strings.Contains(h.log.String(), `msg="logged in" user=anna from=192.0.2.1`) {
+		t.Errorf("the log does not tell of the login:\n%s", h.log.String())
 	}
 }
 
