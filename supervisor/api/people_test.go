@@ -267,6 +267,8 @@ func TestSessionsNeedTheirCSRFToken(t *testing.T) {
 	}{
 		{"a session with its token", []string{"Cookie", cookie, "X-CSRF-Token", csrf}, 200},
 		{"an API token needs none", []string{"Authorization", "Bearer " + h.tokens["anna"]}, 200},
+		{"in small letters", []string{"Authorization", "bearer " + h.tokens["anna"]}, 200},
+		{"without its scheme", []string{"Authorization", h.tokens["anna"]}, 401},
 		{"a wrong API token beside a good session", []string{"Authorization", "Bearer cst_x", "Cookie", cookie, "X-CSRF-Token", csrf}, 401},
 		{"two API tokens", []string{"Authorization", "Bearer " + h.tokens["anna"], "Authorization", "Bearer x"}, 401},
 	} {

@@ -50,8 +50,8 @@ func (s *Server) visitor(r *http.Request, secure bool) Caller {
 	var who access.Principal
 	var err error
 	if auth := r.Header.Values("Authorization"); len(auth) > 0 {
-		text, ok := strings.CutPrefix(auth[0], "Bearer ")
-		if !ok || len(auth) > 1 {
+		scheme, text, _ := strings.Cut(auth[0], " ")
+		if !strings.EqualFold(scheme, "Bearer") || len(auth) > 1 {
 			return nobody
 		}
 		who, err = s.cfg.People.Token(access.Secret(text))
