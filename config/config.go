@@ -32,6 +32,7 @@ type Config struct {
 	Channel   Channel   `yaml:"channel"`
 	Services  []Service `yaml:"services"`
 	Addons    Addons    `yaml:"addons"`
+	API       API       `yaml:"api"`
 	Log       Log       `yaml:"log"`
 	Limits    Limits    `yaml:"limits"`
 }
@@ -178,6 +179,7 @@ func (c *Config) setDefaults() {
 	set(&c.Trust.Poll, 5*time.Minute)
 	set(&c.Channel.Name, "stable")
 	set(&c.Channel.Poll, time.Hour)
+	set(&c.API.TLS, "self")
 	set(&c.Log.Level, "info")
 	set(&c.Limits.Parallel, 2)
 	c.Addons.setDefaults(c.DataDir)

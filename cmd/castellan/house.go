@@ -52,6 +52,7 @@ type house struct {
 	journal   *state.Journal
 	addons    addonHouse
 	api       *api.Server
+	lan       *lanAPI          // for people on the network
 	decisions *decisions.Store // of the owner, on updates
 	sizes     sizes            // of images that plans name
 	skips     skipStory        // for whoever holds the turn
@@ -108,7 +109,7 @@ func openHouse(ctx context.Context, path string, cfg *config.Config, log *slog.L
 		return nil, err
 	}
 	for _, open := range []func(context.Context, func(string) string, bool) error{
-		h.openLog, h.openTrust, h.openEngine, h.openSupervisor, h.openUpdater, h.openAddons, h.openAPI,
+		h.openLog, h.openTrust, h.openEngine, h.openSupervisor, h.openUpdater, h.openAddons, h.openPeople, h.openAPI,
 	} {
 		if err := open(ctx, data, first); err != nil {
 			return nil, err
@@ -145,6 +146,7 @@ func (h *house) run(ctx context.Context) error {
 	g.Go(func() error { h.verifyReplica(ctx); return nil })
 	g.Go(func() error { return h.updates(ctx) })
 	g.Go(func() error { h.daily(ctx); return nil })
+	g.Go(func() error { h.lan.run(ctx); return nil })
 	h.runAddons(ctx, func(f func(context.Context)) { g.Go(func() error { f(ctx); return nil }) })
 	return g.Wait()
 }

@@ -20,7 +20,7 @@ func (h *house) Status(ctx context.Context) (api.Status, error) {
 	if err != nil {
 		return api.Status{}, err
 	}
-	out := api.Status{Version: version, Ledger: h.ledgerStatus(), LogSeq: h.audit.Last()}
+	out := api.Status{Version: version, Ledger: h.ledgerStatus(), Network: h.lan.status(), LogSeq: h.audit.Last()}
 	running := h.askEngine(ctx, &out.Engine)
 	release := h.release()
 	h.mu.Lock()
