@@ -62,6 +62,7 @@ type Manager struct {
 	remade   map[string]time.Time     // when a lost container was last made anew
 	tended   map[string]tending       // what is known of tended services that do not run as they must
 	returned chan struct{}            // asks for another pass of BringUp
+	looked   chan struct{}            // asks for a look of Ensure before its time
 	risen    bool                     // that pass is over; see Risen
 	unkept   sync.Map                 // changes whose state no write keeps, by ID, and why not
 }
@@ -89,7 +90,7 @@ func New(c Config) (*Manager, error) {
 	m := &Manager{
 		cfg: c, slots: make(chan struct{}, cmpOr(c.Parallel, 2)), owners: map[string]chan struct{}{},
 		news: make(chan struct{}), moving: map[string]bool{}, remade: map[string]time.Time{},
-		tended: map[string]tending{}, returned: make(chan struct{}, 1),
+		tended: map[string]tending{}, returned: make(chan struct{}, 1), looked: make(chan struct{}, 1),
 	}
 	return m, errors.Join(m.SetServices(c.Services), m.index())
 }
@@ -160,10 +161,15 @@ func (m *Manager) Run(ctx context.Context) error {
 		return err
 	}
 	wg.Go(func() { m.tend(ctx) })
-	for sleep(ctx, cmpOr(m.cfg.Every, 30*time.Second)) {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-m.looked: // what the engine starts by itself it does not after it was killed
+		case <-time.After(cmpOr(m.cfg.Every, 30*time.Second)):
+		}
 		m.look(ctx)
 	}
-	return nil
 }
 
 // look is Ensure by itself: what it cannot mend it says in the log, and the next look tries again.

@@ -21,6 +21,7 @@ const (
 	endedAfter  = 20 * time.Second
 	stageHealth = 2 * time.Minute
 	stageLook   = 250 * time.Millisecond
+	turnWait    = 5 * time.Second // for a service that something else has in hand
 )
 
 // tending is what is known of a tended service that does not run as it must. It is not kept: a restart looks again.
@@ -30,8 +31,8 @@ type tending struct {
 	since     time.Time // when first
 }
 
-// EngineReturned asks for another pass of [Manager.BringUp]: the engine may have been restarted, and starts no tended
-// service by itself.
+// EngineReturned asks for another pass of [Manager.BringUp] and a look of [Manager.Ensure]: the engine may have been
+// restarted, and starts no tended service by itself, and none at all after it was killed.
 func (m *Manager) EngineReturned() {
 	m.mu.Lock()
 	m.risen = false
@@ -40,22 +41,20 @@ func (m *Manager) EngineReturned() {
 		m.tended[name] = t
 	}
 	m.mu.Unlock()
-	select {
-	case m.returned <- struct{}{}:
-	default: // one is asked for already
+	for _, kick := range []chan struct{}{m.returned, m.looked} {
+		select {
+		case kick <- struct{}{}:
+		default: // one is asked for already
+		}
 	}
 }
 
-// tend brings tended services up at the start and whenever the engine returned. The others the engine starts by itself,
-// unless it was killed.
+// tend brings tended services up at the start and whenever the engine returned.
 func (m *Manager) tend(ctx context.Context) {
 	defer m.rise(false)
 	pause := retryFirst
-	for again := false; ; again = true {
+	for {
 		m.rise(false)
-		if again {
-			m.look(ctx)
-		}
 		err := m.BringUp(ctx)
 		switch {
 		case ctx.Err() != nil:
@@ -142,7 +141,9 @@ func (m *Manager) BringUp(ctx context.Context) error {
 
 // bringUp starts one service. list is from a moment ago: what it says of a container's image cannot have changed.
 func (m *Manager) bringUp(ctx context.Context, service string, list []Container) error {
-	unlock, ok := m.tryLock(service)
+	wait, cancel := context.WithTimeout(ctx, turnWait)
+	unlock, ok := m.lock(wait, service) // a look has it for a moment
+	cancel()
 	if !ok {
 		return nil // a step works on it and starts it
 	}

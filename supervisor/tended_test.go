@@ -103,6 +103,38 @@ func TestAnEngineThatRestartsStartsWhatRan(t *testing.T) {
 	})
 }
 
+// TestAKilledEngineStartsNothing by itself, whatever the restart policies say. Something has the add-on in hand when its
+// turn comes: it waits, and is not passed over.
+func TestAKilledEngineStartsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, "core", "radio")
+		t.Cleanup(w.close)
+		core := w.services[:1]
+		w.tend()
+		delete(w.tended, "core")
+		w.services = core
+		must(0, w.m.SetServices(core))
+		w.at("1", "core")
+		w.awake("1", "radio")
+		w.alive(func(ctx context.Context) {
+			wait(time.Second)
+			w.engine.end("core", 137)
+			w.engine.end("radio", 137)
+			unlock, _ := w.m.lock(ctx, "radio")
+			w.m.EngineReturned()
+			wait(2 * time.Second)
+			if got := fmt.Sprint(w.running()); got != "[core]" {
+				t.Errorf("running %s, want core at once", got)
+			}
+			unlock()
+			wait(time.Second)
+		})
+		if got := fmt.Sprint(w.running()); got != "[core radio]" {
+			t.Errorf("running %s, want both", got)
+		}
+	})
+}
+
 func TestWhatCannotStartIsTriedAgainAndSaysWhy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := tendedWorld(t, "radio", "tv")
