@@ -47,6 +47,15 @@ func (r residence) Refresh(_ context.Context, store bool) error {
 	return r.away
 }
 func (r residence) Wait(ctx context.Context, id string) (api.Change, error) {
+	if r.waits != nil {
+		r.waits()
+	}
+	if r.hang != nil {
+		select {
+		case <-r.hang:
+		case <-ctx.Done():
+		}
+	}
 	if err := ctx.Err(); err != nil {
 		return api.Change{}, err
 	}

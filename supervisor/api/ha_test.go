@@ -67,6 +67,7 @@ func TestEveryKeyOfHomeAssistantsModelsIsThere(t *testing.T) {
 	s := newStage(t)
 	s.furnish()
 	s.status.Services[0].Badge = "withdrawn" // an issue
+	s.ask(t, "POST", "/core/update", "")     // a job
 	for _, m := range models {
 		data, answer := s.ask(t, "GET", m.call, "")
 		if m.path != "" {
@@ -169,6 +170,10 @@ func TestWhatEndsBadlyIsNotAnsweredAsDone(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			s := newStage(t)
 			s.furnish()
+			if strings.Contains(c.body, "background") {
+				s.hang = make(chan struct{})
+				defer close(s.hang)
+			}
 			if s.end = c.end; c.skip.Why != "" {
 				s.skips, s.job = []api.PlanSkip{c.skip}, nil
 			}
@@ -182,11 +187,23 @@ func TestWhatEndsBadlyIsNotAnsweredAsDone(t *testing.T) {
 func TestWorkGoesOnWhenItsCallerLeaves(t *testing.T) {
 	s := newStage(t)
 	s.furnish()
+	s.hang = make(chan struct{})
 	ctx, leave := context.WithCancel(t.Context())
-	leave()
+	s.waits = leave // the caller leaves in the middle
 	rec := sendAs(ctx, s.srv.AddonHandler(), "POST", "/core/update", "{}")
-	if rec.Code != 503 || !strings.Contains(rec.Body.String(), "it goes on") || !slices.Contains(s.reached(), "update core ") {
-		t.Errorf("got %d %s; did %q", rec.Code, rec.Body.String(), s.reached())
+	var left struct {
+		ID string `json:"job_id"`
+	}
+	if err := json.Unmarshal(rec.Body.Bytes(), &left); err != nil || rec.Code != 503 || !strings.Contains(rec.Body.String(), "it goes on") || left.ID == "" {
+		t.Fatalf("got %d %s, %v", rec.Code, rec.Body.String(), err)
+	}
+	if j := s.jobAt(t, left.ID); j.Done == nil || *j.Done {
+		t.Errorf("the work does not go on: %+v", j)
+	}
+	close(s.hang)
+	s.over(t, left.ID)
+	if j := s.jobAt(t, left.ID); len(j.Errors) != 0 || j.Progress != 100 || !slices.Contains(s.reached(), "update core ") {
+		t.Errorf("it ended as %+v; did %q", j, s.reached())
 	}
 }
 

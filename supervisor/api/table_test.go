@@ -13,6 +13,8 @@ import (
 	"github.com/castellan/castellan/addons"
 	"github.com/castellan/castellan/addons/services"
 	"github.com/castellan/castellan/supervisor/api"
+	"github.com/castellan/castellan/supervisor/events"
+	"github.com/castellan/castellan/supervisor/jobs"
 )
 
 // hostToken opens everything on the bridge.
@@ -25,6 +27,9 @@ type stage struct {
 	guests *appliance
 	reg    *services.Registry
 	srv    *api.Server
+	jobs   *jobs.Manager
+	events *events.Hub
+	moved  chan jobs.Event // what was told of jobs
 }
 
 func newStage(t testing.TB) *stage {
@@ -35,8 +40,16 @@ func newStage(t testing.TB) *stage {
 	for _, role := range []string{"default", "homeassistant", "backup", "manager", "admin"} {
 		a.callers = append(a.callers, api.AddonCaller{Slug: role, Token: "token-" + role, Manifest: addons.Manifest{Name: role, HassioAPI: true, HassioRole: role}})
 	}
-	return &stage{h, a, reg, api.New(api.Config{Backend: h, Home: residence{h, a}, Guests: a, Registry: reg, Version: "1.2.3", HostToken: hostToken,
-		Log: slog.New(slog.DiscardHandler)})}
+	s := &stage{house: h, guests: a, reg: reg, events: events.New(t.Context(), events.Config{Streams: 512, StreamsEach: 256}), moved: make(chan jobs.Event, 1024)}
+	s.jobs = jobs.New(context.WithoutCancel(t.Context()), jobs.Config{Describe: api.JobError, Observe: func(e jobs.Event) {
+		select {
+		case s.moved <- e:
+		default: // nobody looks
+		}
+	}})
+	s.srv = api.New(api.Config{Backend: h, Home: residence{h, a}, Guests: a, Registry: reg, Version: "1.2.3", HostToken: hostToken, Jobs: s.jobs, Events: s.events,
+		JobIDs: h, Log: slog.New(slog.DiscardHandler)})
+	return s
 }
 
 // reached is what came through to the house; the verification log's note of a refusal is none of it.
