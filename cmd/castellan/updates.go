@@ -115,6 +115,13 @@ func (h *house) sync(ctx context.Context) error {
 // syncRoot brings the root's replica up to date and, with it, roots and clock.
 func (h *house) syncRoot(ctx context.Context) error {
 	report, err, rootErr := h.syncLedger(ctx)
+	defer func() { // after the clock has heard of it
+		l := h.ledgerStatus()
+		h.mu.Lock()
+		l.Error = h.syncErr
+		h.mu.Unlock()
+		h.news.synced(l)
+	}()
 	text := ""
 	if err != nil {
 		text = err.Error()
@@ -192,10 +199,11 @@ func (h *house) makePlan(owner updater.OwnerRequest) (updater.Plan, error) {
 	}
 	h.tidy(installed)
 	plan := updater.NewPlan(installed, h.release(), h.now(), owner)
-	h.mu.Lock()
-	defer h.mu.Unlock()
 	if owner == (updater.OwnerRequest{}) {
+		h.mu.Lock()
 		h.plan = plan
+		h.mu.Unlock()
+		h.news.planned(plan, h.coreName())
 	}
 	return plan, nil
 }
