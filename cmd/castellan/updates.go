@@ -115,13 +115,7 @@ func (h *house) sync(ctx context.Context) error {
 // syncRoot brings the root's replica up to date and, with it, roots and clock.
 func (h *house) syncRoot(ctx context.Context) error {
 	report, err, rootErr := h.syncLedger(ctx)
-	defer func() { // after the clock has heard of it
-		l := h.ledgerStatus()
-		h.mu.Lock()
-		l.Error = h.syncErr
-		h.mu.Unlock()
-		h.news.synced(l)
-	}()
+	defer h.tellLedger() // after the clock has heard of it
 	text := ""
 	if err != nil {
 		text = err.Error()
@@ -153,6 +147,18 @@ func (h *house) syncRoot(ctx context.Context) error {
 		return errors.Join(rootErr, err)
 	}
 	return rootErr
+}
+
+// tellLedger tells how far the root's replica is.
+func (h *house) tellLedger() {
+	if h.news == nil {
+		return
+	}
+	l := h.ledgerStatus()
+	h.mu.Lock()
+	l.Error = h.syncErr
+	h.mu.Unlock()
+	h.news.synced(l)
 }
 
 // note writes a record that nothing waits for; a log that fails stops the next verdict anyway.
