@@ -108,6 +108,30 @@ func (t *courses) own(s *Server, group string, j *jobs.Job) (done func()) {
 	}
 }
 
+// settled tells whether nothing holds a group but the job of a change that has ended.
+func (s *Server) settled(ctx context.Context, group string) bool {
+	t := &s.courses
+	t.mu.Lock()
+	owned := t.owners[group] != nil
+	open := map[string]bool{}
+	for id, w := range t.under {
+		if w.group == group {
+			open[id] = true
+		}
+	}
+	t.mu.Unlock()
+	if owned || len(open) == 0 {
+		return !owned
+	}
+	all, err := s.cfg.Backend.Changes(ctx)
+	for _, c := range all {
+		if c.Done {
+			delete(open, c.ID)
+		}
+	}
+	return err == nil && len(open) == 0
+}
+
 // adopt makes a job of a change that is on its way.
 func (s *Server) adopt(w *course) {
 	c := w.last // its ID, its service and its time stay as they are

@@ -257,6 +257,24 @@ func TestAChangeThatNobodyAskedForIsAJob(t *testing.T) {
 	s.await(t, "its second life", func(e jobs.Event) bool { return e.Name == "service_restore" && e.Done != nil && !*e.Done })
 }
 
+// TestWhoSawTheEndOfAChangeGoesOnAtOnce: the change is over where it is kept, and its job hears of that a moment later.
+func TestWhoSawTheEndOfAChangeGoesOnAtOnce(t *testing.T) {
+	s := newStage(t)
+	s.furnish()
+	c := api.Change{ID: "c1", Service: "addon_core_x", Slug: "core_x", Kind: "install", State: "pulling"} // in this house c1 is over
+	s.srv.Moved(c, false)
+	s.await(t, "its job", func(e jobs.Event) bool { return e.Name == "addon_manager_install" && e.Done != nil && !*e.Done })
+	var asked sync.WaitGroup
+	asked.Go(func() {
+		if rec := send(s.srv.AddonHandler(), "POST", "/addons/core_x/start", hostToken, ""); rec.Code != 200 {
+			t.Errorf("got %d %s", rec.Code, rec.Body.String())
+		}
+	})
+	c.State, c.Done, c.Good = "committed", true, true
+	s.srv.Moved(c, false)
+	asked.Wait()
+}
+
 func TestIgnoredConditionsAreKeptAndShown(t *testing.T) {
 	s := newStage(t)
 	s.furnish()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/castellan/castellan/supervisor/jobs"
 	"github.com/castellan/castellan/updater"
@@ -57,7 +58,7 @@ func (s *Server) change(ctx context.Context, t task, do func(context.Context) (A
 // work does a task as a job. It goes on when the caller leaves.
 func work[Out any](ctx context.Context, s *Server, t task, do func(context.Context, *jobs.Job) (Out, error)) (job Job, answer Out, err error) {
 	spec := jobs.Spec{Name: t.name, Reference: t.about, Group: t.group, Queue: t.queue, Cancel: t.cancel, Background: t.background, Accepted: t.accepted}
-	out, err := s.cfg.Jobs.Run(ctx, spec, func(ctx context.Context, j *jobs.Job) error {
+	out, err := s.runJob(ctx, spec, func(ctx context.Context, j *jobs.Job) error {
 		defer s.courses.own(s, t.group, j)()
 		answer, err := do(ctx, j)
 		if err != nil {
@@ -74,6 +75,22 @@ func work[Out any](ctx context.Context, s *Server, t task, do func(context.Conte
 	}
 	answer, _ = out.Answer.(Out)
 	return Job{}, answer, nil
+}
+
+// runJob runs a job. Who has seen the end of a change may go on at once: its job, which ends a moment later, is waited for.
+func (s *Server) runJob(ctx context.Context, spec jobs.Spec, do jobs.Work) (out jobs.Outcome, err error) {
+	var busy *jobs.BusyError
+	for end := time.Now().Add(time.Second); ; {
+		out, err = s.cfg.Jobs.Run(ctx, spec, do)
+		if !errors.As(err, &busy) || time.Now().After(end) || !s.settled(ctx, spec.Group) {
+			return out, err
+		}
+		select {
+		case <-ctx.Done():
+			return out, err
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
 }
 
 // unfinished is why a task cannot be answered as done.
