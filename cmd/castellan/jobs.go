@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -25,15 +27,7 @@ const jobsWithin = 5 * time.Second
 
 // openJobs makes the manager of jobs, with what an earlier run kept. Their work ends with ctx.
 func (h *house) openJobs(ctx context.Context) error {
-	changes, err := h.manager.Changes()
-	if err != nil {
-		return err
-	}
-	remembered := map[string]bool{}
-	for _, c := range changes {
-		remembered[c.ID] = true
-	}
-	notes, ignored, err := openJobNotes(h.journal, remembered)
+	notes, ignored, err := openJobNotes(h.journal, h.remembered)
 	if err != nil {
 		return err
 	}
@@ -44,6 +38,16 @@ func (h *house) openJobs(ctx context.Context) error {
 		h.log.Warn("conditions of jobs are switched off", "conditions", ignored)
 	}
 	return nil
+}
+
+// remembered are the changes that the journal holds.
+func (h *house) remembered() (map[string]bool, error) {
+	changes, err := h.manager.Changes()
+	out := map[string]bool{}
+	for _, c := range changes {
+		out[c.ID] = true
+	}
+	return out, err
 }
 
 // adoptJobs makes jobs of the changes that an earlier run of the daemon began.
@@ -68,9 +72,13 @@ func (h *house) coreName() string {
 	return ""
 }
 
+// mostJobNotes is how many jobs are kept before those of forgotten changes go.
+const mostJobNotes = 1000
+
 // jobNotes is the journal's bucket.
 type jobNotes struct {
-	journal *state.Journal
+	journal    *state.Journal
+	remembered func() (map[string]bool, error) // changes
 
 	mu sync.Mutex
 	of map[string]string // job, by change
@@ -79,42 +87,59 @@ type jobNotes struct {
 var _ api.JobIDs = (*jobNotes)(nil)
 
 // openJobNotes reads what was kept, and forgets jobs whose changes are forgotten.
-func openJobNotes(journal *state.Journal, remembered map[string]bool) (n *jobNotes, ignored []string, err error) {
-	n = &jobNotes{journal: journal, of: map[string]string{}}
-	var old []string
+func openJobNotes(journal *state.Journal, remembered func() (map[string]bool, error)) (n *jobNotes, ignored []string, err error) {
+	n = &jobNotes{journal: journal, remembered: remembered, of: map[string]string{}}
 	err = journal.View(func(tx *state.Tx) error {
 		return tx.ForEach(jobBucket, func(key string, b []byte) error {
-			change, ok := strings.CutPrefix(key, jobChange)
-			switch {
-			case key == jobIgnored:
-				if err := json.Unmarshal(b, &ignored); err != nil {
-					return fmt.Errorf("cannot read which conditions are switched off: %w", err)
-				}
-			case ok && remembered[change]:
+			if change, ok := strings.CutPrefix(key, jobChange); ok {
 				n.of[change] = string(b)
-			case ok:
-				old = append(old, key)
+			} else if key == jobIgnored && json.Unmarshal(b, &ignored) != nil {
+				return fmt.Errorf("cannot read which conditions are switched off: %.80q is no list", b)
 			}
 			return nil
 		})
 	})
-	if err != nil || len(old) == 0 {
-		return n, ignored, err
+	if err == nil {
+		err = n.forget()
 	}
-	return n, ignored, journal.Update(func(tx *state.Tx) error {
-		for _, key := range old {
-			if err := tx.Delete(jobBucket, key); err != nil {
+	return n, ignored, err
+}
+
+// forget forgets the jobs of changes that are forgotten.
+func (n *jobNotes) forget() error {
+	remembered, err := n.remembered()
+	if err != nil {
+		return err
+	}
+	old := slices.DeleteFunc(slices.Collect(maps.Keys(n.of)), func(change string) bool { return remembered[change] })
+	if len(old) == 0 {
+		return nil
+	}
+	err = n.journal.Update(func(tx *state.Tx) error {
+		for _, change := range old {
+			if err := tx.Delete(jobBucket, jobChange+change); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
+	if err == nil {
+		for _, change := range old {
+			delete(n.of, change)
+		}
+	}
+	return err
 }
 
-// KeepJob implements api.JobIDs. What is kept of changes that the journal has forgotten goes at the next start.
+// KeepJob implements api.JobIDs.
 func (n *jobNotes) KeepJob(change, job string) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if len(n.of) >= mostJobNotes {
+		if err := n.forget(); err != nil {
+			return err
+		}
+	}
 	if err := n.journal.Update(func(tx *state.Tx) error { return tx.Put(jobBucket, jobChange+change, []byte(job)) }); err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"path/filepath"
@@ -149,7 +150,7 @@ func TestWhatIsKeptOfJobsSurvivesARestart(t *testing.T) {
 		for _, id := range remembered {
 			known[id] = true
 		}
-		n, ignored, err := openJobNotes(journal, known)
+		n, ignored, err := openJobNotes(journal, func() (map[string]bool, error) { return known, nil })
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -174,6 +175,12 @@ func TestWhatIsKeptOfJobsSurvivesARestart(t *testing.T) {
 	end()
 	n, m, end = open("c1", "c2")
 	defer end()
+	for i := range 2 * mostJobNotes { // of changes that are forgotten: they are not kept for ever
+		n.of[fmt.Sprint(i)] = "j"
+	}
+	if err := n.KeepJob("c3", "j3"); err != nil || len(n.of) != 2 || n.JobOf("c3") != "j3" {
+		t.Errorf("%d jobs are kept, %v", len(n.of), err)
+	}
 	if got := m.Ignored(); len(got) != 0 || n.JobOf("c2") != "" {
 		t.Errorf("after the reset %v; of a change that was forgotten %q", got, n.JobOf("c2"))
 	}

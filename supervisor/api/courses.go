@@ -134,7 +134,9 @@ func (s *Server) settled(ctx context.Context, group string) bool {
 
 // adopt makes a job of a change that is on its way.
 func (s *Server) adopt(w *course) {
-	c := w.last // its ID, its service and its time stay as they are
+	s.courses.mu.Lock()
+	c := w.last
+	s.courses.mu.Unlock()
 	spec := jobs.Spec{Name: jobName(c, w.group == groupCore), Reference: c.Slug, Group: w.group, Extra: extraOf(c)}
 	if spec.Reference == "" {
 		spec.Reference = c.Service

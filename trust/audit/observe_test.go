@@ -12,7 +12,13 @@ func TestWhoObservesHearsWhatIsOnDisk(t *testing.T) {
 	l, _ := newLog(t, Options{OnRecord: func(r Record) { told = append(told, r) }})
 	var all sync.WaitGroup
 	for range 8 {
-		all.Go(func() { appendN(t, l, 5) })
+		all.Go(func() {
+			for n := range 5 {
+				if _, err := l.Append(t.Context(), KindAction, map[string]int{"n": n}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
 	}
 	all.Wait()
 	var kept []Record
