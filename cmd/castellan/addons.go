@@ -97,7 +97,7 @@ func (h *house) runAddons(ctx context.Context, run func(func(context.Context))) 
 	run(func(ctx context.Context) { _ = a.dog.Run(ctx) })                  // it ends with ctx
 	run(func(ctx context.Context) { _ = a.installs.Run(ctx) })             // likewise
 	run(func(ctx context.Context) { _ = a.store.Run(ctx, h.storeLooked) }) // likewise
-	run(h.tellAddons)
+	run(h.tellStates)
 	run(h.serveAddons)
 }
 

@@ -207,8 +207,11 @@ func (h *house) observe(c supervisor.Change, p supervisor.Progress) {
 		return
 	}
 	h.api.Moved(h.change(c), c.Service.Name == h.coreName())
-	if slug, ok := lifecycle.Slug(c.Service.Name); ok && p == (supervisor.Progress{}) {
-		h.news.lookAt(slug)
+	if p == (supervisor.Progress{}) { // a new state
+		if slug, ok := lifecycle.Slug(c.Service.Name); ok {
+			h.news.lookAt(slug)
+		}
+		h.news.lookAgain()
 	}
 	if c.State == supervisor.StateStuck && !c.Resting() { // it rests once that is in the story
 		go func() {

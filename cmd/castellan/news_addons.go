@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"time"
 
 	"github.com/castellan/castellan/supervisor/api"
 	"github.com/castellan/castellan/supervisor/events"
@@ -20,6 +21,14 @@ func (n *news) lookAt(slug string) {
 		n.addons[slug] = true
 	}
 	n.mu.Unlock()
+	n.lookAgain()
+}
+
+// lookAgain has the resolution centre looked at.
+func (n *news) lookAgain() {
+	if n == nil {
+		return
+	}
 	select {
 	case n.kick <- struct{}{}:
 	default: // it is on its way
@@ -42,9 +51,12 @@ func (n *news) addon(s events.AddonState) {
 	}
 }
 
-// tellAddons tells of states of add-ons until ctx ends. A state is looked up after something happened, never taken from the
+// reviewWithin bounds a look at the resolution centre.
+const reviewWithin = 10 * time.Second
+
+// tellStates tells of states of add-ons, and of issues, until ctx ends. A state is looked up after something happened, never taken from the
 // event, which may be late.
-func (h *house) tellAddons(ctx context.Context) {
+func (h *house) tellStates(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
@@ -57,10 +69,17 @@ func (h *house) tellAddons(ctx context.Context) {
 				slugs[slug] = true
 			}
 		}
-		running, err := h.runningNow(ctx)
-		for slug := range slugs {
-			h.news.addon(events.AddonState{Slug: slug, State: h.addonState(slug, running, err != nil)})
+		if len(slugs) > 0 {
+			running, err := h.runningNow(ctx)
+			for slug := range slugs {
+				h.news.addon(events.AddonState{Slug: slug, State: h.addonState(slug, running, err != nil)})
+			}
 		}
+		within, cancel := context.WithTimeout(ctx, reviewWithin)
+		if err := h.api.Review(within); err != nil && ctx.Err() == nil {
+			h.log.Warn("cannot tell what is wrong", "error", err)
+		}
+		cancel()
 	}
 }
 

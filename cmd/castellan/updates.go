@@ -71,6 +71,7 @@ func (h *house) look(ctx context.Context, poll bool) error {
 	}
 	h.tellSkips(ctx, plan)
 	_, errs := h.manager.Submit(ctx, plan)
+	h.news.lookAgain()
 	return errors.Join(append(errs, synced, withdrawn, polled)...)
 }
 

@@ -104,7 +104,7 @@ type JobOptions struct {
 	IgnoreConditions []string `json:"ignore_conditions,omitempty"`
 }
 
-func (s *Server) postJobOptions(_ context.Context, c Caller, in about[JobOptions]) (none, error) {
+func (s *Server) postJobOptions(ctx context.Context, c Caller, in about[JobOptions]) (none, error) {
 	if in.Body.IgnoreConditions == nil {
 		return none{}, nil
 	}
@@ -112,9 +112,14 @@ func (s *Server) postJobOptions(_ context.Context, c Caller, in about[JobOptions
 		return none{}, badRequest("%v", err)
 	}
 	s.cfg.Log.Warn("conditions of jobs are switched off", "conditions", s.cfg.Jobs.Ignored(), "caller", c.String())
+	s.reviewOrWarn(ctx)
 	return none{}, nil
 }
 
-func (s *Server) postJobReset(context.Context, Caller, none) (none, error) {
-	return none{}, s.cfg.Jobs.Reset()
+func (s *Server) postJobReset(ctx context.Context, _ Caller, _ none) (none, error) {
+	if err := s.cfg.Jobs.Reset(); err != nil {
+		return none{}, err
+	}
+	s.reviewOrWarn(ctx)
+	return none{}, nil
 }

@@ -291,6 +291,47 @@ func TestIgnoredConditionsAreKeptAndShown(t *testing.T) {
 	}
 }
 
+// TestIssuesAreToldWhenTheyComeAndGo reviews a house that falls ill and recovers.
+func TestIssuesAreToldWhenTheyComeAndGo(t *testing.T) {
+	s := newStage(t)
+	s.furnish()
+	sub, err := s.events.Subscribe(events.Want{Caller: "test"}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sub.Close()
+	for _, step := range []struct{ badge, want string }{
+		{"verified", `health_changed {"healthy":true}; supported_changed {"supported":true}`},
+		{"verified", ""},
+		{"withdrawn", `issue_changed {"type":"trust","context":"core",; health_changed {"healthy":false,"unhealthy_reasons":["untrusted"]}`},
+		{"verified", `issue_removed {"type":"trust","context":"core",; health_changed {"healthy":true}`},
+	} {
+		s.status.Services[0].Badge = step.badge
+		if err := s.srv.Review(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if step.want == "" {
+			continue // what is said all the same comes with the next
+		}
+		list, err := sub.Next(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := strings.Split(step.want, "; ")
+		if len(list) != len(want) {
+			t.Fatalf("%s: %d events, want %q", step.badge, len(list), want)
+		}
+		for i, m := range list {
+			if got := m.Name + " " + string(m.Data); !strings.HasPrefix(got, want[i]) {
+				t.Errorf("%s: %s, want %s", step.badge, got, want[i])
+			}
+			if m.Topic == events.IssueChanged && !strings.Contains(string(m.Data), `"suggestions":[{"type":"execute_integrity"`) {
+				t.Errorf("without what helps: %s", m.Data)
+			}
+		}
+	}
+}
+
 // TestMetricsAreInTheFormatOfPrometheus parses every line, and holds some against the house.
 func TestMetricsAreInTheFormatOfPrometheus(t *testing.T) {
 	s := newStage(t)

@@ -56,6 +56,8 @@ type Server struct {
 	refused refusals
 	gone    dismissed
 	courses courses
+
+	reviewed reviewed
 }
 
 // New makes a server.
