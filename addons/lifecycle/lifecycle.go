@@ -210,6 +210,11 @@ const servicePrefix = "addon_"
 func Service(slug string) string { return servicePrefix + slug }
 
 // Slug is the add-on of a service; ok is false when it is none of an add-on.
-func Slug(service string) (slug string, ok bool) { return strings.CutPrefix(service, servicePrefix) }
+func Slug(service string) (slug string, ok bool) {
+	if slug, ok = strings.CutPrefix(service, servicePrefix); !ok {
+		return "", false
+	}
+	return slug, true
+}
 
 func (m *Manager) now() time.Time { return m.cfg.Now().UTC().Round(0) }

@@ -90,13 +90,25 @@ func (h *house) runAddons(ctx context.Context, run func(func(context.Context))) 
 	a := &h.addons
 	run(func(ctx context.Context) {
 		for e := range h.engine.Events(ctx) {
+			h.news.heard(e)
 			a.dog.Hear(watch.Event{Kind: watch.Kind(e.Kind), Service: e.Service})
 		}
 	})
-	run(func(ctx context.Context) { _ = a.dog.Run(ctx) })           // it ends with ctx
-	run(func(ctx context.Context) { _ = a.installs.Run(ctx) })      // likewise
-	run(func(ctx context.Context) { _ = a.store.Run(ctx, h.wake) }) // likewise
+	run(func(ctx context.Context) { _ = a.dog.Run(ctx) })                  // it ends with ctx
+	run(func(ctx context.Context) { _ = a.installs.Run(ctx) })             // likewise
+	run(func(ctx context.Context) { _ = a.store.Run(ctx, h.storeLooked) }) // likewise
+	run(h.tellStates)
 	run(h.serveAddons)
+}
+
+// storeLooked is told when the repositories were looked at.
+func (h *house) storeLooked() {
+	var slugs []string
+	for _, r := range h.addons.store.Repositories() {
+		slugs = append(slugs, r.Slug)
+	}
+	h.news.reloaded(slugs)
+	h.wake()
 }
 
 // serveAddons answers on the bridge, from when somebody may call there: an appliance without add-ons and Home Assistant

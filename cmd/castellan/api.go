@@ -13,10 +13,14 @@ func (h *house) openAPI(_ context.Context, data func(string) string, _ bool) err
 	if err != nil {
 		return err
 	}
+	if err := h.openJobs(h.live); err != nil {
+		return err
+	}
 	h.api = api.New(api.Config{Backend: h, Version: version, Owner: uint32(os.Getuid()), Log: h.log.With("part", "api"),
-		Guests: addonCalls{h}, Registry: h.addons.offers, From: h.cfg.Addons.Network.Prefix(), Home: haView{h}, HostToken: token, State: h.stateNow, People: h.lan.people})
+		Guests: addonCalls{h}, Registry: h.addons.offers, From: h.cfg.Addons.Network.Prefix(), Home: haView{h}, HostToken: token, State: h.stateNow,
+		Jobs: h.jobs, JobIDs: h.jobIDs, Events: h.news.hub, Verdicts: h.news.counts, People: h.lan.people})
 	h.lan.serve = h.api.ServePeople
-	return nil
+	return h.adoptJobs()
 }
 
 // stateNow is the state of the daemon.

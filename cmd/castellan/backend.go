@@ -207,18 +207,39 @@ func (h *house) observe(c supervisor.Change, p supervisor.Progress) {
 	if c.Kind == supervisor.KindRemove && c.State == supervisor.StateCommitted {
 		h.forget(c.Service.Name)
 	}
-	h.progress.mu.Lock()
-	defer h.progress.mu.Unlock()
-	if h.progress.bytes == nil {
-		h.progress.bytes = map[string][2]int64{}
+	h.progress.moved(c, p)
+	if c.Resting() && h.addons.installs != nil {
+		h.addons.installs.Wake()
+	}
+	if h.api == nil { // the house is being opened
+		return
+	}
+	h.api.Moved(h.change(c), c.Service.Name == h.coreName())
+	if p == (supervisor.Progress{}) { // a new state
+		if slug, ok := lifecycle.Slug(c.Service.Name); ok {
+			h.news.lookAt(slug)
+		}
+		h.news.lookAgain()
+	}
+	if c.State == supervisor.StateStuck && !c.Resting() { // it rests once that is in the story
+		go func() {
+			if c, err := h.manager.Wait(h.live, c.ID); err == nil {
+				h.api.Moved(h.change(c), c.Service.Name == h.coreName())
+			}
+		}()
+	}
+}
+
+func (b *progress) moved(c supervisor.Change, p supervisor.Progress) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.bytes == nil {
+		b.bytes = map[string][2]int64{}
 	}
 	if c.Resting() {
-		delete(h.progress.bytes, c.ID)
-		if h.addons.installs != nil {
-			h.addons.installs.Wake()
-		}
+		delete(b.bytes, c.ID)
 	} else if p.Total > 0 && p.Check == "" {
-		h.progress.bytes[c.ID] = [2]int64{p.Done, p.Total}
+		b.bytes[c.ID] = [2]int64{p.Done, p.Total}
 	}
 }
 

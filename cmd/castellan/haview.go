@@ -57,6 +57,7 @@ func (h haView) Refresh(ctx context.Context, store bool) error {
 	err := h.glance(ctx)
 	if store {
 		err = errors.Join(err, h.addons.store.Refresh(ctx, ""))
+		h.storeLooked()
 	}
 	h.wake() // what came is judged and planned
 	return err

@@ -17,6 +17,7 @@ import (
 	"github.com/castellan/castellan/supervisor"
 	"github.com/castellan/castellan/supervisor/api"
 	"github.com/castellan/castellan/supervisor/engine"
+	"github.com/castellan/castellan/supervisor/jobs"
 	"github.com/castellan/castellan/supervisor/state"
 	"github.com/castellan/castellan/supervisor/watch"
 	"github.com/castellan/castellan/trust"
@@ -57,6 +58,12 @@ type house struct {
 	sizes     sizes            // of images that plans name
 	skips     skipStory        // for whoever holds the turn
 
+	jobs   *jobs.Manager // what outlives its call
+	jobIDs *jobNotes
+	news   *news
+	live   context.Context // ends when the daemon begins to stop
+	end    context.CancelFunc
+
 	progress progress      // of changes under way
 	kick     chan struct{} // asks the update loop for a turn
 	turn     chan struct{} // holds a token during one turn of the update loop
@@ -83,6 +90,8 @@ var _ api.Backend = (*house)(nil)
 func openHouse(ctx context.Context, path string, cfg *config.Config, log *slog.Logger) (_ *house, err error) {
 	h := &house{log: log, path: path, began: cfg, cfg: cfg, loaded: time.Now(), kick: make(chan struct{}, 1), turn: make(chan struct{}, 1), state: "startup",
 		sizes: sizes{turn: make(chan struct{}, 1)}}
+	h.live, h.end = context.WithCancel(ctx)
+	h.news = newNews(h.live, log)
 	defer func() {
 		if err != nil {
 			h.close()
@@ -128,6 +137,10 @@ func (h *house) opened(c io.Closer) { h.closers = append(h.closers, c) }
 
 // close closes in the reverse order of opening.
 func (h *house) close() {
+	if h.end != nil {
+		h.end()
+		h.endJobs()
+	}
 	for i := len(h.closers) - 1; i >= 0; i-- {
 		if err := h.closers[i].Close(); err != nil {
 			h.log.Warn("cannot close", "error", err) // everything that counts was synced when it was written

@@ -64,7 +64,8 @@ type ledgers struct {
 	installed func() []string // components
 	pin       func(component string) *trust.Pin
 	note      func(ctx context.Context, kind audit.Kind, payload any)
-	news      func() // something is to be judged again
+	news      func()            // something is to be judged again
+	synced    func(f *follower) // is told of each sync, nil = nobody is
 
 	ctx    context.Context // of work in the background, ends with close
 	cancel context.CancelFunc

@@ -99,6 +99,9 @@ func (l *ledgers) tell(f *follower, report ledger.Report, err error) {
 	before := f.err
 	f.err = text
 	l.mu.Unlock()
+	if l.synced != nil {
+		l.synced(f)
+	}
 	switch {
 	case text == before:
 	case err == nil:
@@ -109,6 +112,15 @@ func (l *ledgers) tell(f *follower, report ledger.Report, err error) {
 	default:
 		l.note(l.ctx, audit.KindMirror, map[string]any{"error": text, "origin": f.Origin})
 	}
+}
+
+// followerStatus is how far a ledger beside the root's is.
+func (h *house) followerStatus(f *follower) api.LedgerStatus {
+	out := h.replicaStatus(f.replica, f.Origin)
+	h.ledgers.mu.Lock()
+	defer h.ledgers.mu.Unlock()
+	out.Error = f.err
+	return out
 }
 
 // ledgersStatus is the root's ledger, then all others by origin.

@@ -116,7 +116,7 @@ func (h repoView) Refresh(ctx context.Context, slug string) ([]api.Repository, e
 		}
 		h.log.Warn("not every repository could be looked at", "error", err) // each says its own in the answer
 	}
-	h.wake()
+	h.storeLooked()
 	all, err := h.List(ctx)
 	if err != nil || slug == "" {
 		return all, err

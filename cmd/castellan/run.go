@@ -56,8 +56,16 @@ func runDaemon(ctx context.Context, path string, cmd *cobra.Command) error {
 	notify(log, daemon.SdNotifyReady)
 
 	g, ctx := errgroup.WithContext(ctx)
+	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
 	g.Go(func() error {
-		return h.api.Serve(ctx, l)
+		return h.api.Serve(serving, l)
+	})
+	g.Go(func() error { // streams first: they would hold the server up
+		<-ctx.Done()
+		h.end()
+		stop()
+		return nil
 	})
 	g.Go(func() error { return h.run(ctx) })
 	g.Go(func() error {

@@ -71,6 +71,7 @@ func (h *house) look(ctx context.Context, poll bool) error {
 	}
 	h.tellSkips(ctx, plan)
 	_, errs := h.manager.Submit(ctx, plan)
+	h.news.lookAgain()
 	return errors.Join(append(errs, synced, withdrawn, polled)...)
 }
 
@@ -115,6 +116,7 @@ func (h *house) sync(ctx context.Context) error {
 // syncRoot brings the root's replica up to date and, with it, roots and clock.
 func (h *house) syncRoot(ctx context.Context) error {
 	report, err, rootErr := h.syncLedger(ctx)
+	defer h.tellLedger() // after the clock has heard of it
 	text := ""
 	if err != nil {
 		text = err.Error()
@@ -146,6 +148,18 @@ func (h *house) syncRoot(ctx context.Context) error {
 		return errors.Join(rootErr, err)
 	}
 	return rootErr
+}
+
+// tellLedger tells how far the root's replica is.
+func (h *house) tellLedger() {
+	if h.news == nil {
+		return
+	}
+	l := h.ledgerStatus()
+	h.mu.Lock()
+	l.Error = h.syncErr
+	h.mu.Unlock()
+	h.news.synced(l)
 }
 
 // note writes a record that nothing waits for; a log that fails stops the next verdict anyway.
@@ -192,10 +206,11 @@ func (h *house) makePlan(owner updater.OwnerRequest) (updater.Plan, error) {
 	}
 	h.tidy(installed)
 	plan := updater.NewPlan(installed, h.release(), h.now(), owner)
-	h.mu.Lock()
-	defer h.mu.Unlock()
 	if owner == (updater.OwnerRequest{}) {
+		h.mu.Lock()
 		h.plan = plan
+		h.mu.Unlock()
+		h.news.planned(plan, h.coreName())
 	}
 	return plan, nil
 }

@@ -49,7 +49,8 @@ func (h *house) openLog(_ context.Context, data func(string) string, first bool)
 		return err
 	}
 	l, err := audit.Open(data("log"), audit.Options{
-		OnHead: func(note string) { h.log.Info("verification log head", "note", note) },
+		OnRecord: h.news.record,
+		OnHead:   func(note string) { h.log.Info("verification log head", "note", note) },
 	})
 	if err != nil {
 		return err
@@ -88,7 +89,7 @@ func (h *house) openTrust(_ context.Context, data func(string) string, first boo
 	}
 	h.opened(h.replica)
 	if h.ledgers, err = newLedgers(&ledgers{dir: data("ledgers"), log: h.log.With("part", "ledger"), roots: h.roots.current, root: h.replica,
-		installed: h.components, pin: h.memory.Pin, note: h.note, news: h.wake}); err != nil {
+		installed: h.components, pin: h.memory.Pin, note: h.note, news: h.wake, synced: func(f *follower) { h.news.synced(h.followerStatus(f)) }}); err != nil {
 		return err
 	}
 	h.opened(h.ledgers)

@@ -31,6 +31,11 @@ type house struct {
 	job    []string    // changes that are made of what is asked for
 	skips  []api.PlanSkip
 	away   error // why nothing can be looked at
+
+	hang  chan struct{} // changes end when it is closed; nil = at once
+	waits func()        // is called when somebody waits for one
+
+	kept map[string]string // the jobs of changes
 }
 
 func (h *house) did(s string) {

@@ -2,16 +2,12 @@ package api
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"strings"
 
 	"github.com/castellan/castellan/addons"
-	"github.com/castellan/castellan/updater"
 )
 
 // HomeAssistant is the appliance as Home Assistant's API shows it, besides what [Backend] and [AddonBackend] say. Calls are
@@ -64,6 +60,7 @@ const (
 	KeyAddonUnknown  = "app_unknown_error"
 	KeyStoreNotFound = "store_app_not_found_error"
 	KeyNoJob         = "job_not_found"
+	KeyJobBusy       = "job_busy"
 )
 
 // Job names work that a call began; it is empty when the call has waited for its end.
@@ -91,53 +88,6 @@ func speaksHA(s *Server, r *http.Request) error {
 		return AddonNotFound(slug)
 	}
 	return nil
-}
-
-// jobID is a change's ID as Home Assistant writes one: 32 hexadecimal digits.
-func jobID(change string) string {
-	sum := sha256.Sum256([]byte(change))
-	return hex.EncodeToString(sum[:16])
-}
-
-// finish waits for what a call began, unless it goes on in the background. What ended otherwise than it was asked for is an
-// error: Home Assistant's Supervisor answers that a rolled back update was fine, and nobody notices. what is the verb
-// phrase of errors, key and none are the error keys of a failure and of nothing to do.
-func (s *Server) finish(ctx context.Context, a Accepted, background bool, what, key, none string) (Job, error) {
-	if len(a.Changes) == 0 && len(a.Skips) > 0 {
-		skip := a.Skips[0]
-		e := &Error{Status: http.StatusBadRequest, Key: key, Message: fmt.Sprintf("cannot %s: %s", what, skip.Why), Next: "castellan status"}
-		if skip.Code == updater.SkipUpToDate {
-			e.Key = none
-		}
-		return Job{}, e
-	}
-	if background && len(a.Changes) > 0 {
-		return Job{jobID(a.Changes[0])}, nil
-	}
-	for _, id := range a.Changes {
-		c, err := s.cfg.Home.Wait(ctx, id)
-		if err != nil { // the work goes on; only nobody waits for it any more
-			return Job{}, &Error{Status: http.StatusServiceUnavailable, Key: key, Job: jobID(id), Next: "castellan status",
-				Message: fmt.Sprintf("cannot tell whether it is done to %s: %v; it goes on", what, err)}
-		}
-		if !c.Good {
-			return Job{}, notGood(c, what, key)
-		}
-	}
-	return Job{}, nil
-}
-
-// notGood says how a change ended that is not what was asked for.
-func notGood(c Change, what, key string) error {
-	e := &Error{Status: http.StatusBadRequest, Key: key, Job: jobID(c.ID), Next: c.Next,
-		Message: fmt.Sprintf("cannot %s: it ended as %s: %s", what, strings.ReplaceAll(c.State, "-", " "), c.Why)}
-	if c.Reason != "" {
-		e.Key = KeyTrust
-	}
-	if c.From != "" && c.State == "rolled-back" {
-		e.Message += "; running " + c.From + " again"
-	}
-	return e
 }
 
 // withNext puts the next step into the message: Home Assistant's client shows nothing else.

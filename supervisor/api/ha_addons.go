@@ -79,11 +79,11 @@ func (s *Server) getSelfInfo(ctx context.Context, c Caller, in slugIn) (SelfInfo
 
 // postHAInstall asks for no rights: nobody was shown them here, so an add-on that wants some is installed elsewhere.
 func (s *Server) postHAInstall(ctx context.Context, c Caller, in addonIn[background]) (Job, error) {
-	a, err := s.cfg.Backend.Addons().Life().Install(ctx, in.Slug, InstallRequest{}, c.String())
-	if err != nil {
-		return Job{}, err
-	}
-	return s.finish(ctx, a, in.Body.Background, "install "+in.Slug, KeyAddonUnknown, KeyAddonInstalled)
+	t := app("addon_manager_install", in.Slug, "install")
+	t.queue, t.background, t.none = true, in.Body.Background, KeyAddonInstalled
+	return s.change(ctx, t, func(ctx context.Context) (Accepted, error) {
+		return s.cfg.Backend.Addons().Life().Install(ctx, in.Slug, InstallRequest{}, c.String())
+	})
 }
 
 // HAUninstall is the body of a removal.
@@ -97,11 +97,11 @@ func (s *Server) postHAUninstall(ctx context.Context, c Caller, in addonIn[HAUni
 	if in.Body.RemoveConfig {
 		data = DataDelete
 	}
-	a, err := s.cfg.Backend.Addons().Life().Uninstall(ctx, in.Slug, UninstallRequest{Data: data}, c.String())
-	if err != nil {
-		return Job{}, err
-	}
-	return s.finish(ctx, a, in.Body.Background, "uninstall "+in.Slug, KeyAddonUnknown, KeyAddonNotInstalled)
+	t := app("addon_manager_uninstall", in.Slug, "uninstall")
+	t.background, t.none = in.Body.Background, KeyAddonNotInstalled
+	return s.change(ctx, t, func(ctx context.Context) (Accepted, error) {
+		return s.cfg.Backend.Addons().Life().Uninstall(ctx, in.Slug, UninstallRequest{Data: data}, c.String())
+	})
 }
 
 // HAUpdate is the body of an add-on's update.
@@ -111,27 +111,25 @@ type HAUpdate struct {
 }
 
 func (s *Server) postHAUpdate(ctx context.Context, _ Caller, in addonIn[HAUpdate]) (Job, error) {
-	what := "update " + in.Slug
-	if err := s.backup(context.WithoutCancel(ctx), in.Body.Backup, in.Slug, what); err != nil {
-		return Job{}, err
-	}
-	a, err := s.cfg.Backend.Addons().Life().Update(ctx, in.Slug, AddonUpdateRequest{})
-	if err != nil {
-		return Job{}, err
-	}
-	return s.finish(ctx, a, in.Body.Background, what, KeyAddonUnknown, KeyAddonNoUpdate)
+	t := app("addon_manager_update", in.Slug, "update")
+	t.background, t.none = in.Body.Background, KeyAddonNoUpdate
+	return s.change(ctx, t, func(ctx context.Context) (Accepted, error) {
+		if err := s.backup(ctx, in.Body.Backup, in.Slug, t.what); err != nil {
+			return Accepted{}, err
+		}
+		return s.cfg.Backend.Addons().Life().Update(ctx, in.Slug, AddonUpdateRequest{})
+	})
 }
 
 // power makes a call of one of an add-on's switches. What stands as asked is fine.
 func power(what string, do func(AddonPower, context.Context, string) (Accepted, error)) func(*Server, context.Context, Caller, slugIn) (none, error) {
 	return func(s *Server, ctx context.Context, c Caller, in slugIn) (none, error) {
 		slug := c.target(in.Slug)
-		a, err := do(s.cfg.Backend.Addons().Power(), ctx, slug)
-		if err != nil {
-			return none{}, err
-		}
-		a.Skips = nil
-		_, err = s.finish(ctx, a, false, what+" "+slug, KeyAddonUnknown, "")
+		_, err := s.change(ctx, app("addon_"+what, slug, what), func(ctx context.Context) (Accepted, error) {
+			a, err := do(s.cfg.Backend.Addons().Power(), ctx, slug)
+			a.Skips = nil
+			return a, err
+		})
 		return none{}, err
 	}
 }
@@ -153,11 +151,11 @@ type HARebuild struct {
 }
 
 func (s *Server) postHARebuild(ctx context.Context, _ Caller, in addonIn[HARebuild]) (Job, error) {
-	a, err := s.cfg.Backend.Addons().Life().Build(ctx, in.Slug, BuildRequest{})
-	if err != nil {
-		return Job{}, err
-	}
-	return s.finish(ctx, a, in.Body.Background, "rebuild "+in.Slug, KeyAddonUnknown, "")
+	t := app("addon_manager_rebuild", in.Slug, "rebuild")
+	t.background = in.Body.Background
+	return s.change(ctx, t, func(ctx context.Context) (Accepted, error) {
+		return s.cfg.Backend.Addons().Life().Build(ctx, in.Slug, BuildRequest{})
+	})
 }
 
 // HAValidation is the answer of a check of options.

@@ -84,14 +84,14 @@ func (s *Server) postCoreUpdate(ctx context.Context, core Core, in about[CoreUpd
 	if in.Body.Version != "" {
 		what += " to " + in.Body.Version
 	}
-	if err := s.backup(context.WithoutCancel(ctx), in.Body.Backup, core.Service(), what); err != nil {
-		return Job{}, err
-	}
-	a, err := s.cfg.Backend.Update(ctx, UpdateRequest{Service: core.Service(), Version: in.Body.Version})
-	if err != nil {
-		return Job{}, err
-	}
-	return s.finish(ctx, a, in.Body.Background, what, KeyCoreUpdate, KeyCoreUpToDate)
+	t := onCoreOf(core, "update", what)
+	t.background, t.none = in.Body.Background, KeyCoreUpToDate
+	return s.change(ctx, t, func(ctx context.Context) (Accepted, error) {
+		if err := s.backup(ctx, in.Body.Backup, core.Service(), what); err != nil {
+			return Accepted{}, err
+		}
+		return s.cfg.Backend.Update(ctx, UpdateRequest{Service: core.Service(), Version: in.Body.Version})
+	})
 }
 
 // CoreForce is the body of calls that take force along; what they do is never done by halves, so it changes nothing.
@@ -108,24 +108,38 @@ func (f CoreForce) check() error {
 	return nil
 }
 
+// onCoreOf is a task about Core.
+func onCoreOf(core Core, verb, what string) task {
+	return task{name: "home_assistant_core_" + verb, about: core.Service(), group: groupCore, what: what, key: KeyCoreUpdate}
+}
+
+// powerCore does one of Core's switches. It is not done by halves, so it ends by itself.
+func (s *Server) powerCore(ctx context.Context, core Core, verb string, do func(context.Context) error) (none, error) {
+	t := onCoreOf(core, verb, verb+" Home Assistant Core")
+	t.key = ""
+	_, err := s.change(ctx, t, func(ctx context.Context) (Accepted, error) {
+		return Accepted{}, do(context.WithoutCancel(ctx))
+	})
+	return none{}, err
+}
+
 func (s *Server) postCoreStart(ctx context.Context, core Core, _ none) (none, error) {
-	return none{}, core.Start(context.WithoutCancel(ctx))
+	return s.powerCore(ctx, core, "start", core.Start)
 }
 
 func (s *Server) postCoreStop(ctx context.Context, core Core, _ about[CoreForce]) (none, error) {
-	return none{}, core.Stop(context.WithoutCancel(ctx))
+	return s.powerCore(ctx, core, "stop", core.Stop)
 }
 
 func (s *Server) postCoreRestart(ctx context.Context, core Core, _ about[CoreForce]) (none, error) {
-	return none{}, core.Restart(context.WithoutCancel(ctx))
+	return s.powerCore(ctx, core, "restart", core.Restart)
 }
 
 func (s *Server) postCoreRebuild(ctx context.Context, core Core, _ about[CoreForce]) (Job, error) {
-	change, err := core.Rebuild(context.WithoutCancel(ctx))
-	if err != nil {
-		return Job{}, err
-	}
-	return s.finish(ctx, Accepted{Changes: []string{change}}, false, "rebuild Home Assistant Core", KeyCoreUpdate, "")
+	return s.change(ctx, onCoreOf(core, "rebuild", "rebuild Home Assistant Core"), func(ctx context.Context) (Accepted, error) {
+		change, err := core.Rebuild(context.WithoutCancel(ctx))
+		return Accepted{Changes: []string{change}}, err
+	})
 }
 
 func (s *Server) postCoreCheck(ctx context.Context, core Core, _ none) (none, error) {

@@ -13,9 +13,8 @@ import (
 
 // mood is how a house is disposed.
 type mood struct {
-	found   string        // in Core's configuration
-	slow    chan struct{} // changes end when it is closed; nil = at once
-	refuses error         // what every update is answered with
+	found   string // in Core's configuration
+	refuses error  // what every update is answered with
 }
 
 // residence is Home Assistant's side of a house. It records what reached it there.
@@ -54,9 +53,12 @@ func (r residence) Refresh(_ context.Context, store bool) error {
 	return r.away
 }
 func (r residence) Wait(ctx context.Context, id string) (api.Change, error) {
-	if r.slow != nil { // a change that takes its time
+	if r.waits != nil {
+		r.waits()
+	}
+	if r.hang != nil {
 		select {
-		case <-r.slow:
+		case <-r.hang:
 		case <-ctx.Done():
 		}
 	}

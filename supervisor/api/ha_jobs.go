@@ -2,111 +2,124 @@ package api
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"net/http"
-	"time"
+
+	"github.com/castellan/castellan/supervisor/jobs"
 )
 
-// jobRoutes are Home Assistant's calls about jobs, which are the changes.
+// jobRoutes are the calls about jobs: Home Assistant's, and ours, which need no Home Assistant.
 var jobRoutes = []route{
-	{"GET", "/jobs/info", Viewer, byDefault, "The newest changes as jobs.", ha((*Server).getJobs)},
+	{"GET", "/jobs/info", Viewer, byDefault, "All jobs, those that ended of late too, and the conditions that are switched off.", ha((*Server).getJobs)},
 	{"GET", "/jobs/{uuid}", Viewer, byManager, "One job.", ha((*Server).getJob)},
-	{"POST", "/jobs/options", Admin, never, "Accepts an empty list: no condition can be ignored.", ha((*Server).postJobOptions)},
-	{"POST", "/jobs/reset", Admin, byManager, "Makes conditions count again, which they always do.", ha(func(*Server, context.Context, Caller, none) (none, error) { return none{}, nil })},
+	{"DELETE", "/jobs/{uuid}", Operator, byManager, "Forgets a job that is over.", ha((*Server).deleteJob)},
+	{"POST", "/jobs/options", Admin, never, "Switches conditions off, durably. Trust is none of them.", ha((*Server).postJobOptions)},
+	{"POST", "/jobs/reset", Admin, byManager, "Makes all conditions count again.", ha((*Server).postJobReset)},
+	{"GET", "/castellan/jobs", Viewer, never, "All jobs, those that ended of late too.", call((*Server).getJobs)},
+	{"GET", "/castellan/jobs/{uuid}", Viewer, never, "One job.", call((*Server).getJob)},
+	{"POST", "/castellan/jobs/{uuid}/cancel", Operator, never, "Ends a job that can be interrupted, or waits for its turn.", call((*Server).postJobCancel)},
 }
 
-// mostJobs bounds the list of jobs.
-const mostJobs = 100
+// JobView is a job with all below it, as Home Assistant gives one.
+type JobView = jobs.View
 
 // JobsInfo is the answer of /jobs/info, newest first.
 type JobsInfo struct {
-	IgnoreConditions []string `json:"ignore_conditions"`
-	Jobs             []HAJob  `json:"jobs"`
+	IgnoreConditions []string  `json:"ignore_conditions"`
+	Jobs             []JobView `json:"jobs"`
 }
 
-// HAJob is a job.
-type HAJob struct {
-	Name      string         `json:"name"`
-	Reference *string        `json:"reference"` // add-on
-	UUID      string         `json:"uuid"`
-	Progress  float64        `json:"progress"` // 0 to 100
-	Stage     *string        `json:"stage"`
-	Done      *bool          `json:"done"`
-	Created   time.Time      `json:"created"`
-	Errors    []JobError     `json:"errors"`
-	Extra     map[string]any `json:"extra"`
-	Children  []HAJob        `json:"child_jobs"`
+func (s *Server) getJobs(context.Context, Caller, none) (JobsInfo, error) {
+	return JobsInfo{IgnoreConditions: append([]string{}, s.cfg.Jobs.Ignored()...), Jobs: s.cfg.Jobs.List()}, nil
 }
 
-// JobError is why a job failed.
-type JobError struct {
-	Type     string         `json:"type"`
-	Message  string         `json:"message"`
-	Stage    *string        `json:"stage"`
-	ErrorKey *string        `json:"error_key"`
-	Extra    map[string]any `json:"extra_fields"`
+func (s *Server) getJob(ctx context.Context, _ Caller, in messageIn) (JobView, error) {
+	v, err := s.cfg.Jobs.Get(in.UUID)
+	if err == nil {
+		return v, nil
+	}
+	// An earlier run of the daemon knew it: the change that it was about says how it ended.
+	all, err := s.cfg.Backend.Changes(ctx)
+	for _, c := range all {
+		if s.jobOf(c.ID) == in.UUID || jobID(c.ID) == in.UUID {
+			return s.asJob(c, in.UUID), nil
+		}
+	}
+	if err == nil {
+		err = noJob(in.UUID)
+	}
+	return JobView{}, err
 }
 
-// job is a change as Home Assistant shows it.
-func job(c Change) HAJob {
-	done := c.Done
-	out := HAJob{Name: jobName(c), Reference: text(c.Slug), UUID: jobID(c.ID), Stage: text(c.State), Done: &done, Created: c.Created,
-		Errors: []JobError{}, Children: []HAJob{}, Extra: map[string]any{"change": c.ID, "from": c.From, "to": c.To}}
+func noJob(id string) error {
+	return &Error{Status: http.StatusNotFound, Key: KeyNoJob, Message: fmt.Sprintf("no job %.40q is known", id), Next: "castellan job list"}
+}
+
+// asJob is a change as the job it was.
+func (s *Server) asJob(c Change, id string) JobView {
+	core := s.cfg.Home != nil && s.cfg.Home.Core() != nil && s.cfg.Home.Core().Service() == c.Service
+	about, done := c.Slug, c.Done
+	if about == "" {
+		about = c.Service
+	}
+	out := JobView{Fields: jobs.Fields{Name: jobName(c, core), Reference: &about, UUID: id, Stage: text(c.State), Done: &done, Errors: []jobs.Error{},
+		Created: c.Created.UTC().Format(jobs.TimeLayout), Extra: extraOf(c)}, Children: []JobView{}}
 	switch {
 	case c.Done && c.Good:
 		out.Progress = 100
 	case c.Total > 0:
-		out.Progress = math.Min(100, math.Round(1000*float64(c.Bytes)/float64(c.Total))/10)
+		out.Progress = jobs.Percent(math.Min(99, math.Floor(1000*float64(c.Bytes)/float64(c.Total))/10))
 	}
 	if c.Done && !c.Good {
-		out.Errors = append(out.Errors, JobError{Type: "HassioError", Message: c.Why, Stage: text(c.State), ErrorKey: text(c.Reason)})
+		e := JobError(notGood(c, id, c.Kind+" "+about, ""))
+		e.Stage = text(c.State)
+		out.Errors = append(out.Errors, e)
 	}
 	return out
 }
 
-func jobName(c Change) string {
-	verb := map[string]string{"recreate": "rebuild", "remove": "uninstall", "rollback": "restore"}[c.Kind]
-	if verb == "" {
-		verb = c.Kind
-	}
-	if c.Slug != "" {
-		return "addon_manager_" + verb
-	}
-	return "home_assistant_core_" + verb
+func (s *Server) deleteJob(_ context.Context, _ Caller, in messageIn) (none, error) {
+	return none{}, jobRefusal(in.UUID, s.cfg.Jobs.Delete(in.UUID))
 }
 
-func (s *Server) getJobs(ctx context.Context, _ Caller, _ none) (JobsInfo, error) {
-	out := JobsInfo{IgnoreConditions: []string{}, Jobs: []HAJob{}}
-	all, err := s.cfg.Backend.Changes(ctx)
-	for _, c := range all[:min(len(all), mostJobs)] {
-		out.Jobs = append(out.Jobs, job(c))
-	}
-	return out, err
+func (s *Server) postJobCancel(_ context.Context, _ Caller, in messageIn) (none, error) {
+	return none{}, jobRefusal(in.UUID, s.cfg.Jobs.Cancel(in.UUID))
 }
 
-func (s *Server) getJob(ctx context.Context, _ Caller, in messageIn) (HAJob, error) {
-	all, err := s.cfg.Backend.Changes(ctx)
-	for _, c := range all {
-		if jobID(c.ID) == in.UUID {
-			return job(c), nil
-		}
+// jobRefusal gives an error of the manager of jobs its status.
+func jobRefusal(id string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, jobs.ErrNotFound):
+		return noJob(id)
 	}
-	if err == nil {
-		err = &Error{Status: http.StatusNotFound, Key: KeyNoJob, Message: fmt.Sprintf("no job %.40q is known", in.UUID), Next: "castellan status"}
-	}
-	return HAJob{}, err
+	return &Error{Status: http.StatusBadRequest, Key: "job_not_done", Message: err.Error(), Next: "castellan job show " + id}
 }
 
-// JobOptions is the body of /jobs/options.
+// JobOptions is the body of /jobs/options; without ignore_conditions nothing changes.
 type JobOptions struct {
 	IgnoreConditions []string `json:"ignore_conditions,omitempty"`
 }
 
-func (s *Server) postJobOptions(_ context.Context, _ Caller, in about[JobOptions]) (none, error) {
-	if len(in.Body.IgnoreConditions) > 0 {
-		return none{}, &Error{Status: http.StatusBadRequest, Key: "not_supported", Message: "cannot ignore conditions: they keep the appliance from harm",
-			Next: "see what holds an update back: castellan status"}
+func (s *Server) postJobOptions(ctx context.Context, c Caller, in about[JobOptions]) (none, error) {
+	if in.Body.IgnoreConditions == nil {
+		return none{}, nil
 	}
+	if err := s.cfg.Jobs.Ignore(in.Body.IgnoreConditions); err != nil {
+		return none{}, badRequest("%v", err)
+	}
+	s.cfg.Log.Warn("conditions of jobs are switched off", "conditions", s.cfg.Jobs.Ignored(), "caller", c.String())
+	s.reviewOrWarn(ctx)
+	return none{}, nil
+}
+
+func (s *Server) postJobReset(ctx context.Context, _ Caller, _ none) (none, error) {
+	if err := s.cfg.Jobs.Reset(); err != nil {
+		return none{}, err
+	}
+	s.reviewOrWarn(ctx)
 	return none{}, nil
 }

@@ -60,13 +60,16 @@ type Check struct {
 var checks = []Check{{"core_trust", true}, {"addon_trust", true}, {"supervisor_trust", true}, {"detached_addon_removed", true}}
 
 // ailments are Home Assistant's words for why the appliance is not healthy, and not supported.
-func ailments(st Status) (unhealthy, unsupported []string) {
+func (s *Server) ailments(st Status) (unhealthy, unsupported []string) {
 	unhealthy, unsupported = []string{}, []string{}
 	if st.Engine.Error != "" {
 		unhealthy = append(unhealthy, "docker")
 	}
 	if slices.ContainsFunc(st.Services, untrusted) {
 		unhealthy = append(unhealthy, "untrusted")
+	}
+	if len(s.cfg.Jobs.Ignored()) > 0 {
+		unsupported = append(unsupported, "job_conditions")
 	}
 	return unhealthy, unsupported
 }
@@ -118,7 +121,7 @@ func (s *Server) getResolution(ctx context.Context, _ Caller, _ none) (Resolutio
 		return Resolution{}, err
 	}
 	out := Resolution{Suggestions: []Suggestion{}, Issues: []Issue{}, Checks: checks}
-	out.Unhealthy, out.Unsupported = ailments(st)
+	out.Unhealthy, out.Unsupported = s.ailments(st)
 	var found []Issue
 	for _, row := range st.Services {
 		where, ref := "addon", cmp.Or(row.Slug, row.Name)
@@ -266,7 +269,7 @@ func (s *Server) postSuggestion(ctx context.Context, c Caller, in messageIn) (no
 	}
 	switch g.Type {
 	case "execute_reload":
-		return s.look(ctx, *g.Reference)
+		return s.postHARepair(ctx, c, slugIn{*g.Reference})
 	case "execute_remove":
 		_, err = s.postHAUninstall(ctx, c, addonIn[HAUninstall]{Slug: *g.Reference})
 		return none{}, err

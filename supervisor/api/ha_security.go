@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/http"
 	"time"
+
+	"github.com/castellan/castellan/supervisor/jobs"
 )
 
 // securityRoutes are Home Assistant's calls about content trust.
@@ -49,6 +51,12 @@ func (s *Server) postSecurityOptions(_ context.Context, _ Caller, in about[Secur
 const integrityWithin = 20 * time.Second
 
 func (s *Server) postIntegrity(ctx context.Context, _ Caller, _ none) (Integrity, error) {
+	t := task{name: "security_manager_integrity_check", group: groupSecurity, queue: true, accepted: true, cancel: true, what: "judge what runs", key: "integrity_error"}
+	_, out, err := work(ctx, s, t, func(ctx context.Context, _ *jobs.Job) (Integrity, error) { return s.integrity(ctx) })
+	return out, err
+}
+
+func (s *Server) integrity(ctx context.Context) (Integrity, error) {
 	within, cancel := context.WithTimeout(ctx, integrityWithin)
 	defer cancel()
 	heard := s.cfg.Home.Refresh(within, false) == nil // otherwise nothing that is good is good for sure

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+
+	"github.com/castellan/castellan/supervisor/jobs"
 )
 
 // storeRoutes are Home Assistant's calls about the store.
@@ -150,11 +152,18 @@ func (s *Server) getAvailability(ctx context.Context, _ Caller, in slugIn) (none
 }
 
 func (s *Server) postStoreReload(ctx context.Context, _ Caller, _ none) (none, error) {
-	return s.look(ctx, "")
+	return s.onStore(ctx, "reload", "look at the repositories", func(ctx context.Context) (none, error) { return s.look(ctx, "") })
 }
 
 func (s *Server) postHARepair(ctx context.Context, _ Caller, in slugIn) (none, error) {
-	return s.look(ctx, in.Slug)
+	return s.onStore(ctx, "repair", "look at "+in.Slug, func(ctx context.Context) (none, error) { return s.look(ctx, in.Slug) })
+}
+
+// onStore does what is about repositories as a job: one at a time, in order.
+func (s *Server) onStore(ctx context.Context, verb, what string, do func(context.Context) (none, error)) (none, error) {
+	_, out, err := work(ctx, s, task{name: "store_manager_" + verb, group: groupStore, queue: true, what: what, key: "store_git_error"},
+		func(ctx context.Context, _ *jobs.Job) (none, error) { return do(ctx) })
+	return out, err
 }
 
 // look looks at the remotes of repositories; one that could not be reached says why.
@@ -186,8 +195,10 @@ func (s *Server) postHARepository(ctx context.Context, c Caller, in about[HAAddR
 	if err != nil {
 		return none{}, err
 	}
-	_, err = repos.Add(ctx, AddRepositoryRequest{Repository: in.Body.Repository}, c.String())
-	return none{}, err
+	return s.onStore(ctx, "add_repository", "add the repository", func(ctx context.Context) (none, error) {
+		_, err := repos.Add(ctx, AddRepositoryRequest{Repository: in.Body.Repository}, c.String())
+		return none{}, err
+	})
 }
 
 func (s *Server) getHARepository(ctx context.Context, _ Caller, in slugIn) (HARepository, error) {
@@ -208,5 +219,7 @@ func (s *Server) deleteHARepository(ctx context.Context, c Caller, in slugIn) (n
 	if err != nil {
 		return none{}, err
 	}
-	return none{}, repos.Remove(ctx, in.Slug, c.String())
+	return s.onStore(ctx, "remove_repository", "remove the repository", func(ctx context.Context) (none, error) {
+		return none{}, repos.Remove(ctx, in.Slug, c.String())
+	})
 }

@@ -10,6 +10,8 @@ import (
 	"slices"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/castellan/castellan/supervisor/jobs"
 )
 
 // systemRoutes are Home Assistant's calls about the appliance and the daemon.
@@ -44,11 +46,18 @@ func elsewhere[B any](what, why, next string) func(*Server, context.Context, Cal
 
 func refresh(store bool) func(*Server, context.Context, Caller, none) (none, error) {
 	return func(s *Server, ctx context.Context, _ Caller, _ none) (none, error) {
-		if err := s.cfg.Home.Refresh(context.WithoutCancel(ctx), store); err != nil {
-			return none{}, &Error{Status: http.StatusBadRequest, Key: "refresh_error", Next: "castellan status",
-				Message: fmt.Sprintf("cannot look at everything: %v; what was known counts", err)}
+		t := task{name: "updater_fetch_data", accepted: true, cancel: true, what: "look at everything", key: "refresh_error"}
+		if store {
+			t.name = "supervisor_reload"
 		}
-		return none{}, nil
+		_, out, err := work(ctx, s, t, func(ctx context.Context, _ *jobs.Job) (none, error) {
+			if err := s.cfg.Home.Refresh(ctx, store); err != nil {
+				return none{}, &Error{Status: http.StatusBadRequest, Key: t.key, Next: "castellan status",
+					Message: fmt.Sprintf("cannot look at everything: %v; what was known counts", err)}
+			}
+			return none{}, nil
+		})
+		return out, err
 	}
 }
 
@@ -93,7 +102,7 @@ func (s *Server) getSupervisorInfo(ctx context.Context, _ Caller, _ none) (Super
 	if err != nil {
 		return out, err
 	}
-	unhealthy, unsupported := ailments(st)
+	unhealthy, unsupported := s.ailments(st)
 	out.Healthy, out.Supported = len(unhealthy) == 0, len(unsupported) == 0
 	out.FeatureFlags, out.WaitBoot = map[string]bool{}, waitBoot
 	out.Addons, out.AddonsRepositories = []SupervisorAddon{}, []SupervisorRepository{}

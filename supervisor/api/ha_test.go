@@ -1,7 +1,6 @@
 package api_test
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -12,7 +11,6 @@ import (
 	"slices"
 	"sort"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -74,6 +72,7 @@ func TestEveryKeyOfHomeAssistantsModelsIsThere(t *testing.T) {
 	s := newStage(t)
 	s.furnish()
 	s.status.Services[0].Badge = "withdrawn" // an issue
+	s.ask(t, "POST", "/core/update", "")     // a job
 	for _, m := range models {
 		data, answer := s.ask(t, "GET", m.call, "")
 		if m.path != "" {
@@ -176,6 +175,10 @@ func TestWhatEndsBadlyIsNotAnsweredAsDone(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			s := newStage(t)
 			s.furnish()
+			if strings.Contains(c.body, "background") {
+				s.hang = make(chan struct{})
+				defer close(s.hang)
+			}
 			if s.end = c.end; c.skip.Why != "" {
 				s.skips, s.job = []api.PlanSkip{c.skip}, nil
 			}
@@ -224,84 +227,6 @@ func TestACallerThatTakesNothingInIsCut(t *testing.T) {
 			t.Error(err)
 		}
 	})
-}
-
-// TestACallerThatLeavesInTheMiddleKeepsNobodyFromAnything closes its connection while its update goes on; others come
-// meanwhile, two at once, and are answered.
-func TestACallerThatLeavesInTheMiddleKeepsNobodyFromAnything(t *testing.T) {
-	s := newStage(t)
-	s.furnish()
-	s.slow = make(chan struct{})
-	addr := s.listen(t)
-	c, err := net.Dial("tcp", addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := io.WriteString(c, wire("POST", "/core/update", "")); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "the update is submitted", func() bool { return slices.Contains(s.reached(), "update core ") })
-	if err := c.Close(); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "nobody waits any more", func() bool { return slices.Contains(s.reached(), "nobody waits for c1") })
-
-	var both sync.WaitGroup
-	for range 2 {
-		both.Go(func() {
-			status, _, body := exchange(t, addr, wire("POST", "/core/update", ""))
-			if status != 200 {
-				t.Errorf("got %d %s", status, body)
-			}
-		})
-	}
-	if status, _, body := exchange(t, addr, wire("GET", "/info", "")); status != 200 {
-		t.Errorf("beside updates that go on: %d %s", status, body)
-	}
-	eventually(t, "both are submitted", func() bool {
-		return len(slices.DeleteFunc(s.reached(), func(c string) bool { return c != "update core " })) == 3
-	})
-	close(s.slow)
-	both.Wait()
-}
-
-// eventually waits for something that comes soon.
-func eventually(t *testing.T, what string, so func() bool) {
-	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !so(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("never: %s", what)
-		}
-	}
-}
-
-func TestAWaitThatIsOverSaysThatTheWorkGoesOn(t *testing.T) {
-	s := newStage(t)
-	s.furnish()
-	ctx, leave := context.WithCancel(t.Context())
-	leave()
-	rec := sendAs(ctx, s.srv.AddonHandler(), "POST", "/core/update", "{}")
-	if rec.Code != 503 || !strings.Contains(rec.Body.String(), "it goes on") || !slices.Contains(s.reached(), "update core ") {
-		t.Errorf("got %d %s; did %q", rec.Code, rec.Body.String(), s.reached())
-	}
-}
-
-func TestWhatIsWrongInCoresConfigurationIsTold(t *testing.T) {
-	s := newStage(t)
-	s.found = "Invalid config for 'light': line 3"
-	if rec := send(s.srv.AddonHandler(), "POST", "/core/check", hostToken, ""); rec.Code != 400 || !strings.Contains(rec.Body.String(), "Invalid config for 'light': line 3") {
-		t.Errorf("got %d %s", rec.Code, rec.Body.String())
-	}
-}
-
-func TestAnApplianceWithoutCoreSaysSo(t *testing.T) {
-	s := newStage(t)
-	s.noCore = true
-	for _, path := range []string{"/core/info", "/homeassistant/info", "/core/logs"} {
-		if rec := send(s.srv.AddonHandler(), "GET", path, hostToken, ""); rec.Code != 404 || !strings.Contains(rec.Body.String(), "runs no Home Assistant Core") {
-			t.Errorf("%s: %d %s", path, rec.Code, rec.Body.String())
-		}
-	}
 }
 
 // TestIntegrityIsNeverBetterThanWhatIsKnown maps what is known of each service to Home Assistant's words.

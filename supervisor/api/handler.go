@@ -175,8 +175,14 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, rt route, d door)
 		fail(w, r, err)
 		return
 	}
-	if d, ok := data.(rawAnswer); ok {
+	switch d := data.(type) {
+	case rawAnswer:
 		d.send(w, r)
+		return
+	case streamAnswer:
+		if err := d(w, r); err != nil {
+			fail(w, r, err)
+		}
 		return
 	}
 	if d, ok := data.(withCookie); ok {

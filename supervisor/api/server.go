@@ -10,6 +10,8 @@ import (
 
 	"github.com/castellan/castellan/addons/services"
 	"github.com/castellan/castellan/supervisor/access"
+	"github.com/castellan/castellan/supervisor/events"
+	"github.com/castellan/castellan/supervisor/jobs"
 )
 
 // Config is what a [Server] is made of.
@@ -38,6 +40,14 @@ type Config struct {
 	BackupFirst BackupFirst
 	// People are who may call from the network of the house; nil = nobody may, and there are no users.
 	People *access.Access
+	// Jobs runs what outlives its call; nil = a manager that nobody else knows.
+	Jobs *jobs.Manager
+	// JobIDs remembers which job a change belongs to; nil = nothing does, and a client finds it under the change's own ID.
+	JobIDs JobIDs
+	// Events tells what happens; nil = a hub that nobody else knows.
+	Events *events.Hub
+	// Verdicts counts the verdicts since the start by outcome, for the metrics; nil = nobody counts.
+	Verdicts func() map[string]uint64
 	// HostToken opens everything on the bridge, as that of Home Assistant's command line does; "" = there is none.
 	HostToken string
 }
@@ -48,10 +58,21 @@ type Server struct {
 	calls   calls
 	refused refusals
 	gone    dismissed
+	courses courses
+
+	reviewed reviewed
 }
 
 // New makes a server.
-func New(cfg Config) *Server { return &Server{cfg: cfg} }
+func New(cfg Config) *Server {
+	if cfg.Jobs == nil {
+		cfg.Jobs = jobs.New(context.Background(), jobs.Config{Describe: JobError, Log: cfg.Log})
+	}
+	if cfg.Events == nil {
+		cfg.Events = events.New(context.Background(), events.Config{})
+	}
+	return &Server{cfg: cfg}
+}
 
 // Times of a call on the bridge.
 const addonWithin = time.Minute // that does not last

@@ -14,6 +14,8 @@ import (
 	"github.com/castellan/castellan/addons/services"
 	"github.com/castellan/castellan/supervisor/access"
 	"github.com/castellan/castellan/supervisor/api"
+	"github.com/castellan/castellan/supervisor/events"
+	"github.com/castellan/castellan/supervisor/jobs"
 )
 
 // hostToken opens everything on the bridge.
@@ -27,6 +29,9 @@ type stage struct {
 	reg    *services.Registry
 	people *access.Access
 	srv    *api.Server
+	jobs   *jobs.Manager
+	events *events.Hub
+	moved  chan jobs.Event // what was told of jobs
 }
 
 func newStage(t testing.TB) *stage {
@@ -42,8 +47,16 @@ func newStage(t testing.TB) *stage {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = people.Close() }) // it holds nobody
-	return &stage{h, a, reg, people, api.New(api.Config{Backend: h, Home: residence{h, a}, Guests: a, Registry: reg, Version: "1.2.3", HostToken: hostToken,
-		People: people, Log: slog.New(slog.DiscardHandler)})}
+	s := &stage{house: h, people: people, guests: a, reg: reg, events: events.New(t.Context(), events.Config{Streams: 512, StreamsEach: 256}), moved: make(chan jobs.Event, 1024)}
+	s.jobs = jobs.New(context.WithoutCancel(t.Context()), jobs.Config{Describe: api.JobError, Observe: func(e jobs.Event) {
+		select {
+		case s.moved <- e:
+		default: // nobody looks
+		}
+	}})
+	s.srv = api.New(api.Config{Backend: h, Home: residence{h, a}, Guests: a, Registry: reg, Version: "1.2.3", HostToken: hostToken, Jobs: s.jobs, Events: s.events,
+		JobIDs: h, People: people, Log: slog.New(slog.DiscardHandler)})
+	return s
 }
 
 // reached is what came through to the house; the verification log's note of a refusal is none of it.

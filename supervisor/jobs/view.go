@@ -34,6 +34,9 @@ type Fields struct {
 	Extra     map[string]any `json:"extra"`
 }
 
+// TimeLayout is how times of jobs are written.
+const TimeLayout = "2006-01-02T15:04:05.000000-07:00"
+
 // Percent is 0 to 100, with one decimal in JSON.
 type Percent float64
 
@@ -78,7 +81,7 @@ func (m *Manager) describe(err error) (told Error) {
 func (j *Job) fields() Fields {
 	f := Fields{
 		Name: j.spec.Name, Reference: orNull(j.spec.Reference), UUID: j.id, Progress: Percent(j.progress), Stage: orNull(j.stage),
-		Created: j.created.UTC().Format("2006-01-02T15:04:05.000000-07:00"), Errors: append([]Error{}, j.errors...),
+		Created: j.created.UTC().Format(TimeLayout), Errors: append([]Error{}, j.errors...),
 	}
 	if j.phase != queued {
 		done := j.phase == over

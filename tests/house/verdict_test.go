@@ -96,7 +96,11 @@ func (h *house) storyIsWhole() {
 			continue
 		}
 		last := told[c.ID]
-		if len(last) == 0 || last[len(last)-1].What != c.State {
+		end := c.State
+		if c.Kind == "remove" && end == "committed" {
+			end = "removed"
+		}
+		if len(last) == 0 || last[len(last)-1].What != end {
 			h.t.Errorf("change %s ended %s, the log says %+v", c.ID, c.State, last)
 		}
 	}

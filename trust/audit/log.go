@@ -21,6 +21,7 @@ type Options struct {
 	EvidenceBytes int64                    // evidence beyond prunes the oldest segments too, 0 = 256 MiB
 	HeadEvery     time.Duration            // a head is signed at least this often while records come, 0 = 24 h
 	Now           func() time.Time         // system clock, nil = time.Now
+	OnRecord      func(Record)             // called with each record once it is on disk, in order; must neither block nor append
 	OnHead        func(note string)        // called with each new signed head once it is on disk; must neither block nor append
 	Private       func(trust.Subject) bool // components whose name leaves the house only as a salted hash, nil = none
 }
@@ -172,9 +173,11 @@ func (l *Log) ready() error {
 // enqueue gives a record its place in the chain and wakes the flusher. Needs mu.
 func (l *Log) enqueue(kind Kind, now time.Time, payload []byte) (uint64, *batch) {
 	seq := l.next.seq + 1
-	line, err := json.Marshal(Record{seq, now, kind, l.next.hash, payload})
+	r := Record{seq, now, kind, l.next.hash, payload}
+	line, err := json.Marshal(r)
 	if err != nil { // only a year beyond 9999 can do that: keep the record, drop the time
-		line, _ = json.Marshal(Record{seq, time.Time{}, kind, l.next.hash, payload})
+		r.Time = time.Time{}
+		line, _ = json.Marshal(r)
 	}
 	if l.queue == nil {
 		l.queue = &batch{first: tail{seq: seq}, done: make(chan struct{})}
@@ -183,6 +186,9 @@ func (l *Log) enqueue(kind Kind, now time.Time, payload []byte) (uint64, *batch)
 	b.lines = append(append(b.lines, line...), '\n')
 	l.next = tail{seq, trust.DigestOf(line)}
 	b.last = l.next
+	if l.o.OnRecord != nil {
+		b.after = append(b.after, func() { l.o.OnRecord(r) })
+	}
 	if !l.flushing {
 		l.flushing = true
 		go l.flush()
