@@ -139,7 +139,11 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, rt route, d door)
 			return
 		}
 	}
-	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+	if rt.stream {
+		r.Body = streamed{r.Body, http.NewResponseController(w)}
+	} else {
+		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+	}
 	data, err := rt.answer(ctx, s, c, r)
 	if rt.long {
 		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(takeWithin)) // as above
