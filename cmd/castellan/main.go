@@ -123,7 +123,7 @@ func newRoot() *cobra.Command {
 		return usage(err, cmd.CommandPath()+" --help")
 	})
 	root.AddCommand(runCommand(), statusCommand(o), checkCommand(o), updateCommand(o), rollbackCommand(o),
-		logCommand(o), trustCommand(o), addonCommand(o), repoCommand(o), versionCommand(o), openapiCommand())
+		logCommand(o), trustCommand(o), addonCommand(o), repoCommand(o), backupCommand(o), versionCommand(o), openapiCommand())
 	root.AddCommand(decideCommands(o)...)
 	return root
 }

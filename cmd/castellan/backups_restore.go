@@ -1,0 +1,382 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/castellan/castellan/addons"
+	"github.com/castellan/castellan/addons/lifecycle"
+	"github.com/castellan/castellan/supervisor"
+	"github.com/castellan/castellan/supervisor/api"
+	"github.com/castellan/castellan/supervisor/backup/archive"
+	"github.com/castellan/castellan/trust"
+	"github.com/castellan/castellan/updater"
+)
+
+// restore is one restore under way.
+type restore struct {
+	*backupHouse
+	backup   *archive.Backup
+	key      archive.Key
+	by       api.Caller
+	targets  []archive.Target
+	settings map[string]addons.Settings // by add-on
+	start    []string                   // add-ons that run afterwards
+	hold     []string                   // services that rest meanwhile
+	notes    []string
+}
+
+// Restore implements api.BackupWork: what is not installed is installed by the ordinary way, everything is unpacked and
+// checked beside its place, and then services rest while it is exchanged.
+func (b backupWork) Restore(ctx context.Context, slug string, r api.RestoreRequest, by api.Caller) (out api.Restored, err error) {
+	err = b.detach(ctx, false, func(ctx context.Context) error {
+		f, err := b.store.Read(slug)
+		if err != nil {
+			return backupError(slug, err)
+		}
+		defer f.Close()
+		do := &restore{backupHouse: b.backupHouse, backup: f, by: by, settings: map[string]addons.Settings{}}
+		err = do.run(ctx, r)
+		out.Notes = do.notes
+		if err == nil {
+			b.decidedOn("backup "+slug+" restored by "+by.String(), "")
+		}
+		return backupError(slug, err)
+	})
+	return out, err
+}
+
+// keyOf is what opens a backup.
+func keyOf(password string) (archive.Key, error) {
+	switch {
+	case password == "":
+		return archive.Key{}, nil
+	case strings.HasPrefix(strings.ToUpper(strings.TrimSpace(password)), "AGE-SECRET-KEY-"):
+		return archive.RecoveryKey(password)
+	}
+	return archive.Passphrase(password)
+}
+
+func (r *restore) run(ctx context.Context, want api.RestoreRequest) (err error) {
+	if r.key, err = keyOf(want.Password); err != nil {
+		return err
+	}
+	parts, err := r.wanted(want)
+	if err != nil {
+		return err
+	}
+	for _, p := range parts { // the key is tried, and what must not be is refused, before anything is done
+		if p.Kind != archive.Folder {
+			if err := r.newEnough(ctx, p); err != nil {
+				return err
+			}
+		}
+	}
+	for _, p := range parts {
+		if p.Kind == archive.Addon {
+			done, err := r.addons.installs.Importing(p.Slug)
+			if err != nil {
+				return err
+			}
+			defer done()
+		}
+		if err := r.target(ctx, p); err != nil {
+			return err
+		}
+	}
+	return r.place(ctx)
+}
+
+// wanted are the parts that come back.
+func (r *restore) wanted(want api.RestoreRequest) (out []archive.Part, err error) {
+	names := slices.Concat(want.Addons, want.Folders)
+	if want.Core {
+		names = append(names, coreUnit)
+	}
+	for _, name := range names {
+		if r.backup.Part(name) == nil {
+			return nil, fmt.Errorf("cannot restore backup %s: it holds no %.60q; see: castellan backup show %s", r.backup.Slug, name, r.backup.Slug)
+		}
+	}
+	for _, p := range r.backup.Parts {
+		switch {
+		case p.Kind == archive.Supervisor:
+			if want.Full {
+				r.ownPart(p)
+			}
+		case want.Full, want.All && p.Kind == archive.Addon, slices.Contains(names, p.Slug):
+			out = append(out, p)
+		}
+	}
+	if len(out) == 0 {
+		return nil, fmt.Errorf("cannot restore backup %s: nothing of it is wanted", r.backup.Slug)
+	}
+	return out, nil
+}
+
+// ownPart tells what of Castellan's own does not come back by itself: whom the appliance trusts, its owner decides anew.
+func (r *restore) ownPart(archive.Part) {
+	for _, source := range r.backup.Repositories {
+		if !slices.Contains(r.sources(), source) {
+			r.notes = append(r.notes, fmt.Sprintf("repository %s is not followed here; follow it with: castellan repo add %s", plain(source), quoted(plain(source))))
+		}
+	}
+}
+
+// newEnough refuses data of a newer version than what is installed, which could not read it.
+func (r *restore) newEnough(ctx context.Context, p archive.Part) error {
+	if _, err := r.backup.Unit(ctx, p.Slug, r.key); err != nil {
+		return err
+	}
+	service := lifecycle.Service(p.Slug)
+	if p.Kind == archive.HomeAssistant {
+		core, ok := r.core()
+		if !ok {
+			return fmt.Errorf("cannot restore Home Assistant: no service has home_assistant; add it to %s", r.path)
+		}
+		service = core.Name
+	} else if rec, _ := r.addons.installs.Record(p.Slug); !rec.Installed() {
+		offer, err := r.addons.installs.Offered(p.Slug)
+		if err != nil {
+			return addonView{r.house}.addonError(p.Slug, err)
+		}
+		return older(p, offer.Manifest.Version, "what is offered here")
+	}
+	st, _, _, err := r.manager.Status(service)
+	if err != nil || st.Current == nil {
+		return err
+	}
+	if err := r.permitted(ctx, st, p); err != nil {
+		return err
+	}
+	return older(p, st.Version(), "what is installed")
+}
+
+func older(p archive.Part, have, what string) error {
+	if order, ok := updater.CompareVersions(have, p.Version); p.Version == "" || ok && order >= 0 {
+		return nil
+	}
+	return &api.Error{Status: 400, Key: api.KeyBackup, Next: "castellan check", Message: fmt.Sprintf(
+		"cannot restore %s: its data is of version %s and %s is %s, which may not read it; update it first", p.Slug, p.Version, what, have)}
+}
+
+// permitted judges the installed image again: data is not put under one that was withdrawn.
+func (r *restore) permitted(ctx context.Context, st supervisor.Status, p archive.Part) error {
+	s := st.Current
+	v, _, err := r.gate.Rejudge(ctx, trust.Request{Subject: s.Subject, Action: trust.Rejudge, Held: s.Image, FirstResolved: s.Resolved, Installed: true,
+		InstalledUnsigned: s.Outcome == trust.AllowUnsigned, Channel: s.Channel})
+	if err != nil {
+		return err
+	}
+	if v.Outcome == trust.Refuse && v.Reason() == trust.Revoked && !slices.Contains(s.Forced, trust.Revoked) {
+		return &api.Error{Status: 400, Key: api.KeyTrust, Message: fmt.Sprintf("cannot restore %s: version %s, which is installed, was withdrawn", p.Slug, st.Version()), Next: "castellan update " + st.Service.Name}
+	}
+	return nil
+}
+
+// target says where a part goes, and has an add-on installed.
+func (r *restore) target(ctx context.Context, p archive.Part) error {
+	dir := r.config().Addons.Dir
+	switch p.Kind {
+	case archive.Folder:
+		r.targets = append(r.targets, archive.Target{Unit: p.Slug, Trees: map[string]string{"data": r.folder(p.Slug)}})
+		return r.everybody() // a container sees the folder that was there when it started
+	case archive.HomeAssistant:
+		core, _ := r.core()
+		r.hold = append(r.hold, core.Name)
+		r.targets = append(r.targets, archive.Target{Unit: p.Slug, Trees: map[string]string{"data": core.HomeAssistant.Config}})
+		return nil
+	}
+	about, err := r.backup.Unit(ctx, p.Slug, r.key)
+	if err != nil {
+		return err
+	}
+	var meta addonMeta
+	d := json.NewDecoder(bytes.NewReader(about.Meta))
+	d.UseNumber() // an option 5 must not come back as 5.0
+	if err := d.Decode(&meta); err != nil {
+		return fmt.Errorf("cannot restore add-on %s: its settings can't be read: %w", p.Slug, err)
+	}
+	fresh, err := r.installed(ctx, p.Slug, meta)
+	if err != nil {
+		return err
+	}
+	st, _, _, err := r.manager.Status(lifecycle.Service(p.Slug))
+	if err != nil {
+		return err
+	}
+	if st.Stopped == "" || fresh && meta.Ran {
+		r.start = append(r.start, p.Slug)
+	}
+	r.hold = append(r.hold, lifecycle.Service(p.Slug))
+	r.settings[p.Slug] = meta.Settings
+	r.targets = append(r.targets, archive.Target{Unit: p.Slug, Trees: map[string]string{
+		"data": filepath.Join(dir, "data", p.Slug), "config": filepath.Join(dir, "addon_configs", p.Slug)}})
+	return nil
+}
+
+// installed has an add-on that is not there installed: its image is judged like any other. What was granted counts again when
+// somebody restores it who may grant it.
+func (r *restore) installed(ctx context.Context, slug string, meta addonMeta) (fresh bool, err error) {
+	if rec, _ := r.addons.installs.Record(slug); rec.Installed() {
+		return false, nil
+	}
+	var asks []string
+	if r.by.Kind != api.KindAddon && r.by.Role == api.Admin {
+		asks = meta.Granted
+	}
+	life := addonLife{addonView{r.house}}
+	acc, err := life.Install(ctx, slug, api.InstallRequest{Asks: asks}, r.by.String())
+	if err != nil {
+		return true, err
+	}
+	c, err := r.manager.Wait(ctx, acc.Changes[0])
+	if err != nil {
+		return true, err
+	}
+	if c.State != supervisor.StateCommitted {
+		e := &api.Error{Status: 400, Key: api.KeyBackup, Message: fmt.Sprintf("cannot restore add-on %s: its installation ended as %s: %s", slug, c.State, c.Why), Next: "castellan addon info " + slug}
+		if c.State == supervisor.StateRefused || c.State == supervisor.StateDeferred {
+			e.Key = api.KeyTrust
+		}
+		return true, e
+	}
+	return true, r.addons.installs.Reconcile(ctx)
+}
+
+// everybody has all that runs rest.
+func (r *restore) everybody() error {
+	if core, ok := r.core(); ok {
+		r.hold = append(r.hold, core.Name)
+	}
+	for _, slug := range r.addons.installs.Slugs() {
+		st, _, ok, err := r.manager.Status(lifecycle.Service(slug))
+		if err != nil {
+			return err
+		}
+		if ok && st.Current != nil && st.Stopped == "" {
+			r.start = append(r.start, slug)
+			r.hold = append(r.hold, lifecycle.Service(slug))
+		}
+	}
+	return nil
+}
+
+// afterwards is what is left to do once a restore is in its place. It is written down before the services stop.
+type afterwards struct {
+	Settings map[string]addons.Settings `json:"settings,omitempty"`
+	Start    []string                   `json:"start,omitempty"`
+}
+
+// place exchanges the data. Whatever is cut here ends at the next start of the daemon.
+func (r *restore) place(ctx context.Context) (err error) {
+	p, err := r.backup.Prepare(ctx, r.files.journal, r.key, r.targets, nil)
+	if err != nil {
+		return err
+	}
+	for _, about := range p.Units {
+		for _, n := range about.Notes {
+			r.notes = append(r.notes, fmt.Sprintf("%s: %s: %s", n.Unit, n.Name, n.Why))
+		}
+	}
+	slices.Sort(r.start)
+	then := afterwards{r.settings, slices.Compact(r.start)}
+	raw, err := json.Marshal(then)
+	if err == nil {
+		err = fileStore(r.files.after).Save(raw)
+	}
+	if err != nil {
+		return errors.Join(err, p.Drop())
+	}
+	ctx = context.WithoutCancel(ctx) // from here on it is done, or undone, whole
+	placed := false
+	err = r.resting(ctx, then.Start, func() error { placed = true; return p.Place() })
+	if err != nil && !placed {
+		then.Settings = nil
+		return errors.Join(err, p.Drop(), r.finish(ctx, then))
+	}
+	if err != nil { // what has begun goes on at the next start; nothing runs on it until then
+		return fmt.Errorf("%w; it goes on at the next start of the daemon", err)
+	}
+	return r.finish(ctx, then)
+}
+
+// resting runs do while everything that is concerned rests. Add-ons are stopped, and started by whoever comes afterwards.
+func (r *restore) resting(ctx context.Context, stop []string, do func() error) (err error) {
+	for _, slug := range stop {
+		if st, _, _, err := r.manager.Status(lifecycle.Service(slug)); err == nil && st.Stopped == "" {
+			if err := r.addons.installs.Stop(ctx, slug); err != nil {
+				return err
+			}
+		}
+	}
+	slices.Sort(r.hold)
+	for _, service := range slices.Compact(r.hold) {
+		release, err := r.manager.Hold(ctx, service)
+		if errors.Is(err, supervisor.ErrUnknown) {
+			continue // it was never installed
+		}
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, release(ctx)) }()
+	}
+	return do()
+}
+
+// finishRestore puts settings under the schema of the version that runs, and starts what ran.
+func (b *backupHouse) finishRestore(ctx context.Context, then afterwards) (notes []string, err error) {
+	var errs []error
+	for _, slug := range sortedKeys(then.Settings) {
+		notes = append(notes, b.settle(ctx, slug, then.Settings[slug])...)
+	}
+	for _, slug := range then.Start {
+		change, err := b.addons.installs.Start(ctx, slug)
+		if err == nil && change != "" {
+			var c supervisor.Change
+			if c, err = b.manager.Wait(ctx, change); err == nil && c.State != supervisor.StateCommitted {
+				err = fmt.Errorf("it ended as %s: %s", c.State, c.Why)
+			}
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("the data is in its place, but add-on %s does not start: %w; see: castellan addon logs %s", slug, err, slug))
+		}
+	}
+	return notes, errors.Join(append(errs, fileStore(b.files.after).remove())...)
+}
+
+func (r *restore) finish(ctx context.Context, then afterwards) error {
+	notes, err := r.finishRestore(ctx, then)
+	r.notes = append(r.notes, notes...)
+	r.wake()
+	return err
+}
+
+// settle takes over what an add-on's owner had set, each by itself: what does not fit the version that runs is told.
+func (b *backupHouse) settle(ctx context.Context, slug string, s addons.Settings) (notes []string) {
+	told := func(what string, err error) {
+		if err != nil {
+			notes = append(notes, fmt.Sprintf("%s: %s stay as they are here: %v", slug, what, err))
+		}
+	}
+	out, err := b.addons.installs.Configure(ctx, slug, lifecycle.Patch{Options: &s.Options})
+	told("options", err)
+	for _, name := range out.Dropped {
+		notes = append(notes, fmt.Sprintf("%s: option %s is not known to this version and was dropped", slug, name))
+	}
+	_, err = b.addons.installs.Configure(ctx, slug, lifecycle.Patch{Ports: &s.Ports})
+	told("ports", err)
+	if s.Boot != "" {
+		_, err = b.addons.installs.Configure(ctx, slug, lifecycle.Patch{Boot: &s.Boot})
+		told("the settings of its start", err)
+	}
+	_, err = b.addons.installs.Configure(ctx, slug, lifecycle.Patch{AutoUpdate: &s.AutoUpdate, Watchdog: &s.Watchdog})
+	told("automatic updates and the watchdog", err)
+	return notes
+}
