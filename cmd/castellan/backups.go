@@ -89,37 +89,38 @@ func (b *backupHouse) ready() error {
 
 // detach does work of the daemon's own: its caller may leave. One backup or restore goes on at a time; whoever is to wait
 // for that does so as long as ctx lasts.
-func (b *backupHouse) detach(ctx context.Context, wait bool, do func(context.Context) error) error {
+func detach[T any](ctx context.Context, b *backupHouse, wait bool, do func(context.Context) (T, error)) (out T, err error) {
 	if err := b.ready(); err != nil {
-		return err
-	}
-	var queue <-chan struct{} // nil is never ready
-	if wait {
-		queue = ctx.Done()
-	} else {
-		now := make(chan struct{})
-		close(now)
-		queue = now
+		return out, err
 	}
 	select {
 	case b.turn <- struct{}{}:
 	default:
+		busy := &api.Error{Status: http.StatusBadRequest, Key: api.KeyBackup, Message: "Another job is running for job group backup_manager", Next: "wait for its end and try again"}
+		if !wait {
+			return out, busy
+		}
 		select {
 		case b.turn <- struct{}{}:
-		case <-queue:
-			return &api.Error{Status: http.StatusBadRequest, Key: api.KeyBackup, Message: "Another job is running for job group backup_manager", Next: "wait for its end and try again"}
+		case <-ctx.Done():
+			return out, busy
 		}
 	}
-	done := make(chan error, 1)
+	type result struct {
+		out T
+		err error
+	}
+	done := make(chan result, 1)
 	go func() {
 		defer func() { <-b.turn }()
-		done <- do(b.ctx)
+		out, err := do(b.ctx)
+		done <- result{out, err}
 	}()
 	select {
-	case err := <-done:
-		return err
+	case r := <-done:
+		return r.out, r.err
 	case <-ctx.Done():
-		return &api.Error{Status: http.StatusServiceUnavailable, Key: api.KeyBackup, Message: "nobody waits for its end any more; it goes on", Next: "castellan backup list"}
+		return out, &api.Error{Status: http.StatusServiceUnavailable, Key: api.KeyBackup, Message: "nobody waits for its end any more; it goes on", Next: "castellan backup list"}
 	}
 }
 

@@ -69,14 +69,14 @@ func (b *backupHouse) onSchedule(ctx context.Context) error {
 	if err := b.keep(func(st *backupState) { st.Scheduled = now }); err != nil {
 		return err // or it would be made each minute
 	}
-	return b.detach(ctx, true, func(ctx context.Context) error {
-		made, err := b.make(ctx, api.BackupRequest{Name: "scheduled " + now.UTC().Format(time.DateOnly), Full: true, Core: true, AllAddons: true, Folders: api.BackupFolders,
+	made, err := detach(ctx, b, true, func(ctx context.Context) (archive.Made, error) {
+		return b.make(ctx, api.BackupRequest{Name: "scheduled " + now.UTC().Format(time.DateOnly), Full: true, Core: true, AllAddons: true, Folders: api.BackupFolders,
 			NoDatabase: b.config().Backup.ExcludeDatabase}, archive.Scheduled, "")
-		if err == nil {
-			b.log.Info("backup of the schedule made", "backup", made.Slug, "bytes", made.Size)
-		}
-		return err
 	})
+	if err == nil {
+		b.log.Info("backup of the schedule made", "backup", made.Slug, "bytes", made.Size)
+	}
+	return err
 }
 
 // backupTry is how the newest backup before an update of a service went.
@@ -100,10 +100,16 @@ func (h *house) submit(ctx context.Context, p *updater.Plan, wait bool) (taken [
 			}
 			p.Skips = append(p.Skips, updater.Skip{Service: s.Service, Code: "backup", Why: err.Error()})
 			if wait {
-				errs = append(errs, fmt.Errorf("cannot update %s: no backup could be made before: %w", s.Service, err))
+				errs = append(errs, &api.Error{Status: 400, Key: api.KeyBackup, Next: "castellan backup list",
+					Message: fmt.Sprintf("cannot update %s: no backup could be made before: %v", s.Service, err)})
 			}
 		}
 		p.Steps = steps
+		if !wait { // the turn of the loop is what status shows
+			h.mu.Lock()
+			h.plan.Steps, h.plan.Skips = p.Steps, p.Skips
+			h.mu.Unlock()
+		}
 	}
 	taken, more := h.manager.Submit(ctx, *p)
 	return taken, append(errs, more...)

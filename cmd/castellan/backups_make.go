@@ -19,17 +19,15 @@ type backupWork struct{ *backupHouse }
 var _ api.BackupWork = backupWork{}
 
 // Create implements api.BackupWork.
-func (b backupWork) Create(ctx context.Context, r api.BackupRequest, by string) (out api.BackupMade, err error) {
-	err = b.detach(ctx, false, func(ctx context.Context) error {
+func (b backupWork) Create(ctx context.Context, r api.BackupRequest, by string) (api.BackupMade, error) {
+	return detach(ctx, b.backupHouse, false, func(ctx context.Context) (out api.BackupMade, err error) {
 		made, err := b.make(ctx, r, archive.Owner, "")
-		if err != nil {
-			return err
+		if err == nil {
+			out.Slug, out.Notes = made.Slug, notesOf(made)
+			b.decidedOn("backup "+made.Slug+" made by "+by, "")
 		}
-		out.Slug, out.Notes = made.Slug, notesOf(made)
-		b.decidedOn("backup "+made.Slug+" made by "+by, "")
-		return nil
+		return out, err
 	})
-	return out, err
 }
 
 func notesOf(made archive.Made) (out []string) {
@@ -137,13 +135,11 @@ func (b *backupHouse) first(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	return b.detach(ctx, true, func(ctx context.Context) error {
-		made, err := b.make(ctx, r, archive.BeforeUpdate, service)
-		if err == nil {
-			b.log.Info("backup made before an update", "service", service, "backup", made.Slug)
-		}
-		return err
-	})
+	made, err := detach(ctx, b, true, func(ctx context.Context) (archive.Made, error) { return b.make(ctx, r, archive.BeforeUpdate, service) })
+	if err == nil {
+		b.log.Info("backup made before an update", "service", service, "backup", made.Slug)
+	}
+	return err
 }
 
 // requestFor is the backup of one service, named as Home Assistant does.

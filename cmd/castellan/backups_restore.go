@@ -30,15 +30,16 @@ type restore struct {
 	start    []string                   // add-ons that run afterwards
 	hold     []string                   // services that rest meanwhile
 	notes    []string
+	claims   []func() // see lifecycle.Importing
 }
 
 // Restore implements api.BackupWork: what is not installed is installed by the ordinary way, everything is unpacked and
 // checked beside its place, and then services rest while it is exchanged.
-func (b backupWork) Restore(ctx context.Context, slug string, r api.RestoreRequest, by api.Caller) (out api.Restored, err error) {
-	err = b.detach(ctx, false, func(ctx context.Context) error {
+func (b backupWork) Restore(ctx context.Context, slug string, r api.RestoreRequest, by api.Caller) (api.Restored, error) {
+	return detach(ctx, b.backupHouse, false, func(ctx context.Context) (out api.Restored, err error) {
 		f, err := b.store.Read(slug)
 		if err != nil {
-			return backupError(slug, err)
+			return out, backupError(slug, err)
 		}
 		defer f.Close()
 		do := &restore{backupHouse: b.backupHouse, backup: f, by: by, settings: map[string]addons.Settings{}}
@@ -47,9 +48,8 @@ func (b backupWork) Restore(ctx context.Context, slug string, r api.RestoreReque
 		if err == nil {
 			b.decidedOn("backup "+slug+" restored by "+by.String(), "")
 		}
-		return backupError(slug, err)
+		return out, backupError(slug, err)
 	})
-	return out, err
 }
 
 // keyOf is what opens a backup.
@@ -71,26 +71,50 @@ func (r *restore) run(ctx context.Context, want api.RestoreRequest) (err error) 
 	if err != nil {
 		return err
 	}
-	for _, p := range parts { // the key is tried, and what must not be is refused, before anything is done
-		if p.Kind != archive.Folder {
-			if err := r.newEnough(ctx, p); err != nil {
+	var failed []error
+	some := want.Full || want.All // one add-on that can't come back keeps no other from it
+	for _, step := range []func(context.Context, archive.Part) error{r.newEnough, r.target} {
+		// The key is tried, and what must not be is refused, before anything is done.
+		for i, p := range parts {
+			if p.Slug == "" {
+				continue // it failed before
+			}
+			err := step(ctx, p)
+			switch {
+			case err == nil:
+			case !some || p.Kind != archive.Addon || errors.Is(err, archive.ErrWrongKey) || errors.Is(err, archive.ErrKeyNeeded) || ctx.Err() != nil:
+				r.unclaim()
 				return err
+			default:
+				failed = append(failed, err)
+				parts[i].Slug = ""
 			}
 		}
 	}
-	for _, p := range parts {
-		if p.Kind == archive.Addon {
-			done, err := r.addons.installs.Importing(p.Slug)
-			if err != nil {
-				return err
-			}
-			defer done()
-		}
-		if err := r.target(ctx, p); err != nil {
-			return err
-		}
+	defer r.unclaim()
+	if len(r.targets) == 0 {
+		return failed[0]
 	}
-	return r.place(ctx)
+	if err := r.place(ctx); err != nil || len(failed) == 0 {
+		return err
+	}
+	return &api.Error{Status: 400, Key: api.KeyBackup, Message: fmt.Sprintf("the rest was restored, but: %v", errors.Join(failed...)), Next: "castellan backup show " + r.backup.Slug}
+}
+
+// claim keeps imports away from an add-on.
+func (r *restore) claim(slug string) error {
+	done, err := r.addons.installs.Importing(slug)
+	if err == nil {
+		r.claims = append(r.claims, done)
+	}
+	return err
+}
+
+func (r *restore) unclaim() {
+	for _, done := range r.claims {
+		done()
+	}
+	r.claims = nil
 }
 
 // wanted are the parts that come back.
@@ -131,7 +155,7 @@ func (r *restore) ownPart(archive.Part) {
 
 // newEnough refuses data of a newer version than what is installed, which could not read it.
 func (r *restore) newEnough(ctx context.Context, p archive.Part) error {
-	if _, err := r.backup.Unit(ctx, p.Slug, r.key); err != nil {
+	if _, err := r.backup.Unit(ctx, p.Slug, r.key); err != nil || p.Kind == archive.Folder {
 		return err
 	}
 	service := lifecycle.Service(p.Slug)
@@ -192,6 +216,9 @@ func (r *restore) target(ctx context.Context, p archive.Part) error {
 		r.hold = append(r.hold, core.Name)
 		r.targets = append(r.targets, archive.Target{Unit: p.Slug, Trees: map[string]string{"data": core.HomeAssistant.Config}})
 		return nil
+	}
+	if err := r.claim(p.Slug); err != nil {
+		return err
 	}
 	about, err := r.backup.Unit(ctx, p.Slug, r.key)
 	if err != nil {
@@ -296,7 +323,14 @@ func (r *restore) place(ctx context.Context) (err error) {
 	}
 	ctx = context.WithoutCancel(ctx) // from here on it is done, or undone, whole
 	placed := false
-	err = r.resting(ctx, then.Start, func() error { placed = true; return p.Place() })
+	err = r.resting(ctx, then.Start, func() error {
+		placed = true
+		err := p.Place()
+		if err != nil && archive.Resume(r.files.journal) == nil {
+			err = nil
+		}
+		return err
+	}, &placed)
 	if err != nil && !placed {
 		then.Settings = nil
 		return errors.Join(err, p.Drop(), r.finish(ctx, then))
@@ -308,7 +342,8 @@ func (r *restore) place(ctx context.Context) (err error) {
 }
 
 // resting runs do while everything that is concerned rests. Add-ons are stopped, and started by whoever comes afterwards.
-func (r *restore) resting(ctx context.Context, stop []string, do func() error) (err error) {
+// What is left half exchanged is started by nobody.
+func (r *restore) resting(ctx context.Context, stop []string, do func() error, placed *bool) (err error) {
 	for _, slug := range stop {
 		if st, _, _, err := r.manager.Status(lifecycle.Service(slug)); err == nil && st.Stopped == "" {
 			if err := r.addons.installs.Stop(ctx, slug); err != nil {
@@ -316,18 +351,29 @@ func (r *restore) resting(ctx context.Context, stop []string, do func() error) (
 			}
 		}
 	}
+	var up []error
+	defer func() {
+		if trouble := errors.Join(up...); trouble != nil {
+			r.notes = append(r.notes, trouble.Error()) // it is tried again by who looks after the service
+		}
+	}()
 	slices.Sort(r.hold)
 	for _, service := range slices.Compact(r.hold) {
-		release, err := r.manager.Hold(ctx, service)
-		if errors.Is(err, supervisor.ErrUnknown) {
+		release, held := r.manager.Hold(ctx, service)
+		if errors.Is(held, supervisor.ErrUnknown) {
 			continue // it was never installed
 		}
-		if err != nil {
-			return err
+		if held != nil {
+			return held
 		}
-		defer func() { err = errors.Join(err, release(ctx)) }()
+		defer func() {
+			if err == nil || !*placed {
+				up = append(up, release(ctx))
+			}
+		}()
 	}
-	return do()
+	err = do()
+	return err
 }
 
 // finishRestore puts settings under the schema of the version that runs, and starts what ran.
@@ -340,7 +386,7 @@ func (b *backupHouse) finishRestore(ctx context.Context, then afterwards) (notes
 		change, err := b.addons.installs.Start(ctx, slug)
 		if err == nil && change != "" {
 			var c supervisor.Change
-			if c, err = b.manager.Wait(ctx, change); err == nil && c.State != supervisor.StateCommitted {
+			if c, err = b.manager.Wait(b.ctx, change); err == nil && c.State != supervisor.StateCommitted {
 				err = fmt.Errorf("it ended as %s: %s", c.State, c.Why)
 			}
 		}

@@ -158,6 +158,11 @@ func TestACutRestoreEndsWithAllOrNothing(t *testing.T) {
 	}
 }
 
+func detached(ctx context.Context, b *backupHouse, wait bool, do func() error) error {
+	_, err := detach(ctx, b, wait, func(context.Context) (int, error) { return 0, do() })
+	return err
+}
+
 func TestOneBackupAtATimeAndItsCallerMayLeave(t *testing.T) {
 	b, _, _ := cutHouse(t)
 	b.ctx, b.stop = context.WithCancel(context.Background())
@@ -166,10 +171,10 @@ func TestOneBackupAtATimeAndItsCallerMayLeave(t *testing.T) {
 	ctx, leave := context.WithCancel(t.Context())
 	left := make(chan error, 1)
 	go func() {
-		left <- b.detach(ctx, false, func(context.Context) error { close(going); <-end; return nil })
+		left <- detached(ctx, b, false, func() error { close(going); <-end; return nil })
 	}()
 	<-going
-	if err := b.detach(t.Context(), false, func(context.Context) error { t.Error("two at a time"); return nil }); err == nil || !strings.Contains(err.Error(), "Another job is running") {
+	if err := detached(t.Context(), b, false, func() error { t.Error("two at a time"); return nil }); err == nil || !strings.Contains(err.Error(), "Another job is running") {
 		t.Errorf("a second one: %v", err)
 	}
 	leave()
@@ -178,7 +183,7 @@ func TestOneBackupAtATimeAndItsCallerMayLeave(t *testing.T) {
 	}
 	waited := make(chan error, 1)
 	go func() {
-		waited <- b.detach(t.Context(), true, func(context.Context) error { return errors.New("mine") })
+		waited <- detached(t.Context(), b, true, func() error { return errors.New("mine") })
 	}()
 	close(end)
 	if err := <-waited; err == nil || err.Error() != "mine" {
