@@ -29,6 +29,7 @@ type restore struct {
 	settings map[string]addons.Settings // by add-on
 	start    []string                   // add-ons that run afterwards
 	hold     []string                   // services that rest meanwhile
+	own      bool                       // Castellan's own part comes back too
 	notes    []string
 	claims   []func() // see lifecycle.Importing
 }
@@ -95,8 +96,14 @@ func (r *restore) run(ctx context.Context, want api.RestoreRequest) (err error) 
 	if len(r.targets) == 0 {
 		return failed[0]
 	}
-	if err := r.place(ctx); err != nil || len(failed) == 0 {
+	if err := r.place(ctx); err != nil {
 		return err
+	}
+	if err := r.ownPart(ctx); err != nil {
+		failed = append(failed, err)
+	}
+	if len(failed) == 0 {
+		return nil
 	}
 	return &api.Error{Status: 400, Key: api.KeyBackup, Message: fmt.Sprintf("the rest was restored, but: %v", errors.Join(failed...)), Next: "castellan backup show " + r.backup.Slug}
 }
@@ -131,9 +138,7 @@ func (r *restore) wanted(want api.RestoreRequest) (out []archive.Part, err error
 	for _, p := range r.backup.Parts {
 		switch {
 		case p.Kind == archive.Supervisor:
-			if want.Full {
-				r.ownPart(p)
-			}
+			r.own = want.Full
 		case want.Full, want.All && p.Kind == archive.Addon, slices.Contains(names, p.Slug):
 			out = append(out, p)
 		}
@@ -142,15 +147,6 @@ func (r *restore) wanted(want api.RestoreRequest) (out []archive.Part, err error
 		return nil, fmt.Errorf("cannot restore backup %s: nothing of it is wanted", r.backup.Slug)
 	}
 	return out, nil
-}
-
-// ownPart tells what of Castellan's own does not come back by itself: whom the appliance trusts, its owner decides anew.
-func (r *restore) ownPart(archive.Part) {
-	for _, source := range r.backup.Repositories {
-		if !slices.Contains(r.sources(), source) {
-			r.notes = append(r.notes, fmt.Sprintf("repository %s is not followed here; follow it with: castellan repo add %s", plain(source), quoted(plain(source))))
-		}
-	}
 }
 
 // newEnough refuses data of a newer version than what is installed, which could not read it.

@@ -31,8 +31,8 @@ func (v vault) Open(_ context.Context, slug string) (io.ReadCloser, error) {
 	return io.NopCloser(strings.NewReader("tar")), nil
 }
 func (v vault) Add(_ context.Context, r io.Reader, _ string) (string, error) {
-	b, err := io.ReadAll(r)
-	v.did("upload " + string(b))
+	n, err := io.Copy(io.Discard, r)
+	v.did(fmt.Sprintf("upload %d bytes", n))
 	return "0a1b2c3d", err
 }
 func (v vault) Create(_ context.Context, r api.BackupRequest, _ string) (api.BackupMade, error) {
