@@ -28,6 +28,7 @@ type restore struct {
 	targets  []archive.Target
 	settings map[string]addons.Settings // by add-on
 	start    []string                   // add-ons that run afterwards
+	stopped  []string                   // of those
 	hold     []string                   // services that rest meanwhile
 	own      bool                       // Castellan's own part comes back too
 	notes    []string
@@ -73,7 +74,7 @@ func (r *restore) run(ctx context.Context, want api.RestoreRequest) (err error) 
 		return err
 	}
 	var failed []error
-	some := want.Full || want.All // one add-on that can't come back keeps no other from it
+	some := want.Full || want.All // one part that can't come back keeps no other from it
 	for _, step := range []func(context.Context, archive.Part) error{r.newEnough, r.target} {
 		// The key is tried, and what must not be is refused, before anything is done.
 		for i, p := range parts {
@@ -83,7 +84,7 @@ func (r *restore) run(ctx context.Context, want api.RestoreRequest) (err error) 
 			err := step(ctx, p)
 			switch {
 			case err == nil:
-			case !some || p.Kind != archive.Addon || errors.Is(err, archive.ErrWrongKey) || errors.Is(err, archive.ErrKeyNeeded) || ctx.Err() != nil:
+			case !some || p.Kind == archive.Folder || errors.Is(err, archive.ErrWrongKey) || errors.Is(err, archive.ErrKeyNeeded) || ctx.Err() != nil:
 				r.unclaim()
 				return err
 			default:
@@ -98,6 +99,11 @@ func (r *restore) run(ctx context.Context, want api.RestoreRequest) (err error) 
 	}
 	if err := r.place(ctx); err != nil {
 		return err
+	}
+	if slices.ContainsFunc(parts, func(p archive.Part) bool { return p.Slug == "addons/local" }) {
+		if err := r.addons.store.Refresh(ctx, "local"); err != nil {
+			r.notes = append(r.notes, fmt.Sprintf("the add-ons in addons/local are looked at again later: %v", err))
+		}
 	}
 	if err := r.ownPart(ctx); err != nil {
 		failed = append(failed, err)
@@ -328,8 +334,7 @@ func (r *restore) place(ctx context.Context) (err error) {
 		return err
 	}, &placed)
 	if err != nil && !placed {
-		then.Settings = nil
-		return errors.Join(err, p.Drop(), r.finish(ctx, then))
+		return errors.Join(err, p.Drop(), r.finish(ctx, afterwards{Start: r.stopped}))
 	}
 	if err != nil { // what has begun goes on at the next start; nothing runs on it until then
 		return fmt.Errorf("%w; it goes on at the next start of the daemon", err)
@@ -345,6 +350,7 @@ func (r *restore) resting(ctx context.Context, stop []string, do func() error, p
 			if err := r.addons.installs.Stop(ctx, slug); err != nil {
 				return err
 			}
+			r.stopped = append(r.stopped, slug)
 		}
 	}
 	var up []error

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"path"
@@ -171,7 +172,7 @@ func (b *backupHouse) hooks(u *archive.Unit, man addons.Manifest, service string
 	}
 	if man.Backup == "cold" {
 		var release func(context.Context) error
-		u.Before = func(ctx context.Context) (err error) { release, err = b.manager.Hold(ctx, service); return err }
+		u.Before = func(ctx context.Context) (err error) { release, err = b.rest(ctx, service); return err }
 		u.After = func(ctx context.Context) error {
 			if release == nil {
 				return nil
@@ -197,6 +198,21 @@ func (b *backupHouse) hooks(u *archive.Unit, man addons.Manifest, service string
 		}
 	}
 	u.Before, u.After = tell(man.BackupPre), tell(man.BackupPost)
+}
+
+// rest holds a service, after a change of it that is under way.
+func (b *backupHouse) rest(ctx context.Context, service string) (release func(context.Context) error, err error) {
+	for range 3 {
+		release, err = b.manager.Hold(ctx, service)
+		var busy *supervisor.BusyError
+		if !errors.As(err, &busy) {
+			break
+		}
+		if _, waited := b.manager.Wait(ctx, busy.Change); waited != nil {
+			break
+		}
+	}
+	return release, err
 }
 
 // commandWords takes a command apart as a shell would, without doing what one does: quotes and backslashes only.
