@@ -148,7 +148,7 @@ func (b *backupHouse) before(ctx context.Context, s updater.Step, wait bool) err
 		b.tries[s.Service] = backupTry{to: s.To.Version, at: time.Now(), err: err}
 		b.mu.Unlock()
 		if err != nil {
-			b.log.Error("no backup could be made before an update, which waits", "service", s.Service, "error", err)
+			b.log.Error("no backup could be made before an update, which is not begun", "service", s.Service, "error", err)
 		}
 		return err
 	}

@@ -84,7 +84,7 @@ func TestABackupBringsAnAddonBack(t *testing.T) {
 	must(t, os.WriteFile(h.path("right"), []byte("correct horse battery\n"), 0o600))
 	must(t, os.WriteFile(h.path("wrong"), []byte("incorrect horse battery\n"), 0o600))
 	locked := h.backup("--addon", radio, "--passphrase-file", h.path("right"))
-	h.castellan("addon", "uninstall", radio, "--data", "delete").says(t, 0)
+	h.castellan("addon", "uninstall", radio, "--data", "delete", "--yes").says(t, 0)
 	h.addonIs(radio, "", "absent", "unsigned")
 	h.castellan("backup", "restore", locked).says(t, 1, "encrypted", "--passphrase-file")
 	h.castellan("backup", "restore", locked, "--passphrase-file", h.path("wrong")).says(t, 1, "Invalid password")
@@ -99,7 +99,7 @@ func TestABackupBringsAnAddonBack(t *testing.T) {
 	}
 
 	// A publisher must vouch for it now: what comes back is judged like anything else.
-	h.castellan("addon", "uninstall", radio, "--data", "delete").says(t, 0)
+	h.castellan("addon", "uninstall", radio, "--data", "delete", "--yes").says(t, 0)
 	h.addonConfig("radio", "1.1", append(more, "castellan: {publisher: "+h.publisher+"}")...)
 	h.offers()
 	h.castellan("backup", "restore", slug).says(t, 4)
