@@ -1,14 +1,22 @@
 package house
 
 import (
+	"context"
 	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/castellan/castellan/supervisor/api"
+	"github.com/castellan/castellan/tests/testenv"
 )
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
+}
 
 // backup makes one and returns its slug.
 func (h *house) backup(args ...string) string {
@@ -95,6 +103,39 @@ func TestABackupBringsAnAddonBack(t *testing.T) {
 	h.addonIs(radio, "1.1", "running", "unsigned")
 	is("after everything was deleted", "stations", "precious")
 	if volume, _ := json.Marshal(h.addon(radio).Options["volume"]); string(volume) != "9" {
+		t.Errorf("volume is %s", volume)
+	}
+
+	// A restore that is killed in the middle ends at the next start, with all of the old data or all of the new.
+	write("stations", "lost")
+	write("second", "lost")
+	done := make(chan error, 1)
+	go func() {
+		_, err := h.client.RestorePartial(context.Background(), slug, api.RestorePartial{Addons: []byte(`["` + radio + `"]`)})
+		done <- err
+	}()
+	after := h.path("data", "restored.json")
+	testenv.Eventually(t, 30*time.Second, "the restore is about to stop services", func() bool { return exists(after) })
+	h.daemon.kill()
+	t.Logf("the restore was told: %v", <-done)
+	h.restart()
+	testenv.Eventually(t, 30*time.Second, "the restore has ended", func() bool { return !exists(after) })
+	h.addonIs(radio, "1.1", "running", "unsigned")
+	if exists(data("second")) {
+		is("killed before the exchange", "stations", "lost")
+	} else {
+		is("killed after the exchange", "stations", "precious")
+	}
+	if left, _ := filepath.Glob(h.path("data", "addons", "data", ".*")); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+
+	// What does not fit the version that is installed is told and left as it is there.
+	h.castellan("addon", "uninstall", radio, "--data", "delete", "--yes").says(t, 0)
+	h.addonConfig("radio", "1.1", strings.Replace(strings.Join(more, "\n"), "int(0,10)", "int(0,8)", 1))
+	h.offers()
+	h.castellan("backup", "restore", slug).says(t, 0, "restored", radio+": options stay as they are here")
+	if volume, _ := json.Marshal(h.addon(radio).Options["volume"]); string(volume) != "5" {
 		t.Errorf("volume is %s", volume)
 	}
 
