@@ -87,6 +87,22 @@ type backupTry struct {
 	err  error
 }
 
+// serves tells whether a try serves for an update to a version: it is done, or an error says why that waits; else another is
+// made. Who waits for one takes no old failure for an answer. The zero try serves for nothing.
+func (t backupTry) serves(to string, now time.Time, wait bool) (done bool, err error) {
+	switch {
+	case t.busy && !wait:
+		return false, errBackupUnderWay
+	case t.busy || t.to != to || t.at.IsZero():
+		return false, nil
+	case t.err == nil:
+		return now.Sub(t.at) < freshBackup, nil
+	case now.Sub(t.at) < againBackup && !wait:
+		return false, fmt.Errorf("its backup failed and is tried again: %w", t.err)
+	}
+	return false, nil
+}
+
 // submit submits a plan. Where backups come before updates, a step whose backup was not made waits: wait makes them now, as
 // an owner who asks does; otherwise they are made beside the update loop, which is woken then.
 func (h *house) submit(ctx context.Context, p *updater.Plan, wait bool) (taken []supervisor.Change, errs []error) {
@@ -127,18 +143,10 @@ func (b *backupHouse) before(ctx context.Context, s updater.Step, wait bool) err
 		return nil
 	}
 	b.mu.Lock()
-	try, known := b.tries[s.Service]
 	now := time.Now()
-	switch {
-	case known && try.busy && !wait:
+	if done, err := b.tries[s.Service].serves(s.To.Version, now, wait); done || err != nil {
 		b.mu.Unlock()
-		return errBackupUnderWay
-	case known && !try.busy && try.to == s.To.Version && try.err == nil && now.Sub(try.at) < freshBackup:
-		b.mu.Unlock()
-		return nil
-	case known && !try.busy && try.to == s.To.Version && try.err != nil && now.Sub(try.at) < againBackup && !wait:
-		b.mu.Unlock()
-		return fmt.Errorf("its backup failed and is tried again: %w", try.err)
+		return err
 	}
 	b.tries[s.Service] = backupTry{to: s.To.Version, at: now, busy: true}
 	b.mu.Unlock()
