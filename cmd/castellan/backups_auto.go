@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/castellan/castellan/config"
@@ -88,16 +89,16 @@ type backupTry struct {
 }
 
 // serves tells whether a try serves for an update to a version: it is done, or an error says why that waits; else another is
-// made. Who waits for one takes no old failure for an answer. The zero try serves for nothing.
+// made. Who waits for one gets one of now. The zero try serves for nothing.
 func (t backupTry) serves(to string, now time.Time, wait bool) (done bool, err error) {
 	switch {
 	case t.busy && !wait:
 		return false, errBackupUnderWay
-	case t.busy || t.to != to || t.at.IsZero():
+	case wait || t.busy || t.to != to || t.at.IsZero():
 		return false, nil
 	case t.err == nil:
 		return now.Sub(t.at) < freshBackup, nil
-	case now.Sub(t.at) < againBackup && !wait:
+	case now.Sub(t.at) < againBackup:
 		return false, fmt.Errorf("its backup failed and is tried again: %w", t.err)
 	}
 	return false, nil
@@ -108,17 +109,29 @@ func (t backupTry) serves(to string, now time.Time, wait bool) (done bool, err e
 func (h *house) submit(ctx context.Context, p *updater.Plan, wait bool) (taken []supervisor.Change, errs []error) {
 	if h.backups != nil && h.config().Backup.BeforeUpdate {
 		var steps []updater.Step
+		waits := "" // a service of the channel's release
 		for _, s := range p.Steps {
 			err := h.backups.before(ctx, s, wait)
 			if err == nil {
 				steps = append(steps, s)
 				continue
 			}
+			if s.Channel != nil {
+				waits = s.Service
+			}
 			p.Skips = append(p.Skips, updater.Skip{Service: s.Service, Code: "backup", Why: err.Error()})
 			if wait {
 				errs = append(errs, &api.Error{Status: 400, Key: api.KeyBackup, Next: "castellan backup list",
 					Message: fmt.Sprintf("cannot update %s: no backup could be made before: %v", s.Service, err)})
 			}
+		}
+		if p.Together && waits != "" {
+			for _, s := range steps {
+				if s.Channel != nil {
+					p.Skips = append(p.Skips, updater.Skip{Service: s.Service, Code: updater.SkipTogether, Why: "it moves together with " + waits + ", which waits for its backup"})
+				}
+			}
+			steps = slices.DeleteFunc(steps, func(s updater.Step) bool { return s.Channel != nil })
 		}
 		p.Steps = steps
 		if !wait { // the turn of the loop is what status shows

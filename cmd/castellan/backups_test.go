@@ -228,6 +228,7 @@ func TestOneBackupServesForAnUpdateAndAFailureHoldsItBack(t *testing.T) {
 		{"it is being made", backupTry{to: "2", at: now, busy: true}, false, false, "is being made"},
 		{"an owner waits for another", backupTry{to: "2", at: now, busy: true}, true, false, ""},
 		{"it was made", backupTry{to: "2", at: now.Add(-time.Hour)}, false, true, ""},
+		{"it was made and an owner asks", backupTry{to: "2", at: now}, true, false, ""},
 		{"it is old", backupTry{to: "2", at: now.Add(-25 * time.Hour)}, false, false, ""},
 		{"it was for another version", backupTry{to: "1", at: now}, false, false, ""},
 		{"it failed", backupTry{to: "2", at: now, err: failure}, false, false, "the disk is full"},
