@@ -33,6 +33,7 @@ type Config struct {
 	Services  []Service `yaml:"services"`
 	Addons    Addons    `yaml:"addons"`
 	Backup    Backup    `yaml:"backup"`
+	API       API       `yaml:"api"`
 	Log       Log       `yaml:"log"`
 	Limits    Limits    `yaml:"limits"`
 }
@@ -179,6 +180,7 @@ func (c *Config) setDefaults() {
 	set(&c.Trust.Poll, 5*time.Minute)
 	set(&c.Channel.Name, "stable")
 	set(&c.Channel.Poll, time.Hour)
+	set(&c.API.TLS, "self")
 	set(&c.Log.Level, "info")
 	set(&c.Limits.Parallel, 2)
 	c.Addons.setDefaults(c.DataDir)

@@ -61,7 +61,7 @@ func TestExampleShowsEveryKeyAndTheTrueDefaults(t *testing.T) {
 	example.Appliance.Machine, empty.Appliance.Machine = "", ""
 	for _, pair := range [][2]any{
 		{example.DataDir, empty.DataDir}, {example.Socket, empty.Socket}, {example.Appliance, empty.Appliance},
-		{example.Engine, empty.Engine}, {example.Registry.Listen, empty.Registry.Listen}, {example.Log, empty.Log},
+		{example.Engine, empty.Engine}, {example.API.TLS, empty.API.TLS}, {example.Registry.Listen, empty.Registry.Listen}, {example.Log, empty.Log},
 		{example.Trust.RootDir, empty.Trust.RootDir}, {example.Trust.Poll, empty.Trust.Poll}, {example.Limits, empty.Limits},
 		{example.Addons.Dir, empty.Addons.Dir}, {example.Addons.Network, empty.Addons.Network}, {example.Addons.Refresh, empty.Addons.Refresh},
 		{example.Addons.Parallel, empty.Addons.Parallel}, {example.Addons.WaitMinAge, empty.Addons.WaitMinAge},
@@ -163,6 +163,19 @@ func TestMistakesAreNamedWithLineAndNextStep(t *testing.T) {
 		{"map without service", "trust: {map: {x: p-abcdefghijklmnopqrst}}\n", `no service has the name "x"`},
 		{"level", "log: {level: loud}\n", "log.level: \"loud\": want one of debug, info, warn, error"},
 		{"parallel", "limits: {parallel: 99}\n", "limits.parallel: 99: want 1 to 16"},
+		{"API without port", "api:\n  listen: 8480\n", `line 2: api.listen: "8480": want a port, as ":8480"`},
+		{"API at a name", "api: {listen: \"home.example:8480\"}\n", `api.listen: "home.example:8480": want a port`},
+		{"API at port 0", "api: {listen: \":0\"}\n", `api.listen: ":0": want a port`},
+		{"API on the port of the registry", "api: {listen: \":5599\"}\n", "api.listen: tcp port 5599 is taken by registry.listen"},
+		{"API's TLS", "api: {tls: yes}\n", `api.tls: "yes": want one of off, self, files`},
+		{"API without certificate", "api: {tls: files}\n", `api.cert: cert is missing; api.tls "files" needs cert and key`},
+		{"API without key", "api: {tls: files, cert: /c.pem}\n", `api.key: key is missing`},
+		{"API with a certificate too many", "api: {tls: self, cert: /c.pem}\n", `api.cert: it counts with api.tls "files" only, tls is "self"`},
+		{"API's certificate somewhere", "api: {tls: files, cert: c.pem, key: /k.pem}\n", `api.cert: "c.pem": want an absolute path`},
+		{"API's host is a URL", "api:\n  hosts:\n    - https://home.example/\n", `line 3: api.hosts[0]: "https://home.example/": want a name without port`},
+		{"API's host with a port", "api: {hosts: [\"home.example:8480\"]}\n", `want a name without port`},
+		{"API's host is all", "api: {hosts: [\"*\"]}\n", `want a name without port`},
+		{"port of the API", "api: {listen: \":80\"}\n" + service + "    container: {ports: [{host: 80, container: 80}]}\n", "tcp port 80 is taken by api.listen"},
 		{"channel URL", "channel: {urls: [stable.json]}\n", "channel.urls[0]: want a URL"},
 
 		{"service without name", "services:\n  - target: core\n", `services[0].name: "": want lower-case letters`},

@@ -75,6 +75,7 @@ bench manifests ./addons 'BenchmarkThousandManifests$' -count 5 -benchtime 2x
 bench store ./addons/store 'Benchmark(RefreshUnchanged|RefreshLocal|OpenThousand)$' -count 3
 bench events ./supervisor/events 'Benchmark(IdleStreams|Latency)$' -count 3 -benchtime 100x
 beside addons 'BenchmarkAddons$' -test.benchtime 1x
+beside api 'BenchmarkAPI$' -test.benchtime 1x -test.count 3
 beside daemon 'Benchmark(Rest|NoChangePoll)$' -test.benchtime 1x -test.count 2
 beside switch 'BenchmarkSwitch$' -test.benchtime "${SWITCHES:-15}x"
 
@@ -115,6 +116,9 @@ fact "the same: least; most of the rounds" "$(figure addons BenchmarkAddons rati
 fact "the same: castellan; engine" "$(figure addons BenchmarkAddons start-ms min); $(figure addons BenchmarkAddons engine-ms min)" ms
 fact "the same: castellan until the first of them" "$(figure addons BenchmarkAddons first-ms min)" ms
 fact "castellan addon list --all --json" "$(figure addons BenchmarkAddons list-ms min)" ms
+row "API: GET /info by four callers, beside them" "$(figure api BenchmarkAPI info/s max)" '>=' 5000 /s
+row "API: store of 1,000, 95 of 100 answers" "$(figure api BenchmarkAPI store-p95-ms min)" '<=' 30 ms
+fact "the same: half of the answers; size of one" "$(figure api BenchmarkAPI store-ms min) ms; $(figure api BenchmarkAPI store-kB max)" kB
 for arch in amd64 arm64; do
     size=$(stat -c %s "$out/bin-$arch/castellan" | awk '{ printf "%.2f", $1 / 1e6 }')
     row "castellan, stripped, $arch" "$size" '<=' 30 MB

@@ -99,10 +99,10 @@ func (h *house) runAddons(ctx context.Context, run func(func(context.Context))) 
 	run(h.serveAddons)
 }
 
-// serveAddons answers the add-ons on their bridge, from the first that is installed on: an appliance without any needs
-// no bridge.
+// serveAddons answers on the bridge, from when somebody may call there: an appliance without add-ons and Home Assistant
+// needs none.
 func (h *house) serveAddons(ctx context.Context) {
-	if !h.waitForAddon(ctx) {
+	if !h.waitForGuests(ctx) {
 		return
 	}
 	newAddonAPI(h.api, h.engine, h.log.With("part", "addons")).run(ctx)

@@ -46,11 +46,7 @@ func (h addonCalls) Info(ctx context.Context) (api.Info, error) {
 	if name, err := os.Hostname(); err == nil {
 		out.Hostname = &name
 	}
-	ctx, cancel := context.WithTimeout(ctx, engineWithin)
-	defer cancel()
-	if info, err := h.engine.Info(ctx); err == nil { // an engine that is away is no reason to say nothing
-		out.Docker = info.Version
-	}
+	out.Docker = h.engineVersion(ctx)
 	return out, nil
 }
 
@@ -126,18 +122,30 @@ func (h addonCalls) Refused(ctx context.Context, slug, what string) {
 	h.note(ctx, audit.KindAction, supervisor.Action{Service: lifecycle.Service(slug), What: "call refused", Why: what})
 }
 
-// waitForAddon waits until an add-on is installed; false when ctx ended before.
-func (h *house) waitForAddon(ctx context.Context) bool {
-	for {
-		for _, slug := range h.addons.installs.Slugs() {
-			if r, ok := h.addons.installs.Record(slug); ok && r.Installed() {
-				return true
-			}
-		}
+// waitForGuests waits until somebody may call on the bridge: Home Assistant, its command line or an add-on. It is false when
+// ctx ended before.
+func (h *house) waitForGuests(ctx context.Context) bool {
+	for !h.hasGuests() {
 		select {
 		case <-ctx.Done():
 			return false
 		case <-time.After(2 * time.Second):
 		}
 	}
+	return true
+}
+
+// hasGuests tells whether an add-on is installed, or a service is run as Home Assistant.
+func (h *house) hasGuests() bool {
+	for _, s := range h.config().Services {
+		if s.HomeAssistant != nil {
+			return true
+		}
+	}
+	for _, slug := range h.addons.installs.Slugs() {
+		if r, ok := h.addons.installs.Record(slug); ok && r.Installed() {
+			return true
+		}
+	}
+	return false
 }

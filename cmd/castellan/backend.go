@@ -160,7 +160,7 @@ func (h *house) Changes(context.Context) ([]api.Change, error) {
 func (h *house) change(c supervisor.Change) api.Change {
 	out := api.Change{ID: c.ID, Service: c.Service.Name, Kind: string(c.Kind), State: string(c.State), To: c.Version,
 		Done: c.Resting(), Good: c.State == supervisor.StateCommitted, Why: c.Why, Created: c.Created, Updated: c.Updated}
-	out.Slug, _ = lifecycle.Slug(c.Service.Name)
+	out.Slug = slugOf(c.Service.Name)
 	if c.From != nil {
 		out.From = c.From.Version
 	}
@@ -179,6 +179,14 @@ func (h *house) change(c supervisor.Change) api.Change {
 	}
 	out.Bytes, out.Total = h.progress.get(c.ID)
 	return out
+}
+
+// slugOf is the add-on of a service, "" for what is none.
+func slugOf(service string) string {
+	if slug, ok := lifecycle.Slug(service); ok {
+		return slug
+	}
+	return ""
 }
 
 // progress remembers the bytes of changes that download.

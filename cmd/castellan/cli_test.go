@@ -32,6 +32,7 @@ type butler struct {
 
 func (b *butler) Status(context.Context) (api.Status, error) {
 	return api.Status{Version: "1", State: "running", Appliance: "home", Ledger: api.LedgerStatus{Origin: "l", State: "fresh", Count: 7, Time: time.Now()},
+		Network:  api.NetworkStatus{Listen: "[::]:8480", TLS: "self", Fingerprint: "AB:CD", Error: "the certificate has ended"},
 		Config:   api.ConfigStatus{Error: "cannot load castellan.yaml: line 3: no"},
 		Channel:  api.ChannelStatus{Name: "stable"},
 		Services: []api.ServiceStatus{{Name: "core", State: "running", Version: "1", Badge: "verified", Available: "2", Waiting: "it waits for you: castellan update core"}}}, b.err
@@ -144,6 +145,8 @@ func TestExitCodesAndNextSteps(t *testing.T) {
 		{"status", butler{}, 0, "core", ""},
 		{"status", butler{}, 0, "! config: cannot load castellan.yaml: line 3", ""},
 		{"status", butler{}, 0, "it waits for you: castellan update core", ""},
+		{"status", butler{}, 0, "network   [::]:8480: TLS, fingerprint AB:CD; it has no owner yet: castellan setup-code\n", ""},
+		{"status", butler{}, 0, "! network: the certificate has ended", ""},
 		{"version", butler{}, 0, "daemon    1.2.3", ""},
 		{"check", butler{plan: api.Plan{Steps: []api.PlanStep{{Service: "core", From: "1", To: "2"}}}}, 0, "core: 1 -> 2", ""},
 		{"update", butler{change: good}, 0, "core 2: committed", ""},

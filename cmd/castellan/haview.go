@@ -62,9 +62,12 @@ func (h haView) Refresh(ctx context.Context, store bool) error {
 	return err
 }
 
-// Wait implements api.HomeAssistant.
+// Wait implements api.HomeAssistant. What is installed is brought in line with the end, so that who asks next sees it.
 func (h haView) Wait(ctx context.Context, change string) (api.Change, error) {
 	c, err := h.manager.Wait(ctx, change)
+	if err == nil && slugOf(c.Service.Name) != "" {
+		err = h.addons.installs.Reconcile(ctx)
+	}
 	return h.change(c), err
 }
 

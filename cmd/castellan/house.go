@@ -53,6 +53,7 @@ type house struct {
 	addons    addonHouse
 	backups   *backupHouse
 	api       *api.Server
+	lan       *lanAPI          // for people on the network
 	decisions *decisions.Store // of the owner, on updates
 	sizes     sizes            // of images that plans name
 	skips     skipStory        // for whoever holds the turn
@@ -71,6 +72,9 @@ type house struct {
 	state   string
 
 	turnBegan time.Time // of the turn under way, zero = none
+
+	mark     engineMark // what is known of the engine; it has a lock of its own
+	checking sync.Mutex // holds who checks Core's configuration
 }
 
 var _ api.Backend = (*house)(nil)
@@ -106,7 +110,8 @@ func openHouse(ctx context.Context, path string, cfg *config.Config, log *slog.L
 		return nil, err
 	}
 	for _, open := range []func(context.Context, func(string) string, bool) error{
-		h.openLog, h.openTrust, h.openEngine, h.openBackups, h.openSupervisor, h.openUpdater, h.openAddons, h.openAPI,
+		h.openLog, h.openTrust, h.openEngine, h.openBackups, h.openSupervisor, h.openUpdater, h.openAddons,
+		h.openPeople, h.openAPI,
 	} {
 		if err := open(ctx, data, first); err != nil {
 			return nil, err
@@ -144,6 +149,7 @@ func (h *house) run(ctx context.Context) error {
 	g.Go(func() error { return h.updates(ctx) })
 	g.Go(func() error { h.daily(ctx); return nil })
 	g.Go(func() error { h.runBackups(ctx); return nil })
+	g.Go(func() error { h.lan.run(ctx); return nil })
 	h.runAddons(ctx, func(f func(context.Context)) { g.Go(func() error { f(ctx); return nil }) })
 	return g.Wait()
 }

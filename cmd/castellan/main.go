@@ -98,9 +98,15 @@ func classify(err error) (code int, next string) {
 type options struct {
 	socket string
 	json   bool
+	remote remote
 }
 
-func (o *options) client() *client.Client { return client.New(o.socket) }
+func (o *options) client() *client.Client {
+	if o.remote.client != nil {
+		return o.remote.client
+	}
+	return client.New(o.socket)
+}
 
 func newRoot() *cobra.Command {
 	o := &options{}
@@ -112,6 +118,8 @@ func newRoot() *cobra.Command {
 		SilenceUsage:  true,
 		Args:          onlyCommands,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return o.remote.open(cmd) },
 	}
 	socket := os.Getenv("CASTELLAN_SOCKET")
 	if socket == "" {
@@ -119,12 +127,14 @@ func newRoot() *cobra.Command {
 	}
 	root.PersistentFlags().StringVar(&o.socket, "socket", socket, "unix socket of the daemon (or CASTELLAN_SOCKET)")
 	root.PersistentFlags().BoolVar(&o.json, "json", false, "print JSON")
+	o.remote.flags(root)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usage(err, cmd.CommandPath()+" --help")
 	})
 	root.AddCommand(runCommand(), statusCommand(o), checkCommand(o), updateCommand(o), rollbackCommand(o),
 		logCommand(o), trustCommand(o), addonCommand(o), repoCommand(o), backupCommand(o), versionCommand(o), openapiCommand())
 	root.AddCommand(decideCommands(o)...)
+	root.AddCommand(setupCodeCommand(o), userCommand(o), sessionCommand(o), tokenCommand(o))
 	return root
 }
 

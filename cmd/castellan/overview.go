@@ -5,7 +5,6 @@ import (
 	"context"
 	"slices"
 
-	"github.com/castellan/castellan/addons/lifecycle"
 	"github.com/castellan/castellan/config"
 	"github.com/castellan/castellan/supervisor"
 	"github.com/castellan/castellan/supervisor/api"
@@ -21,7 +20,7 @@ func (h *house) Status(ctx context.Context) (api.Status, error) {
 	if err != nil {
 		return api.Status{}, err
 	}
-	out := api.Status{Version: version, Ledger: h.ledgerStatus(), LogSeq: h.audit.Last()}
+	out := api.Status{Version: version, Ledger: h.ledgerStatus(), Network: h.lan.status(), LogSeq: h.audit.Last()}
 	running := h.askEngine(ctx, &out.Engine)
 	release := h.release()
 	h.mu.Lock()
@@ -107,7 +106,7 @@ func (h *house) replicaStatus(r *ledger.Replica, origin string) api.LedgerStatus
 
 func (h *house) serviceStatus(s supervisor.Status, running map[string]bool, blind bool) api.ServiceStatus {
 	out := api.ServiceStatus{Name: s.Service.Name, Class: string(s.Service.Class), Version: s.Version(), Change: s.Open, State: "absent", Badge: "-"}
-	out.Slug, _ = lifecycle.Slug(s.Service.Name)
+	out.Slug = slugOf(s.Service.Name)
 	out.Stopped = s.Stopped
 	if s.Previous != nil {
 		out.Previous = s.Previous.Version

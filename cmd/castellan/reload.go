@@ -29,6 +29,7 @@ func (h *house) reload(next *config.Config, err error) {
 	}
 	h.log.Info("configuration loaded", "path", h.path, "services", len(next.Services))
 	h.wake()
+	h.lan.wake()
 }
 
 // needsRestart names the first setting that differs from the one the daemon started with and that only a restart takes

@@ -42,8 +42,11 @@ func printStatus(w io.Writer, st api.Status) {
 		}
 		fmt.Fprintf(w, "channel   %s: read %s, %s\n", st.Channel.Name, age(st.Channel.Fetched), verified)
 	}
+	if n := st.Network; n.Listen != "" {
+		fmt.Fprintf(w, "network   %s: %s\n", n.Listen, networkWords(n))
+	}
 	for _, problem := range []struct{ what, why string }{
-		{"config", st.Config.Error}, {"engine", st.Engine.Error}, {"ledger", st.Ledger.Error}, {"channel", st.Channel.Error},
+		{"config", st.Config.Error}, {"engine", st.Engine.Error}, {"ledger", st.Ledger.Error}, {"channel", st.Channel.Error}, {"network", st.Network.Error},
 	} {
 		if problem.why != "" {
 			fmt.Fprintf(w, "! %s: %s\n", problem.what, problem.why)
@@ -63,6 +66,18 @@ func printStatus(w io.Writer, st api.Status) {
 			fmt.Fprintf(w, "%s: %s\n", s.Name, s.Error)
 		}
 	}
+}
+
+// networkWords says how people on the network are answered.
+func networkWords(n api.NetworkStatus) string {
+	text := "TLS, fingerprint " + n.Fingerprint
+	if n.TLS == "off" {
+		text = "in the clear"
+	}
+	if !n.Owner {
+		text += "; it has no owner yet: castellan setup-code"
+	}
+	return text
 }
 
 // badge says who vouches, where that is not the publisher of the service.

@@ -12,6 +12,16 @@
 // token opens what its add-on may do to itself, and what the role in its manifest, which its owner agreed to, says:
 // nothing that forces, pins, holds, or changes trust is reachable with it, and asking is logged. No add-on can take the
 // API from the others: connections are limited per address and in all, calls per add-on, and slow ones are cut.
+//
+// The network of the house is not trusted ([Server.ServePeople]). Nothing but login and setup is open there without a session or
+// an API token; a session counts for a change only with its CSRF token; a name that is not ours, and a page of another
+// site, are refused; connections and slow callers are limited as on the bridge. What shows a way in without a password,
+// the setup code and the reset of all users, is for the unix socket alone.
+//
+// Browsers send a cookie to every port of a host, so an add-on with a page of its own is sent the session's, without TLS at
+// least. From the appliance and the add-ons' bridge a session counts only where it began.
+//
+// BUG: an add-on that is sent the cookie and has an accomplice elsewhere in the network can use it from there.
 package api
 
 import "context"

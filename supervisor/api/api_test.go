@@ -20,6 +20,7 @@ import (
 
 // house records what reached it.
 type house struct {
+	mood
 	mu    sync.Mutex
 	calls []string
 
@@ -41,6 +42,9 @@ func (h *house) did(s string) {
 func (h *house) Status(context.Context) (api.Status, error) { return h.status, nil }
 func (h *house) Check(context.Context) (api.Plan, error)    { h.did("check"); return api.Plan{}, nil }
 func (h *house) Update(_ context.Context, r api.UpdateRequest) (api.Accepted, error) {
+	if h.refuses != nil {
+		return api.Accepted{}, h.refuses
+	}
 	h.did("update " + r.Service + " " + r.Version)
 	if h.skips != nil {
 		return api.Accepted{Skips: h.skips}, nil

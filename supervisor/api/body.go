@@ -14,6 +14,9 @@ import (
 // maxBody is the Supervisor's body limit.
 const maxBody = 16 << 20
 
+// maxStranger is the limit of who has not logged in.
+const maxStranger = 16 << 10
+
 func badRequest(format string, args ...any) error {
 	return &Error{Status: http.StatusBadRequest, Message: fmt.Sprintf(format, args...)}
 }

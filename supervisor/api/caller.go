@@ -51,6 +51,8 @@ type Caller struct {
 	Role Role   // of a person or the host
 	Slug string // of an add-on
 
+	local    bool            // a person on the unix socket
+	visit    *visit          // of a person from the network, also one who is not known
 	token    string          // of an add-on
 	manifest addons.Manifest // of an add-on
 }
@@ -73,7 +75,7 @@ type addonRight struct {
 	other string // those with hassio_api and this role, or one that includes it, about others
 }
 
-// Rights of add-ons, as ha-compat says under "Who may call what".
+// Rights of add-ons, as Home Assistant's Supervisor gives them by the role in the manifest.
 var (
 	never     = addonRight{} // whatever its role: that is for people; and asking is logged
 	every     = addonRight{any: true}
@@ -114,6 +116,8 @@ func (c Caller) may(rt route, slug string) error {
 		switch {
 		case rt.people == Nobody || c.Role >= rt.people:
 			return nil
+		case c.visit != nil && rt.people != noPerson:
+			return forbidden(fmt.Sprintf("%s may not call %s %s: that is for role %s", c, rt.method, rt.path, rt.people), "ask an admin")
 		case rt.people == noPerson:
 			return forbidden("only an add-on may do that", "castellan addon list")
 		}
@@ -145,7 +149,7 @@ func forbidden(message, next string) error {
 // local is the caller at the other end of a unix socket.
 func (s *Server) local(ctx context.Context) Caller {
 	p := peerOf(ctx)
-	c := Caller{Kind: KindPerson, Name: p.String(), Role: Viewer}
+	c := Caller{Kind: KindPerson, Name: p.String(), Role: Viewer, local: p.known}
 	if p.admin(s.cfg.Owner) {
 		c.Role = Admin
 	}

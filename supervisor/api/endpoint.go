@@ -14,9 +14,9 @@ import (
 // endpoint is what answers a route, with its types beside it: the server binds a request to them, and the description of
 // the API is made of them.
 //
-// A request type is a struct. Fields tagged `path:"slug"`, `query:"last"` and `header:"Range"` come from
-// there, with the bounds their minimum, maximum and enum tags say. A field Body is the JSON object of the body; without one
-// the body must be an empty object. A field Raw, of bytes, is the body as it came.
+// A request type is a struct. Fields tagged `path:"slug"`, `query:"last"` and `header:"Range"` come from there, with the
+// bounds their minimum, maximum and enum tags say. A field Body is the JSON object of the body; without one the body must be
+// an empty object. A field Raw, of bytes, is the body as it came.
 type endpoint struct {
 	in, out reflect.Type
 	media   string                             // of an answer that is no envelope, "" = JSON

@@ -70,6 +70,8 @@ func rowOf(rt route) Row {
 			typ = typ.Elem()
 		}
 		switch typ.Kind() {
+		case reflect.Int, reflect.Int64, reflect.Uint16, reflect.Uint64:
+			out.Wrong = `{"` + name + `":"x"}`
 		case reflect.String:
 			out.Wrong = `{"` + name + `":7}`
 			if slices.Contains([]string{"service", "version", "slug", "channel", "digest"}, name) {
@@ -79,7 +81,7 @@ func rowOf(rt route) Row {
 			if typ.Elem().Kind() != reflect.Uint8 { // any JSON
 				out.Wrong = `{"` + name + `":7}`
 			}
-		case reflect.Bool, reflect.Int:
+		case reflect.Bool:
 			out.Wrong = `{"` + name + `":"yes"}`
 		}
 	}

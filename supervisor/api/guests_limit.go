@@ -44,13 +44,21 @@ func (c *calls) begin(slug string) (done func(), free bool) {
 type limited struct {
 	net.Listener
 	from netip.Prefix // zero = anywhere
+	most struct{ all, per int }
 	mu   sync.Mutex
 	all  int
 	per  map[netip.Addr]int
 }
 
 func limitConns(l net.Listener, from netip.Prefix) net.Listener {
-	return &limited{Listener: l, from: from, per: map[netip.Addr]int{}}
+	return limitBy(l, from, maxConns, maxPerAddr)
+}
+
+// limitBy limits connections in all, and per address.
+func limitBy(l net.Listener, from netip.Prefix, all, per int) net.Listener {
+	out := &limited{Listener: l, from: from, per: map[netip.Addr]int{}}
+	out.most.all, out.most.per = all, per
+	return out
 }
 
 // Accept implements [net.Listener].
@@ -62,7 +70,7 @@ func (l *limited) Accept() (net.Conn, error) {
 		}
 		addr := addrOf(c)
 		l.mu.Lock()
-		free := l.all < maxConns && l.per[addr] < maxPerAddr && (!l.from.IsValid() || l.from.Contains(addr))
+		free := l.all < l.most.all && l.per[addr] < l.most.per && (!l.from.IsValid() || l.from.Contains(addr))
 		if free {
 			l.all++
 			l.per[addr]++
@@ -85,8 +93,10 @@ func (l *limited) leave(addr netip.Addr) {
 }
 
 // addrOf is where a connection comes from; all that have no address share the zero one.
-func addrOf(c net.Conn) netip.Addr {
-	p, err := netip.ParseAddrPort(c.RemoteAddr().String())
+func addrOf(c net.Conn) netip.Addr { return addrIn(c.RemoteAddr()) }
+
+func addrIn(a net.Addr) netip.Addr {
+	p, err := netip.ParseAddrPort(a.String())
 	if err != nil {
 		return netip.Addr{}
 	}

@@ -49,6 +49,9 @@ type Core interface {
 type CoreOutput interface {
 	Logs(ctx context.Context, lines int, follow bool) (io.ReadCloser, error)
 	Stats(ctx context.Context) (AddonStats, error)
+	// Check has Core look at its configuration, which takes up to minutes, one look at a time. found is what is wrong, in
+	// its words; "" = nothing.
+	Check(ctx context.Context) (found string, err error)
 }
 
 // BackupFirst makes a backup of a service before its update. An error has left nothing behind, and the update is not begun.

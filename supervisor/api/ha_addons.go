@@ -77,7 +77,7 @@ func (s *Server) getSelfInfo(ctx context.Context, c Caller, in slugIn) (SelfInfo
 	return out, nil
 }
 
-// background is the body of an installation.
+// postHAInstall asks for no rights: nobody was shown them here, so an add-on that wants some is installed elsewhere.
 func (s *Server) postHAInstall(ctx context.Context, c Caller, in addonIn[background]) (Job, error) {
 	a, err := s.cfg.Backend.Addons().Life().Install(ctx, in.Slug, InstallRequest{}, c.String())
 	if err != nil {

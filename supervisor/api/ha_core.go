@@ -15,6 +15,7 @@ var coreRoutes = withOldName([]route{
 	{"POST", "/core/stop", Operator, byCore, "Stops Core, where the appliance can do without.", onCore((*Server).postCoreStop).lasting()},
 	{"POST", "/core/restart", Operator, byCore, "Stops Core and starts it again.", onCore((*Server).postCoreRestart).lasting()},
 	{"POST", "/core/rebuild", Operator, byCore, "Makes Core's container anew from the image it runs.", onCore((*Server).postCoreRebuild).lasting()},
+	{"POST", "/core/check", Operator, byCore, "Has Core look at its configuration.", onCore((*Server).postCoreCheck).lasting()},
 	{"POST", "/core/options", Admin, byCore, "Accepts what the configuration says already.", onCore((*Server).postCoreOptions)},
 })
 
@@ -125,6 +126,14 @@ func (s *Server) postCoreRebuild(ctx context.Context, core Core, _ about[CoreFor
 		return Job{}, err
 	}
 	return s.finish(ctx, Accepted{Changes: []string{change}}, false, "rebuild Home Assistant Core", KeyCoreUpdate, "")
+}
+
+func (s *Server) postCoreCheck(ctx context.Context, core Core, _ none) (none, error) {
+	found, err := core.Output().Check(ctx)
+	if err == nil && found != "" {
+		err = &Error{Status: http.StatusBadRequest, Key: "homeassistant_configuration_error", Message: found}
+	}
+	return none{}, err
 }
 
 // CoreOptions is what Home Assistant sets of its Core.

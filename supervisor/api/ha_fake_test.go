@@ -11,6 +11,13 @@ import (
 	"github.com/castellan/castellan/supervisor/api"
 )
 
+// mood is how a house is disposed.
+type mood struct {
+	found   string        // in Core's configuration
+	slow    chan struct{} // changes end when it is closed; nil = at once
+	refuses error         // what every update is answered with
+}
+
 // residence is Home Assistant's side of a house. It records what reached it there.
 type residence struct {
 	*house
@@ -36,7 +43,7 @@ func (r residence) Supervisor(context.Context) (api.SupervisorInfo, error) {
 	return api.SupervisorInfo{Version: "1.2.3", Channel: "stable", Logging: "info", Timezone: &zone}, nil
 }
 func (r residence) Host(context.Context) (api.Host, error) {
-	return api.Host{Info: api.HostInfo{Features: []string{}}, Network: api.NetworkInfo{Interfaces: []api.NetworkInterface{}}}, nil
+	return api.Host{Info: api.HostInfo{Features: []string{}}, Network: api.NetworkInfo{Interfaces: []api.NetworkInterface{{Interface: "eth0"}}}}, nil
 }
 func (r residence) Refresh(_ context.Context, store bool) error {
 	if store {
@@ -47,7 +54,14 @@ func (r residence) Refresh(_ context.Context, store bool) error {
 	return r.away
 }
 func (r residence) Wait(ctx context.Context, id string) (api.Change, error) {
+	if r.slow != nil { // a change that takes its time
+		select {
+		case <-r.slow:
+		case <-ctx.Done():
+		}
+	}
 	if err := ctx.Err(); err != nil {
+		r.did("nobody waits for " + id)
 		return api.Change{}, err
 	}
 	c := r.end
@@ -84,6 +98,10 @@ func (r residence) Rebuild(context.Context) (string, error) {
 func (r residence) Logs(_ context.Context, lines int, _ bool) (io.ReadCloser, error) {
 	r.did(fmt.Sprintf("core logs %d", lines))
 	return io.NopCloser(strings.NewReader("\x1b[32mone\x1b[0m\ntwo\n")), nil
+}
+func (r residence) Check(context.Context) (string, error) {
+	r.did("core check")
+	return r.found, nil
 }
 func (r residence) Stats(context.Context) (api.AddonStats, error) {
 	return api.AddonStats{MemoryUsage: 7}, nil

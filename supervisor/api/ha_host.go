@@ -21,6 +21,9 @@ var hostRoutes = []route{
 		h, err := s.cfg.Home.Host(ctx)
 		return h.Docker, err
 	})},
+	{"GET", "/docker/registries", Viewer, byManager, "The registries with credentials of the owner, and the users there.", ha((*Server).getRegistries)},
+	{"POST", "/docker/registries", Admin, never, "Refuses: the credentials are in a file of the owner.", ha(elsewhere[map[string]any]("set credentials", "they are in the file that registry.credentials_file names", "write them there"))},
+	{"DELETE", "/docker/registries/{host}", Admin, never, "Refuses: the credentials are in a file of the owner.", ha((*Server).deleteRegistry)},
 	{"GET", "/hardware/info", Viewer, byDefault, "Nothing: devices are not listed.", ha(fixed(HardwareInfo{Devices: []any{}, Drives: []any{}}))},
 	{"GET", "/mounts", Viewer, byManager, "Nothing: network storage is the host's.", ha(fixed(Mounts{Mounts: []any{}}))},
 	{"GET", "/cli/info", Viewer, byDefault, "Nothing: there is no such plugin.", ha(fixed(PluginInfo{}))},
@@ -40,6 +43,27 @@ type Host struct {
 	Info    HostInfo
 	Network NetworkInfo
 	Docker  DockerInfo
+}
+
+// Registries is the answer of /docker/registries.
+type Registries struct {
+	Registries map[string]any `json:"registries"` // host -> username
+}
+
+func (s *Server) getRegistries(ctx context.Context, _ Caller, _ none) (Registries, error) {
+	h, err := s.cfg.Home.Host(ctx)
+	if h.Docker.Registries == nil {
+		h.Docker.Registries = map[string]any{}
+	}
+	return Registries{h.Docker.Registries}, err
+}
+
+type registryIn struct {
+	Host string `path:"host"`
+}
+
+func (s *Server) deleteRegistry(ctx context.Context, c Caller, _ registryIn) (none, error) {
+	return elsewhere[none]("remove credentials", "they are in the file that registry.credentials_file names", "remove them there")(s, ctx, c, about[none]{})
 }
 
 // OSInfo is the answer of /os/info.

@@ -4,12 +4,18 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"log/slog"
+	"net"
+	"net/http"
 	"reflect"
 	"slices"
 	"sort"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/castellan/castellan/supervisor/api"
 	"github.com/castellan/castellan/updater"
@@ -46,6 +52,7 @@ var models = []struct{ call, path, keys string }{
 	{"/host/info", "", "agent_version apparmor_version chassis virtualization cpe deployment disk_free disk_total disk_used disk_life_time features hostname llmnr_hostname kernel " +
 		"operating_system timezone dt_utc dt_synchronized use_ntp startup_time boot_timestamp broadcast_llmnr broadcast_mdns"},
 	{"/network/info", "", "interfaces docker host_internet supervisor_internet"},
+	{"/network/info", "interfaces", "interface type enabled connected primary mac ipv4 ipv6 wifi vlan"},
 	{"/network/info", "docker", "interface address gateway dns"},
 	{"/docker/info", "", "version enable_ipv6 mtu storage logging registries"},
 	{"/cli/info", "", "version version_latest update_available"},
@@ -179,7 +186,96 @@ func TestWhatEndsBadlyIsNotAnsweredAsDone(t *testing.T) {
 	}
 }
 
-func TestWorkGoesOnWhenItsCallerLeaves(t *testing.T) {
+// TestNoMessageIsLostOnTheClient: it shows none beside a status it does not know.
+func TestNoMessageIsLostOnTheClient(t *testing.T) {
+	for status, want := range map[int]int{400: 400, 403: 403, 404: 404, 409: 400, 410: 400, 413: 400, 422: 400, 429: 429, 500: 500, 501: 400, 503: 503} {
+		s := newStage(t)
+		s.furnish()
+		s.refuses = &api.Error{Status: status, Key: "stuck", Message: "it is stuck", Next: "castellan rollback core"}
+		rec := send(s.srv.AddonHandler(), "POST", "/core/update", hostToken, "")
+		if ok, says := judge(rec.Code, rec.Header().Get("Content-Type"), rec.Body.Bytes()); ok || rec.Code != want || says != "it is stuck. Next: castellan rollback core" {
+			t.Errorf("status %d: got %d %s", status, rec.Code, says)
+		}
+	}
+}
+
+// TestACallerThatTakesNothingInIsCut: it would hold a connection, and the log behind it, for ever.
+func TestACallerThatTakesNothingInIsCut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t)
+		l := make(piped, 1)
+		here, there := net.Pipe()
+		l <- there
+		srv := http.Server{Handler: s.srv.AddonHandler(), ReadTimeout: 30 * time.Second, WriteTimeout: 90 * time.Second}
+		done := make(chan error, 1)
+		go func() { done <- srv.Serve(l) }()
+		began := time.Now()
+		if _, err := io.WriteString(here, wire("GET", "/addons/core_x/logs/follow", "")); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Minute) // nothing is read
+		if _, err := io.WriteString(here, "x"); err == nil {
+			t.Errorf("after %s the connection is still there", time.Since(began))
+		}
+		if err := srv.Close(); err != nil {
+			t.Error(err)
+		}
+		if err := <-done; !errors.Is(err, http.ErrServerClosed) {
+			t.Error(err)
+		}
+	})
+}
+
+// TestACallerThatLeavesInTheMiddleKeepsNobodyFromAnything closes its connection while its update goes on; others come
+// meanwhile, two at once, and are answered.
+func TestACallerThatLeavesInTheMiddleKeepsNobodyFromAnything(t *testing.T) {
+	s := newStage(t)
+	s.furnish()
+	s.slow = make(chan struct{})
+	addr := s.listen(t)
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(c, wire("POST", "/core/update", "")); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the update is submitted", func() bool { return slices.Contains(s.reached(), "update core ") })
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "nobody waits any more", func() bool { return slices.Contains(s.reached(), "nobody waits for c1") })
+
+	var both sync.WaitGroup
+	for range 2 {
+		both.Go(func() {
+			status, _, body := exchange(t, addr, wire("POST", "/core/update", ""))
+			if status != 200 {
+				t.Errorf("got %d %s", status, body)
+			}
+		})
+	}
+	if status, _, body := exchange(t, addr, wire("GET", "/info", "")); status != 200 {
+		t.Errorf("beside updates that go on: %d %s", status, body)
+	}
+	eventually(t, "both are submitted", func() bool {
+		return len(slices.DeleteFunc(s.reached(), func(c string) bool { return c != "update core " })) == 3
+	})
+	close(s.slow)
+	both.Wait()
+}
+
+// eventually waits for something that comes soon.
+func eventually(t *testing.T, what string, so func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !so(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("never: %s", what)
+		}
+	}
+}
+
+func TestAWaitThatIsOverSaysThatTheWorkGoesOn(t *testing.T) {
 	s := newStage(t)
 	s.furnish()
 	ctx, leave := context.WithCancel(t.Context())
@@ -187,6 +283,14 @@ func TestWorkGoesOnWhenItsCallerLeaves(t *testing.T) {
 	rec := sendAs(ctx, s.srv.AddonHandler(), "POST", "/core/update", "{}")
 	if rec.Code != 503 || !strings.Contains(rec.Body.String(), "it goes on") || !slices.Contains(s.reached(), "update core ") {
 		t.Errorf("got %d %s; did %q", rec.Code, rec.Body.String(), s.reached())
+	}
+}
+
+func TestWhatIsWrongInCoresConfigurationIsTold(t *testing.T) {
+	s := newStage(t)
+	s.found = "Invalid config for 'light': line 3"
+	if rec := send(s.srv.AddonHandler(), "POST", "/core/check", hostToken, ""); rec.Code != 400 || !strings.Contains(rec.Body.String(), "Invalid config for 'light': line 3") {
+		t.Errorf("got %d %s", rec.Code, rec.Body.String())
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -17,7 +18,9 @@ import (
 // door is one way into the API.
 type door struct {
 	who    func(*http.Request) Caller
-	within time.Duration // how long a call may take that does not last, 0 = as long as it takes
+	enter  func(http.Header, *http.Request) error // asked before anything else, with the headers of the answer; nil = everybody may enter
+	people bool                                   // it is for people, who log in here
+	within time.Duration                          // how long a call may take that does not last, 0 = as long as it takes
 }
 
 // handler makes the handler of the table for a door. Who calls, and whether he may, is known before a body is read.
@@ -38,8 +41,14 @@ func (s *Server) handler(d door) http.Handler {
 	}
 	rest.HandleFunc("/", s.unknown)
 	mux.Handle("/", rest)
-	open := openTo(all)
+	open := openTo(all, d.people)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if d.enter != nil {
+			if err := d.enter(w.Header(), r); err != nil {
+				s.fail(w, r, err)
+				return
+			}
+		}
 		if why := suspicious(r.URL); why != "" {
 			s.fail(w, r, badRequest("cannot answer: %s", why))
 			return
@@ -50,8 +59,11 @@ func (s *Server) handler(d door) http.Handler {
 		}
 		c := d.who(r)
 		r = r.WithContext(context.WithValue(r.Context(), callerKey{}, c))
-		if c.Kind == KindNone && !open(r) {
+		if isOpen := open(r); c.Kind == KindNone && !isOpen {
 			writePlain(w, http.StatusUnauthorized)
+			return
+		} else if err := c.forged(r); err != nil && !isOpen { // who logs in proves himself by what he sends
+			s.fail(w, r, err)
 			return
 		}
 		if c.Kind == KindAddon {
@@ -89,11 +101,16 @@ func callerOf(r *http.Request) Caller {
 	return c
 }
 
-// openTo tells of a request whether it is for a route that is open to all.
-func openTo(all []route) func(*http.Request) bool {
+// openTo tells of a request whether it is for a route that is open to all; on the door of people, for one that those
+// need who have not logged in: what is installed is not for everybody in the network.
+func openTo(all []route, people bool) func(*http.Request) bool {
+	right := every
+	if people {
+		right = never
+	}
 	var open [][]string // methods and path segments
 	for _, rt := range all {
-		if rt.people == Nobody && rt.addons == every {
+		if rt.people == Nobody && rt.addons == right {
 			open = append(open, append([]string{rt.method}, strings.Split(rt.path, "/")...))
 		}
 	}
@@ -110,7 +127,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, rt route, d door)
 	c := callerOf(r)
 	fail := func(w http.ResponseWriter, r *http.Request, err error) {
 		if rt.next {
-			err = withNext(err)
+			err = forClient(err)
 		}
 		if rt.text {
 			s.failText(w, r, err)
@@ -127,6 +144,12 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, rt route, d door)
 	switch ctl := http.NewResponseController(w); {
 	case rt.long: // its time is up when it is done; a writer that knows no deadlines has none
 		_ = ctl.SetWriteDeadline(time.Time{})
+		if c.visit != nil {
+			var cancel context.CancelFunc
+			ctx, cancel = s.whileIn(ctx, c)
+			defer cancel()
+			r = r.WithContext(ctx)
+		}
 	case d.within > 0:
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, d.within)
@@ -139,13 +162,17 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, rt route, d door)
 			return
 		}
 	}
+	most := int64(maxBody)
+	if c.Kind == KindNone { // many of them at once must fit in memory
+		most = maxStranger
+	}
 	if rt.stream {
 		r.Body = streamed{r.Body, http.NewResponseController(w)}
 	} else {
-		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		r.Body = http.MaxBytesReader(w, r.Body, most)
 	}
 	data, err := rt.answer(ctx, s, c, r)
-	if rt.long {
+	if rt.long || d.people {
 		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(takeWithin)) // as above
 	}
 	if err != nil {
@@ -156,13 +183,21 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, rt route, d door)
 		d.send(w, r)
 		return
 	}
+	if d, ok := data.(withCookie); ok {
+		data = d.data
+		if d.cookie != nil {
+			http.SetCookie(w, d.cookie)
+		}
+	}
 	write(w, http.StatusOK, envelope{Result: "ok", Data: data})
 }
 
-// refuse tells of a call that was not allowed.
+// refuse tells of a call that was not allowed. An add-on that lacks a right is told itself, and may try all day.
 func (s *Server) refuse(r *http.Request, c Caller, err error) {
-	if c.Kind == KindAddon && errors.Is(err, errNever) {
-		s.tell(r.Context(), c, fmt.Sprintf("%.10s %.120s", r.Method, r.URL.Path))
+	if c.Kind == KindAddon {
+		if errors.Is(err, errNever) {
+			s.tell(r.Context(), c, fmt.Sprintf("%.10s %.120s", r.Method, r.URL.Path))
+		}
 		return
 	}
 	s.cfg.Log.Warn("call refused", "path", r.URL.Path, "caller", c.String())
@@ -246,6 +281,9 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 			out.Extra = map[string]any{}
 		}
 		out.Extra["next"] = known.Next
+	}
+	if n, ok := out.Extra["seconds"].(int); ok && known.Status == http.StatusTooManyRequests {
+		w.Header().Set("Retry-After", strconv.Itoa(n))
 	}
 	write(w, known.Status, out)
 }

@@ -28,8 +28,11 @@ func OpenAPI(version string) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
+// schemaPrefix is where the types are.
+const schemaPrefix = "#/components/schemas/"
+
 func document(version string) *huma.OpenAPI {
-	types := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
+	types := huma.NewMapRegistry(schemaPrefix, huma.DefaultSchemaNamer)
 	types.RegisterTypeAlias(reflect.TypeFor[jsontext.Value](), reflect.TypeFor[json.RawMessage]()) // any JSON
 	types.RegisterTypeAlias(reflect.TypeFor[services.Config](), reflect.TypeFor[json.RawMessage]())
 	types.Map()["Failure"] = failure()
@@ -42,7 +45,10 @@ func document(version string) *huma.OpenAPI {
 			{URL: "http://castellan", Description: "on the unix socket"}},
 		Paths: map[string]*huma.PathItem{},
 		Components: &huma.Components{Schemas: types, SecuritySchemes: map[string]*huma.SecurityScheme{
-			"token": {Type: "http", Scheme: "bearer", Description: "An add-on's token, or the host's. X-Supervisor-Token and X-Hassio-Key are read before."}}},
+			"token": {Type: "http", Scheme: "bearer", Description: "An add-on's token, or the host's. X-Supervisor-Token and X-Hassio-Key are read before. " +
+				"On the network of the house, an API token."},
+			"session": {Type: "apiKey", In: "cookie", Name: "__Host-castellan", Description: "On the network of the house; castellan without TLS. " +
+				"Whatever is no GET needs X-CSRF-Token too, as /castellan/me says it."}}},
 	}
 	for _, rt := range table() {
 		if rt.method == "" {
@@ -63,15 +69,56 @@ func document(version string) *huma.OpenAPI {
 			item.Delete = op
 		}
 	}
+	openAnswers(doc, types)
 	return doc
+}
+
+// openAnswers lets answers have more keys than are named: a later version adds some, and no client is to break on it. What
+// bodies are made of stays strict.
+func openAnswers(doc *huma.OpenAPI, types huma.Registry) {
+	strict := map[string]bool{}
+	var mark func(*huma.Schema)
+	mark = func(s *huma.Schema) {
+		if s == nil {
+			return
+		}
+		if name := strings.TrimPrefix(s.Ref, schemaPrefix); s.Ref != "" && !strict[name] {
+			strict[name] = true
+			mark(types.Map()[name])
+		}
+		mark(s.Items)
+		if values, ok := s.AdditionalProperties.(*huma.Schema); ok {
+			mark(values)
+		}
+		for _, p := range s.Properties {
+			mark(p)
+		}
+	}
+	for _, item := range doc.Paths {
+		for _, op := range []*huma.Operation{item.Post, item.Delete} {
+			if op != nil && op.RequestBody != nil {
+				for _, m := range op.RequestBody.Content {
+					mark(m.Schema)
+				}
+			}
+		}
+	}
+	for name, s := range types.Map() {
+		if s.AdditionalProperties == false && !strict[name] {
+			s.AdditionalProperties = nil
+		}
+	}
 }
 
 func operation(rt route, types huma.Registry) *huma.Operation {
 	op := &huma.Operation{OperationID: operationID(rt), Summary: rt.doc, Tags: []string{strings.Split(rt.path, "/")[1]},
 		Responses:  map[string]*huma.Response{"200": {Description: "It is so.", Content: success(rt, types)}, "default": refusal(rt)},
 		Extensions: map[string]any{"x-castellan-access": map[string]string{"people": rt.peopleInWords(), "addons": rt.addons.inWords()}}}
-	if rt.people != Nobody || rt.addons != every {
+	if rt.people != Nobody {
 		op.Security = []map[string][]string{{"token": {}}}
+		if rt.addons == never {
+			op.Security = append(op.Security, map[string][]string{"session": {}})
+		}
 	}
 	for _, p := range paramsOf(rt.in) {
 		if p.where == "path" && !strings.Contains(rt.path, "{"+p.name+"}") {
@@ -118,7 +165,7 @@ func refusal(rt route) *huma.Response {
 	if rt.text {
 		return &huma.Response{Description: "Why not, as text.", Content: map[string]*huma.MediaType{mediaText: {Schema: &huma.Schema{Type: huma.TypeString}}}}
 	}
-	return &huma.Response{Description: "Why not: 400, 401, 403, 404, 429, 500 or 503. 401 and 405 are plain text.",
+	return &huma.Response{Description: "Why not: 400, 401, 403, 404, 409, 429, 500 or 503. 401 and 405 are plain text.",
 		Content: map[string]*huma.MediaType{"application/json": {Schema: &huma.Schema{Ref: "#/components/schemas/Failure"}}}}
 }
 
@@ -139,6 +186,8 @@ func (rt route) peopleInWords() string {
 		return "none"
 	case rt.people == Nobody && rt.addons == every:
 		return "everybody, also without a token"
+	case rt.people == Nobody:
+		return "everybody, also without a session"
 	}
 	return rt.people.String()
 }

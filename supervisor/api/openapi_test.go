@@ -69,6 +69,11 @@ func TestEveryRouteIsDescribed(t *testing.T) {
 		}
 		seen[op.OperationID] = rt.Method + " " + rt.Path
 	}
+	for name, strict := range map[string]bool{"UpdateRequest": true, "HAOptions": true, "Status": false, "Change": false, "CoreInfo": false} {
+		if got := strings.Contains(string(doc.Components.Schemas[name]), `"additionalProperties": false`); got != strict {
+			t.Errorf("%s refuses other keys: %v, want %v", name, got, strict)
+		}
+	}
 	for _, part := range strings.Split(string(b), `"$ref": "#/components/schemas/`)[1:] {
 		name, _, _ := strings.Cut(part, `"`)
 		if _, ok := doc.Components.Schemas[name]; !ok {

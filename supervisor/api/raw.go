@@ -24,6 +24,7 @@ func (a rawAnswer) send(w http.ResponseWriter, r *http.Request) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Content-Security-Policy", "default-src 'none'; sandbox")
 	h.Set("Cache-Control", "no-store")
+	h.Set("X-Accel-Buffering", "no") // a proxy in between must not collect lines either
 	w.WriteHeader(http.StatusOK)
 	// The status is on its way: a stream that breaks off ends short, and the caller sees what came until then.
 	_, _ = io.Copy(flusher{w, http.NewResponseController(w)}, a.body)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/castellan/castellan/addons/services"
+	"github.com/castellan/castellan/supervisor/access"
 )
 
 // Config is what a [Server] is made of.
@@ -37,6 +38,8 @@ type Config struct {
 	Backups Backups
 	// BackupFirst makes backups before updates; nil = there are none, and who asks for one is told.
 	BackupFirst BackupFirst
+	// People are who may call from the network of the house; nil = nobody may, and there are no users.
+	People *access.Access
 	// HostToken opens everything on the bridge, as that of Home Assistant's command line does; "" = there is none.
 	HostToken string
 }

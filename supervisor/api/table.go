@@ -6,7 +6,8 @@ import (
 )
 
 // route is one row of the table: what is called, which people and which add-ons may, what it is for, and what answers. People
-// may call what needs their role or a lower one; [Nobody] together with [every] is open without a token. A row without a
+// may call what needs their role or a lower one; [Nobody] together with [every] is open without a token,
+// together with [never] to people on the network who have not logged in. A row without a
 // method is a path that is closed to add-ons before anything else is asked.
 type route struct {
 	method string
@@ -20,7 +21,7 @@ type route struct {
 // table is the whole API, in order of paths: reviewing who may do what is reading its parts. What is not in it is refused.
 func table() []route {
 	all := slices.Concat(baseRoutes, addonRoutes, repositoryRoutes, decisionRoutes, guestRoutes, serviceRoutes, systemRoutes, coreRoutes, haLogRoutes,
-		haAddonRoutes, storeRoutes, jobRoutes, resolutionRoutes, securityRoutes, hostRoutes, backupRoutes, closedRoutes)
+		haAddonRoutes, storeRoutes, jobRoutes, peopleRoutes, resolutionRoutes, securityRoutes, hostRoutes, backupRoutes, closedRoutes)
 	slices.SortFunc(all, func(a, b route) int { return cmp.Or(cmp.Compare(a.path, b.path), cmp.Compare(a.method, b.method)) })
 	return all
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/castellan/castellan/addons"
 	"github.com/castellan/castellan/addons/services"
+	"github.com/castellan/castellan/supervisor/access"
 	"github.com/castellan/castellan/supervisor/api"
 )
 
@@ -24,6 +25,7 @@ type stage struct {
 	*house
 	guests *appliance
 	reg    *services.Registry
+	people *access.Access
 	srv    *api.Server
 }
 
@@ -35,8 +37,13 @@ func newStage(t testing.TB) *stage {
 	for _, role := range []string{"default", "homeassistant", "backup", "manager", "admin"} {
 		a.callers = append(a.callers, api.AddonCaller{Slug: role, Token: "token-" + role, Manifest: addons.Manifest{Name: role, HassioAPI: true, HassioRole: role}})
 	}
-	return &stage{h, a, reg, api.New(api.Config{Backend: h, Home: residence{h, a}, Guests: a, Registry: reg, Version: "1.2.3", HostToken: hostToken, Backups: vault{h},
-		Log: slog.New(slog.DiscardHandler)})}
+	people, err := access.Open(t.TempDir(), access.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = people.Close() }) // it holds nobody
+	return &stage{h, a, reg, people, api.New(api.Config{Backend: h, Home: residence{h, a}, Guests: a, Registry: reg, Version: "1.2.3", HostToken: hostToken,
+		People: people, Backups: vault{h}, Log: slog.New(slog.DiscardHandler)})}
 }
 
 // reached is what came through to the house; the verification log's note of a refusal is none of it.
@@ -46,6 +53,9 @@ func (s *stage) reached() []string {
 	out := slices.Concat(s.house.calls, slices.DeleteFunc(s.guests.calls(), func(c string) bool { return strings.HasPrefix(c, "refused ") }))
 	if s.reg.Provider("mqtt") != "" || len(s.reg.Messages("")) != 0 {
 		out = append(out, "registry")
+	}
+	if len(s.people.Users()) != 0 {
+		out = append(out, "users")
 	}
 	return out
 }
@@ -63,6 +73,8 @@ func at(path, value string) string {
 		switch {
 		case value != "":
 			return value
+		case p == "{id}":
+			return "0123456789abcdef"
 		case p == "{seq}":
 			return "7"
 		case p == "{boot}":
@@ -212,7 +224,7 @@ var (
 		"backup": regexp.MustCompile(`^\w+ /backups(/|$)`),
 	}
 	mayNever = regexp.MustCompile(`^\w+ /castellan|^POST /security/|/security$|^POST /addons/self/(update|install|uninstall|rebuild)$|^(POST|DELETE) /store/repositories(/core_x)?$|` +
-		`^POST /jobs/options$|^POST /resolution/check/\w+/options$|^DELETE /resolution/|^POST /resolution/suggestion/|^GET /addons/core_x/options/config$`)
+		`^POST /jobs/options$|^POST /resolution/check/\w+/options$|^DELETE /resolution/|^POST /resolution/suggestion/|^GET /addons/core_x/options/config$|^(POST|DELETE) /docker/registries`)
 )
 
 // TestAddonsMayDoWhatTheirRolesSay asks for every route with the token of every sort of add-on, about itself and about

@@ -16,6 +16,7 @@ type Status struct {
 	Ledgers   []LedgerStatus  `json:"ledgers"` // that one, and those repositories of add-ons have of their own
 	Channel   ChannelStatus   `json:"channel"`
 	Services  []ServiceStatus `json:"services"`
+	Network   NetworkStatus   `json:"network"`
 	LogSeq    uint64          `json:"log_seq"` // last record of the verification log
 }
 
@@ -24,6 +25,16 @@ type ConfigStatus struct {
 	Path   string    `json:"path"`
 	Loaded time.Time `json:"loaded"`
 	Error  string    `json:"error,omitempty"` // why the file on disk is not in force
+}
+
+// NetworkStatus tells whether people may call from the network of the house.
+type NetworkStatus struct {
+	Listen      string    `json:"listen,omitempty"`      // address and port; "" = nowhere
+	TLS         string    `json:"tls,omitempty"`         // off, self, files
+	Fingerprint string    `json:"fingerprint,omitempty"` // SHA-256 of the certificate
+	Ends        time.Time `json:"ends,omitzero"`         // when the certificate does
+	Owner       bool      `json:"owner"`                 // somebody can log in
+	Error       string    `json:"error,omitempty"`       // why nobody can, or what is wrong with the certificate
 }
 
 // EngineStatus tells whether the Docker engine answers.

@@ -133,10 +133,12 @@ func TestHomeAssistantsAPIOverTheBridge(t *testing.T) {
 	h.haSays("POST", "/core/stop", "", 400, "the appliance needs it")
 	h.haSays("POST", "/core/restart", "", 200)
 	h.haSays("POST", "/core/rebuild", "", 200)
+	h.haSays("POST", "/core/check", "", 400, "cannot check the configuration of Home Assistant Core") // the image has no such program
 	h.haSays("GET", "/core/stats", "", 200, `"memory_limit":`)
 	h.haSays("GET", "/core/logs", "", 200)
 	h.haSays("GET", "/supervisor/logs", "", 200, "verdict")
-	h.haSays("POST", "/addons/local_radio/uninstall", `{"remove_config":true}`, 200)
 	h.runs(h.core, "2026.11.2", "verified")
-	h.soundness()
+	h.haSays("POST", "/addons/local_radio/uninstall", `{"remove_config":true}`, 200)
+	h.haSays("POST", "/addons/local_radio/start", "", 400, "app_not_installed_error")
+	h.haSays("GET", "/addons/local_radio/info", "", 200, `"state":"unknown"`, `"version":null`)
 }

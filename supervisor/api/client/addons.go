@@ -128,7 +128,7 @@ func (c *Client) AddonFile(ctx context.Context, slug string, f api.AddonFile) (i
 
 // stream opens an answer that is no envelope. Errors are as those of call.
 func (c *Client) stream(ctx context.Context, path string) (io.ReadCloser, error) {
-	req, err := http.NewRequestWithContext(ctx, "GET", "http://castellan"+path, nil)
+	req, err := http.NewRequestWithContext(ctx, "GET", c.base+path, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -1,4 +1,4 @@
-// Package client is the Go client of Castellan's API on its unix socket; the command line uses nothing else.
+// Package client is the Go client of Castellan's API, on its unix socket or on the network; the command line uses nothing else.
 package client
 
 import (
@@ -27,13 +27,15 @@ var ErrNotReachable = errors.New("castellan is not reachable")
 
 // Client talks to one daemon. The zero value is of no use; see [New].
 type Client struct {
-	socket string
-	http   http.Client
+	at   string // the socket, or the address on the network
+	base string // what paths are appended to
+	away bool   // it is on the network
+	http http.Client
 }
 
 // New makes a client of the daemon behind a unix socket; nothing is opened yet.
 func New(socket string) *Client {
-	c := &Client{socket: socket}
+	c := &Client{at: socket, base: "http://castellan"}
 	c.http.Transport = &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			var d net.Dialer
@@ -134,7 +136,7 @@ func call[T any](ctx context.Context, c *Client, method, path string, in any) (o
 		}
 		body = bytes.NewReader(b)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, "http://castellan"+path, body)
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
 	if err != nil {
 		return out, err
 	}
@@ -159,8 +161,11 @@ func readAnswer[T any](c *Client, resp *http.Response) (out T, err error) {
 		Key     string          `json:"error_key"`
 		Extra   map[string]any  `json:"extra_fields"`
 	}
+	if resp.StatusCode == http.StatusUnauthorized {
+		return out, &api.Error{Status: resp.StatusCode, Key: "unauthorized", Message: "the token does not open " + c.at, Next: "castellan token add on the appliance makes another"}
+	}
 	if err := json.Unmarshal(b, &env); err != nil {
-		return out, fmt.Errorf("cannot read the answer of %s (status %d): %.200q", c.socket, resp.StatusCode, b)
+		return out, fmt.Errorf("cannot read the answer of %s (status %d): %.200q", c.at, resp.StatusCode, b)
 	}
 	if env.Result != "ok" {
 		next, _ := env.Extra["next"].(string)
@@ -173,11 +178,16 @@ func readAnswer[T any](c *Client, resp *http.Response) (out T, err error) {
 
 // unreachable says why nothing answers, in words with a next step.
 func (c *Client) unreachable(err error) error {
+	if err := strange(err); err != nil {
+		return err
+	}
 	switch {
+	case c.away:
+		return fmt.Errorf("%w at %s: %w; it answers there when api.listen of its configuration says so", ErrNotReachable, c.at, err)
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("%w: nothing listens on %s; start it with: systemctl start castellan", ErrNotReachable, c.socket)
+		return fmt.Errorf("%w: nothing listens on %s; start it with: systemctl start castellan", ErrNotReachable, c.at)
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("%w: no access to %s; run the command as root", ErrNotReachable, c.socket)
+		return fmt.Errorf("%w: no access to %s; run the command as root", ErrNotReachable, c.at)
 	}
 	return fmt.Errorf("%w: %w", ErrNotReachable, err)
 }
