@@ -10,6 +10,7 @@ import (
 	"github.com/castellan/castellan/addons"
 	"github.com/castellan/castellan/addons/lifecycle"
 	"github.com/castellan/castellan/supervisor"
+	"github.com/castellan/castellan/supervisor/api"
 	"github.com/castellan/castellan/supervisor/backup/archive"
 )
 
@@ -17,6 +18,7 @@ import (
 type afterwards struct {
 	Settings map[string]addons.Settings `json:"settings,omitempty"`
 	Start    []string                   `json:"start,omitempty"`
+	Own      bool                       `json:"own,omitempty"` // an add-on asked for it: no setting reaches more than before
 }
 
 // place exchanges the data. Whatever is cut here ends at the next start of the daemon.
@@ -31,7 +33,7 @@ func (r *restore) place(ctx context.Context) (err error) {
 		}
 	}
 	slices.Sort(r.start)
-	then := afterwards{r.settings, slices.Compact(r.start)}
+	then := afterwards{r.settings, slices.Compact(r.start), r.by.Kind == api.KindAddon}
 	raw, err := json.Marshal(then)
 	if err == nil {
 		err = fileStore(r.files.after).Save(raw)
@@ -98,7 +100,7 @@ func (r *restore) resting(ctx context.Context, stop []string, do func() error, p
 func (b *backupHouse) finishRestore(ctx context.Context, then afterwards) (notes []string, err error) {
 	var errs []error
 	for _, slug := range sortedKeys(then.Settings) {
-		notes = append(notes, b.settle(ctx, slug, then.Settings[slug])...)
+		notes = append(notes, b.settle(ctx, slug, then.Settings[slug], then.Own)...)
 	}
 	for _, slug := range then.Start {
 		change, err := b.addons.installs.Start(ctx, slug)
@@ -123,13 +125,13 @@ func (r *restore) finish(ctx context.Context, then afterwards) error {
 }
 
 // settle takes over what an add-on's owner had set, each by itself: what does not fit the version that runs is told.
-func (b *backupHouse) settle(ctx context.Context, slug string, s addons.Settings) (notes []string) {
+func (b *backupHouse) settle(ctx context.Context, slug string, s addons.Settings, own bool) (notes []string) {
 	told := func(what string, err error) {
 		if err != nil {
 			notes = append(notes, fmt.Sprintf("%s: %s stay as they are here: %v", slug, what, err))
 		}
 	}
-	out, err := b.addons.installs.Configure(ctx, slug, lifecycle.Patch{Options: &s.Options})
+	out, err := b.addons.installs.Configure(ctx, slug, lifecycle.Patch{Options: &s.Options, Own: own})
 	told("options", err)
 	for _, name := range out.Dropped {
 		notes = append(notes, fmt.Sprintf("%s: option %s is not known to this version and was dropped", slug, name))
