@@ -29,7 +29,7 @@ var (
 
 // check validates a decoded file; the first mistake is the error.
 func (s *source) check(c *Config) error {
-	for _, step := range []func(*Config) error{s.general, s.registry, s.trust, s.channel, s.api, s.addons, s.homeAssistant, s.services, s.addonData} {
+	for _, step := range []func(*Config) error{s.general, s.registry, s.trust, s.channel, s.api, s.addons, s.homeAssistant, s.services, s.addonData, s.backup} {
 		if err := step(c); err != nil {
 			return err
 		}

@@ -32,6 +32,7 @@ type Config struct {
 	Channel   Channel   `yaml:"channel"`
 	Services  []Service `yaml:"services"`
 	Addons    Addons    `yaml:"addons"`
+	Backup    Backup    `yaml:"backup"`
 	API       API       `yaml:"api"`
 	Log       Log       `yaml:"log"`
 	Limits    Limits    `yaml:"limits"`
@@ -183,6 +184,7 @@ func (c *Config) setDefaults() {
 	set(&c.Log.Level, "info")
 	set(&c.Limits.Parallel, 2)
 	c.Addons.setDefaults(c.DataDir)
+	c.Backup.setDefaults(c.DataDir)
 	for i := range c.Services {
 		s := &c.Services[i]
 		if s.HomeAssistant != nil {

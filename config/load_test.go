@@ -65,6 +65,8 @@ func TestExampleShowsEveryKeyAndTheTrueDefaults(t *testing.T) {
 		{example.Trust.RootDir, empty.Trust.RootDir}, {example.Trust.Poll, empty.Trust.Poll}, {example.Limits, empty.Limits},
 		{example.Addons.Dir, empty.Addons.Dir}, {example.Addons.Network, empty.Addons.Network}, {example.Addons.Refresh, empty.Addons.Refresh},
 		{example.Addons.Parallel, empty.Addons.Parallel}, {example.Addons.WaitMinAge, empty.Addons.WaitMinAge},
+		{example.Backup.Dir, empty.Backup.Dir}, {example.Backup.BeforeUpdate, empty.Backup.BeforeUpdate}, {*example.Backup.Schedule.Hour, *empty.Backup.Schedule.Hour},
+		{*example.Backup.Keep.BeforeUpdate, *empty.Backup.Keep.BeforeUpdate}, {*example.Backup.Keep.Scheduled, *empty.Backup.Keep.Scheduled},
 		{example.Trust.Profile, empty.Trust.Profile}, {example.Channel.Name, empty.Channel.Name}, {example.Channel.Poll, empty.Channel.Poll},
 	} {
 		if pair[0] != pair[1] {
@@ -120,6 +122,14 @@ func TestMistakesAreNamedWithLineAndNextStep(t *testing.T) {
 		{"no duration", "trust: {poll: soon}\n", `line 1: "soon" is not a duration; write for example "30s"`},
 		{"duration without unit", "trust:\n  poll: 30\n", `line 2: "30" has no unit; write for example "30s"`},
 		{"poll that floods", "trust: {poll: 10ms}\n", "trust.poll: 10ms: want 10s to 168h0m0s"},
+		{"backups among the add-ons", "backup: {dir: /var/lib/castellan/addons/share/b}\n", "backup.dir: /var/lib/castellan/addons/share/b is in addons.dir"},
+		{"backups in what is saved", service + "    data: [/srv/a]\nbackup: {dir: /srv/a/b}\n", "line 6: backup.dir: /srv/a/b is in the data of services[0]"},
+		{"no recovery key", "backup: {recipient: age1x}\n", `backup.recipient: "age1x": want the public half`},
+		{"secret half of the key", "backup: {recipient: AGE-SECRET-KEY-1SECRET}\n", "the secret half of a key"},
+		{"no day", "backup: {schedule: {days: [someday]}}\n", `backup.schedule.days[0]: "someday": want one of sun, mon`},
+		{"day twice", "backup: {schedule: {days: [mon, mon]}}\n", `"mon" is in the list already`},
+		{"no hour", "backup: {schedule: {hour: 24}}\n", "backup.schedule.hour: 24: want 0 to 23"},
+		{"keeps less than none", "backup: {keep: {scheduled: -1}}\n", "backup.keep.scheduled: -1: want 1 to 100, or 0 for all"},
 		{"broken YAML", "services:\n  - name: a\n   target: b\n", "line 3: "},
 		{"tab", "services:\n\t- name: a\n", "line 2: "},
 		{"not closed", "trust: {poll: 5m\n", "line 1: "},

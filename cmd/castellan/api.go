@@ -9,6 +9,7 @@ import (
 
 // openAPI makes what answers local users and add-ons; it listens later.
 func (h *house) openAPI(_ context.Context, data func(string) string, _ bool) error {
+	h.opened(h.backups) // the first to be closed: what it does needs the rest
 	token, err := hostToken(data("host.token"))
 	if err != nil {
 		return err
@@ -18,7 +19,8 @@ func (h *house) openAPI(_ context.Context, data func(string) string, _ bool) err
 	}
 	h.api = api.New(api.Config{Backend: h, Version: version, Owner: uint32(os.Getuid()), Log: h.log.With("part", "api"),
 		Guests: addonCalls{h}, Registry: h.addons.offers, From: h.cfg.Addons.Network.Prefix(), Home: haView{h}, HostToken: token, State: h.stateNow,
-		Jobs: h.jobs, JobIDs: h.jobIDs, Events: h.news.hub, Verdicts: h.news.counts, People: h.lan.people})
+		Jobs: h.jobs, JobIDs: h.jobIDs, Events: h.news.hub, Verdicts: h.news.counts, People: h.lan.people,
+		Backups: backupShelf{h.backups}, BackupFirst: h.backups.first})
 	h.lan.serve = h.api.ServePeople
 	return h.adoptJobs()
 }

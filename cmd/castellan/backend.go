@@ -66,7 +66,7 @@ func (h *house) Update(ctx context.Context, r api.UpdateRequest) (api.Accepted, 
 	if r.Service != "" && !plan.Together {
 		plan = only(plan, r.Service)
 	}
-	taken, errs := h.manager.Submit(ctx, plan)
+	taken, errs := h.submit(ctx, &plan, true)
 	return accepted(taken, plan.Skips), errors.Join(errs...)
 }
 

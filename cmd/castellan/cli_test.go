@@ -26,6 +26,7 @@ type butler struct {
 	replay api.Replay
 	asked  []string
 	addon  api.AddonInfo
+	vault  api.Backups
 	seen   bool // the first reading of a change finds it under way
 }
 
@@ -106,7 +107,7 @@ func serve(t *testing.T, b *butler) (socket string) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() {
-		done <- api.New(api.Config{Backend: b, Version: "1.2.3", Owner: uint32(os.Getuid()), Log: slog.New(slog.DiscardHandler)}).Serve(ctx, l)
+		done <- api.New(api.Config{Backend: b, Backups: b.vault, Version: "1.2.3", Owner: uint32(os.Getuid()), Log: slog.New(slog.DiscardHandler)}).Serve(ctx, l)
 	}()
 	t.Cleanup(func() {
 		cancel()

@@ -52,6 +52,7 @@ type house struct {
 	poller    *updater.Poller
 	journal   *state.Journal
 	addons    addonHouse
+	backups   *backupHouse
 	api       *api.Server
 	lan       *lanAPI          // for people on the network
 	decisions *decisions.Store // of the owner, on updates
@@ -118,7 +119,8 @@ func openHouse(ctx context.Context, path string, cfg *config.Config, log *slog.L
 		return nil, err
 	}
 	for _, open := range []func(context.Context, func(string) string, bool) error{
-		h.openLog, h.openTrust, h.openEngine, h.openSupervisor, h.openUpdater, h.openAddons, h.openPeople, h.openAPI,
+		h.openLog, h.openTrust, h.openEngine, h.openBackups, h.openSupervisor, h.openUpdater, h.openAddons,
+		h.openPeople, h.openAPI,
 	} {
 		if err := open(ctx, data, first); err != nil {
 			return nil, err
@@ -159,6 +161,7 @@ func (h *house) run(ctx context.Context) error {
 	g.Go(func() error { h.verifyReplica(ctx); return nil })
 	g.Go(func() error { return h.updates(ctx) })
 	g.Go(func() error { h.daily(ctx); return nil })
+	g.Go(func() error { h.runBackups(ctx); return nil })
 	g.Go(func() error { h.lan.run(ctx); return nil })
 	h.runAddons(ctx, func(f func(context.Context)) { g.Go(func() error { f(ctx); return nil }) })
 	return g.Wait()

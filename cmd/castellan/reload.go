@@ -52,6 +52,7 @@ func needsRestart(old, next *config.Config) string {
 		{"channel.urls", fmt.Sprint(old.Channel.URLs) == fmt.Sprint(next.Channel.URLs)},
 		{"channel.poll", old.Channel.Poll == next.Channel.Poll},
 		{"limits", old.Limits == next.Limits},
+		{"backup.dir", old.Backup.Dir == next.Backup.Dir},
 		{"addons", fmt.Sprint(old.Addons) == fmt.Sprint(next.Addons)},
 	} {
 		if !s.same {

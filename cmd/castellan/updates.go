@@ -70,7 +70,7 @@ func (h *house) look(ctx context.Context, poll bool) error {
 		return err
 	}
 	h.tellSkips(ctx, plan)
-	_, errs := h.manager.Submit(ctx, plan)
+	_, errs := h.submit(ctx, &plan, false)
 	h.news.lookAgain()
 	return errors.Join(append(errs, synced, withdrawn, polled)...)
 }

@@ -22,6 +22,7 @@ type endpoint struct {
 	media   string                             // of an answer that is no envelope, "" = JSON
 	text    bool                               // errors are plain text too
 	long    bool                               // it may take as long as it takes: it follows something, or waits for work
+	stream  bool                               // its body is read as it comes and may be of any size
 	next    bool                               // the message of an error says what to do next
 	guard   func(*Server, *http.Request) error // is asked before anything is read
 	answer  func(context.Context, *Server, Caller, *http.Request) (any, error)

@@ -46,6 +46,9 @@ func rowOf(rt route) Row {
 	if _, ok := rt.in.FieldByName("Raw"); ok {
 		out.Body = "raw"
 	}
+	if rt.stream {
+		out.Body = "stream"
+	}
 	body, ok := rt.in.FieldByName("Body")
 	switch {
 	case !ok:

@@ -111,7 +111,7 @@ func (s *Server) backup(ctx context.Context, wanted bool, service, what string) 
 			Message: fmt.Sprintf("cannot %s with a backup before: this appliance makes none; what the update changes is kept until the new version has proved itself", what)}
 	}
 	if err := s.cfg.BackupFirst(ctx, service); err != nil {
-		return fmt.Errorf("cannot %s: no backup could be made before: %w", what, err)
+		return &Error{Status: http.StatusBadRequest, Key: KeyBackup, Message: fmt.Sprintf("cannot %s: no backup could be made before: %v", what, err), Next: "castellan backup list"}
 	}
 	return nil
 }

@@ -166,7 +166,11 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, rt route, d door)
 	if c.Kind == KindNone { // many of them at once must fit in memory
 		most = maxStranger
 	}
-	r.Body = http.MaxBytesReader(w, r.Body, most)
+	if rt.stream {
+		r.Body = streamed{r.Body, http.NewResponseController(w)}
+	} else {
+		r.Body = http.MaxBytesReader(w, r.Body, most)
+	}
 	data, err := rt.answer(ctx, s, c, r)
 	if rt.long || d.people {
 		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(takeWithin)) // as above

@@ -145,7 +145,7 @@ func operationID(rt route) string {
 	parts := strings.FieldsFunc(rt.path, func(c rune) bool { return c == '/' || c == '_' || c == '-' })
 	for i, part := range parts {
 		name, param := strings.CutPrefix(strings.TrimSuffix(part, "}"), "{")
-		if param && i+1 < len(parts) {
+		if param && i+1 < len(parts) && name != "backup" { // /backups/info is about all of them
 			continue
 		}
 		b.WriteString(strings.ToUpper(name[:1]) + name[1:])

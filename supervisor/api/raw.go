@@ -48,3 +48,14 @@ func (f flusher) Write(p []byte) (int, error) {
 	}
 	return n, err
 }
+
+// streamed is a body of any size. Each piece must come in time, not all of it.
+type streamed struct {
+	io.ReadCloser
+	ctl *http.ResponseController
+}
+
+func (s streamed) Read(p []byte) (int, error) {
+	_ = s.ctl.SetReadDeadline(time.Now().Add(takeWithin)) // a reader that knows no deadlines is no connection
+	return s.ReadCloser.Read(p)
+}

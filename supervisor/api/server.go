@@ -36,6 +36,8 @@ type Config struct {
 	Home HomeAssistant
 	// State is that of the daemon: startup, running, stopping; nil = it is running.
 	State func() string
+	// Backups are those that people ask for; nil = the appliance makes none.
+	Backups Backups
 	// BackupFirst makes backups before updates; nil = there are none, and who asks for one is told.
 	BackupFirst BackupFirst
 	// People are who may call from the network of the house; nil = nobody may, and there are no users.

@@ -29,8 +29,8 @@ func TestOwnersWord(t *testing.T) {
 		t.Errorf("publisher %q, want project", p)
 	}
 
-	other := string(trust.DigestOf([]byte("another image")))
-	h.castellan("trust", "house", "accept", h.core, "--digest", other).says(t, 1, string(plain.Manifest), "not "+other)
+	wrong := string(trust.DigestOf([]byte("another image")))
+	h.castellan("trust", "house", "accept", h.core, "--digest", wrong).says(t, 1, string(plain.Manifest), "not "+wrong)
 	var word api.HouseWord
 	a := h.castellan("trust", "house", "accept", h.core, "--why", "I read its source", "--json")
 	a.says(t, 0)

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"syscall"
 
 	"github.com/castellan/castellan/supervisor/api"
@@ -169,7 +170,7 @@ func readAnswer[T any](c *Client, resp *http.Response) (out T, err error) {
 	if env.Result != "ok" {
 		next, _ := env.Extra["next"].(string)
 		delete(env.Extra, "next")
-		return out, &api.Error{Status: resp.StatusCode, Key: env.Key, Message: env.Message, Next: next, Extra: env.Extra}
+		return out, &api.Error{Status: resp.StatusCode, Key: env.Key, Message: strings.TrimSuffix(env.Message, ". Next: "+next), Next: next, Extra: env.Extra}
 	}
 	err = json.Unmarshal(env.Data, &out)
 	return out, err

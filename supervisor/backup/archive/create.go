@@ -4,7 +4,10 @@ import (
 	"context"
 	"crypto/sha1" // Home Assistant's slugs are made with it; nothing is secured by it
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -41,7 +44,10 @@ func (s *Store) create(ctx context.Context, req Request) (_ Made, err error) {
 	if err := fits(s.dir, s.reserve, total/likely); err != nil {
 		return Made{}, err
 	}
-	info := s.describe(&req)
+	info, err := s.describe(&req)
+	if err != nil {
+		return Made{}, err
+	}
 	out, err := s.disk.create(s.dir)
 	if err != nil {
 		return Made{}, err
@@ -78,14 +84,21 @@ func (s *Store) create(ctx context.Context, req Request) (_ Made, err error) {
 }
 
 // describe is what is known of a backup before it is made.
-func (s *Store) describe(req *Request) Info {
+func (s *Store) describe(req *Request) (Info, error) {
 	info := Info{
 		Name: req.Name, Date: s.now().UTC().Truncate(time.Microsecond), Type: req.Type, Origin: req.Origin, Service: plain(req.Service),
 		Version: plain(req.Version), Protected: req.Seal.recipient != nil, Seal: req.Seal.how, Recipient: req.Seal.public, Repositories: req.Repositories,
 	}
-	for info.Slug == "" || exists(s.path(info.Slug)) {
+	for {
 		info.Date = info.Date.Add(time.Microsecond)
 		info.Slug = slugOf(info.Date, info.Name)
+		_, err := os.Lstat(s.path(info.Slug))
+		if errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		if err != nil { // a folder that can't be looked into has no free name, however many are tried
+			return Info{}, err
+		}
 	}
 	for _, u := range req.Units {
 		info.Parts = append(info.Parts, Part{
@@ -93,7 +106,7 @@ func (s *Store) describe(req *Request) Info {
 			NoDatabase: u.NoDatabase,
 		})
 	}
-	return info
+	return info, nil
 }
 
 func slugOf(date time.Time, name string) string {

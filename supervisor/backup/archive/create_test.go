@@ -281,3 +281,22 @@ func TestRequestsThatCouldNotBeReadBack(t *testing.T) {
 		}
 	}
 }
+
+// TestAFolderThatIsGoneIsToldAtOnce: what can't be looked into is taken neither for free names nor for names that are taken.
+func TestAFolderThatIsGoneIsToldAtOnce(t *testing.T) {
+	for name, instead := range map[string]func(dir string) error{
+		"nothing": func(string) error { return nil },
+		"a file":  func(dir string) error { return os.WriteFile(dir, nil, 0o600) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "backups")
+			s := newStore(t, dir)
+			must(t, os.Rename(dir, dir+".away"))
+			must(t, instead(dir))
+			_, err := s.Create(t.Context(), Request{Name: "n", Type: Partial, Units: []Unit{{Kind: Folder, Slug: "share", Name: "share", Trees: []Tree{{Name: "data", Path: t.TempDir()}}}}})
+			if err == nil || !strings.Contains(err.Error(), "cannot make the backup") {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}

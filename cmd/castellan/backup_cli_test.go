@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/castellan/castellan/supervisor/api"
+)
+
+// cellar has one backup, made with a passphrase. It notes what is asked of it.
+type cellar struct{ asked *[]string }
+
+func (c cellar) did(format string, args ...any) {
+	*c.asked = append(*c.asked, fmt.Sprintf(format, args...))
+}
+func (c cellar) List(context.Context) ([]api.Backup, error) {
+	return []api.Backup{{Slug: "0a1b2c3d", Name: "weekly\x1b[2J", Date: time.Now(), Full: true, Protected: true, Seal: "passphrase", Size: 3 << 20, Version: "1.2.3",
+		Addons: []api.BackupAddon{{Slug: "core_x", Name: "X", Version: "1"}}, Folders: []string{"share"}}}, nil
+}
+func (c cellar) Settings() api.BackupSettings                           { return api.BackupSettings{DaysUntilStale: 30} }
+func (c cellar) Set(context.Context, api.BackupSettings) error          { return nil }
+func (c cellar) Open(context.Context, string) (io.ReadCloser, error)    { return nil, nil }
+func (c cellar) Add(context.Context, io.Reader, string) (string, error) { return "", nil }
+func (c cellar) Work() api.BackupWork                                   { return c }
+func (c cellar) Verify(_ context.Context, slug string) error            { c.did("verify %s", slug); return nil }
+func (c cellar) NewKey(context.Context, string) (api.BackupKey, error) {
+	return api.BackupKey{Identity: "AGE-SECRET-KEY-1X", Recipient: "age1x"}, nil
+}
+func (c cellar) Remove(_ context.Context, slug, _ string) error {
+	if slug != "0a1b2c3d" {
+		return api.NoBackup(slug)
+	}
+	c.did("remove %s", slug)
+	return nil
+}
+func (c cellar) Create(_ context.Context, r api.BackupRequest, _ string) (api.BackupMade, error) {
+	c.did("create %+v", r)
+	return api.BackupMade{Slug: "0a1b2c3d", Notes: []string{"core_x: data/s: a socket"}}, nil
+}
+func (c cellar) Restore(_ context.Context, slug string, r api.RestoreRequest, by api.Caller) (api.Restored, error) {
+	c.did("restore %s %+v", slug, r)
+	if r.Password != "horse battery" {
+		return api.Restored{}, &api.Error{Status: 400, Key: api.KeyBackupWrong, Message: "Invalid password for backup " + slug}
+	}
+	return api.Restored{}, nil
+}
+
+func TestBackupsOnTheCommandLine(t *testing.T) {
+	pass := filepath.Join(t.TempDir(), "pass")
+	if err := os.WriteFile(pass, []byte("horse battery\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		args, asked, says string
+		code              int
+	}{
+		{"create --full --name n", "create {Name:n Full:true Core:true NoDatabase:false AllAddons:true Addons:[] Folders:[share addons/local ssl media] Password:}", "0a1b2c3d: made\n  core_x: data/s: a socket", 0},
+		{"create --addon core_x,core_y --folder ssl --core --exclude-database --passphrase-file " + pass,
+			"create {Name: Full:false Core:true NoDatabase:true AllAddons:false Addons:[core_x core_y] Folders:[ssl] Password:horse battery}", "0a1b2c3d: made", 0},
+		{"create", "", "say what to save", 2},
+		{"create --full --core", "", "say what to save", 2},
+		{"create --full --passphrase-file /nowhere/x", "", "cannot read the passphrase", 2},
+		{"create --folder ../x", "", "want share, addons/local, ssl, media", 1},
+		{"list", "", "0a1b2c3d  now   full  3.0 MiB  yes        weekly[2J", 0},
+		{"show 0a1b2c3d", "", "encrypted (passphrase)\ncore_x 1  X\nshare/", 0},
+		{"show ffffffff", "", "Next: castellan backup list", 1},
+		{"verify 0a1b2c3d", "verify 0a1b2c3d", "0a1b2c3d: whole", 0},
+		{"verify ../x", "", "Next: ", 1},
+		{"restore 0a1b2c3d --passphrase-file " + pass, "restore 0a1b2c3d {Full:true Core:false All:false Addons:[] Folders:[] Password:horse battery}", "0a1b2c3d: restored", 0},
+		{"restore 0a1b2c3d --addon ALL", "restore 0a1b2c3d {Full:false Core:false All:true Addons:[] Folders:[] Password:}", "Invalid password for backup 0a1b2c3d", 1},
+		{"restore 0a1b2c3d --full --core", "", "--full is everything", 2},
+		{"remove 0a1b2c3d", "remove 0a1b2c3d", "0a1b2c3d: removed", 0},
+		{"remove 0a1b2c3d --json", "remove 0a1b2c3d", "{}", 0},
+		{"key new", "", "AGE-SECRET-KEY-1X\n\nThis is the recovery key. It is not shown again.", 0},
+		{"wibble", "", `unknown command "backup wibble"`, 2},
+	} {
+		t.Run(c.args, func(t *testing.T) {
+			var asked []string
+			socket := serve(t, &butler{vault: cellar{&asked}})
+			code, stdout, stderr := run(t, append([]string{"--socket", socket, "backup"}, strings.Fields(c.args)...)...)
+			if code != c.code || !strings.Contains(stdout+stderr, c.says) {
+				t.Errorf("exit code %d, says %q %q; want %d and %q", code, stdout, stderr, c.code, c.says)
+			}
+			if got := strings.Join(asked, "; "); got != c.asked {
+				t.Errorf("asked %q, want %q", got, c.asked)
+			}
+			if code != 0 && !strings.Contains(stderr, "Next: ") {
+				t.Errorf("no next step: %q", stderr)
+			}
+		})
+	}
+}

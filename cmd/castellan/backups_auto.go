@@ -1,0 +1,185 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/castellan/castellan/config"
+	"github.com/castellan/castellan/supervisor"
+	"github.com/castellan/castellan/supervisor/api"
+	"github.com/castellan/castellan/supervisor/backup/archive"
+	"github.com/castellan/castellan/updater"
+)
+
+// Times of backups that come by themselves. lookBackup is how often the schedule is looked at, spread how much later than
+// its hour it may begin, freshBackup how long one before an update serves for it, againBackup when one that failed is tried
+// again.
+const (
+	lookBackup  = time.Minute
+	spread      = 30 * time.Minute
+	freshBackup = 24 * time.Hour
+	againBackup = time.Hour
+)
+
+// scheduleOf is the schedule as it is set; ok is false when there is none.
+func scheduleOf(c *config.Config) (s archive.Schedule, ok bool) {
+	zone, err := time.LoadLocation(c.Addons.Timezone)
+	if err != nil {
+		zone = time.UTC // config has checked it
+	}
+	s = archive.Schedule{Days: c.Backup.Schedule.Weekdays(), Hour: *c.Backup.Schedule.Hour, Zone: zone, Jitter: spread, Seed: c.Appliance.ID}
+	return s, len(s.Days) > 0
+}
+
+// backupDue tells whether a scheduled backup is due: once for each moment of the schedule, and once after any number that
+// were missed. last is when the schedule was kept.
+func backupDue(s archive.Schedule, last, now time.Time) bool { return !s.Next(last).After(now) }
+
+// schedule makes the backups of the schedule until ctx ends. Without a believable clock there are none.
+func (b *backupHouse) schedule(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(lookBackup):
+		}
+		if err := b.onSchedule(ctx); err != nil && ctx.Err() == nil {
+			b.log.Error("the backup of the schedule failed; the next one is made at its hour", "error", err)
+		}
+	}
+}
+
+func (b *backupHouse) onSchedule(ctx context.Context) error {
+	s, ok := scheduleOf(b.config())
+	now, believed := b.clock.Now()
+	if !ok || !believed {
+		return nil
+	}
+	b.mu.Lock()
+	last := b.state.Scheduled
+	b.mu.Unlock()
+	if last.IsZero() || last.After(now) { // it counts from now on; one that lies ahead was dated by a clock that was wrong
+		return b.keep(func(st *backupState) { st.Scheduled = now })
+	}
+	if !backupDue(s, last, now) {
+		return nil
+	}
+	if err := b.keep(func(st *backupState) { st.Scheduled = now }); err != nil {
+		return err // or it would be made each minute
+	}
+	made, err := detach(ctx, b, true, func(ctx context.Context) (archive.Made, error) {
+		return b.make(ctx, api.BackupRequest{Name: "scheduled " + now.UTC().Format(time.DateOnly), Full: true, Core: true, AllAddons: true, Folders: api.BackupFolders,
+			NoDatabase: b.config().Backup.ExcludeDatabase}, archive.Scheduled, "")
+	})
+	if err == nil {
+		b.log.Info("backup of the schedule made", "backup", made.Slug, "bytes", made.Size)
+	}
+	return err
+}
+
+// backupTry is how the newest backup before an update of a service went.
+type backupTry struct {
+	to   string // version it was made before
+	at   time.Time
+	busy bool
+	err  error
+}
+
+// serves tells whether a try serves for an update to a version: it is done, or an error says why that waits; else another is
+// made. Who waits for one gets one of now. The zero try serves for nothing.
+func (t backupTry) serves(to string, now time.Time, wait bool) (done bool, err error) {
+	switch {
+	case t.busy && !wait:
+		return false, errBackupUnderWay
+	case wait || t.busy || t.to != to || t.at.IsZero():
+		return false, nil
+	case t.err == nil:
+		return now.Sub(t.at) < freshBackup, nil
+	case now.Sub(t.at) < againBackup:
+		return false, fmt.Errorf("its backup failed and is tried again: %w", t.err)
+	}
+	return false, nil
+}
+
+// submit submits a plan. Where backups come before updates, a step whose backup was not made waits: wait makes them now, as
+// an owner who asks does; otherwise they are made beside the update loop, which is woken then.
+func (h *house) submit(ctx context.Context, p *updater.Plan, wait bool) (taken []supervisor.Change, errs []error) {
+	if h.backups != nil && h.config().Backup.BeforeUpdate {
+		var steps []updater.Step
+		waits := "" // a service of the channel's release
+		for _, s := range p.Steps {
+			err := h.backups.before(ctx, s, wait)
+			if err == nil {
+				steps = append(steps, s)
+				continue
+			}
+			if s.Channel != nil {
+				waits = s.Service
+			}
+			p.Skips = append(p.Skips, updater.Skip{Service: s.Service, Code: "backup", Why: err.Error()})
+			if wait {
+				errs = append(errs, &api.Error{Status: 400, Key: api.KeyBackup, Next: "castellan backup list",
+					Message: fmt.Sprintf("cannot update %s: no backup could be made before: %v", s.Service, err)})
+			}
+		}
+		if p.Together && waits != "" {
+			for _, s := range steps {
+				if s.Channel != nil {
+					p.Skips = append(p.Skips, updater.Skip{Service: s.Service, Code: updater.SkipTogether, Why: "it moves together with " + waits + ", which waits for its backup"})
+				}
+			}
+			steps = slices.DeleteFunc(steps, func(s updater.Step) bool { return s.Channel != nil })
+		}
+		p.Steps = steps
+		if !wait { // the turn of the loop is what status shows
+			h.mu.Lock()
+			h.plan.Steps, h.plan.Skips = p.Steps, p.Skips
+			h.mu.Unlock()
+		}
+	}
+	taken, more := h.manager.Submit(ctx, *p)
+	return taken, append(errs, more...)
+}
+
+// errBackupUnderWay says that an update waits for its backup.
+var errBackupUnderWay = errors.New("its backup is being made")
+
+// before is nil when a step has its backup, or none is to be made.
+func (b *backupHouse) before(ctx context.Context, s updater.Step, wait bool) error {
+	if s.From == "" {
+		return nil // an installation
+	}
+	if _, _, err := b.requestFor(s.Service); errors.Is(err, errNoUnit) {
+		return nil
+	}
+	b.mu.Lock()
+	now := time.Now()
+	if done, err := b.tries[s.Service].serves(s.To.Version, now, wait); done || err != nil {
+		b.mu.Unlock()
+		return err
+	}
+	b.tries[s.Service] = backupTry{to: s.To.Version, at: now, busy: true}
+	b.mu.Unlock()
+	do := func(ctx context.Context) error {
+		err := b.first(ctx, s.Service)
+		b.mu.Lock()
+		b.tries[s.Service] = backupTry{to: s.To.Version, at: time.Now(), err: err}
+		b.mu.Unlock()
+		if err != nil {
+			b.log.Error("no backup could be made before an update, which is not begun", "service", s.Service, "error", err)
+		}
+		return err
+	}
+	if wait {
+		return do(ctx)
+	}
+	go func() {
+		if do(b.ctx) == nil {
+			b.wake()
+		}
+	}()
+	return errBackupUnderWay
+}

@@ -1,0 +1,56 @@
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+)
+
+func TestWhatIsHeldRestsUntilItIsReleased(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := tendedWorld(t, "radio")
+		ctx := context.Background()
+		must(0, w.m.Start(ctx, "radio"))
+		release, err := w.m.Hold(ctx, "radio")
+		if err != nil || len(w.running()) != 0 {
+			t.Fatalf("got %v, running %v", err, w.running())
+		}
+		must(0, w.m.Ensure(ctx))
+		restarted := make(chan error, 1)
+		go func() { restarted <- w.m.Restart(ctx, "radio", "") }()
+		synctest.Wait()
+		if len(w.running()) != 0 {
+			t.Error("it was started while it was held")
+		}
+		if err := release(ctx); err != nil || <-restarted != nil || len(w.running()) != 1 {
+			t.Errorf("afterwards: %v, running %v", err, w.running())
+		}
+
+		must(0, w.m.Stop(ctx, "radio", ""))
+		if release, err = w.m.Hold(ctx, "radio"); err != nil || release(ctx) != nil || len(w.running()) != 0 {
+			t.Errorf("what is kept stopped: %v, running %v", err, w.running())
+		}
+
+		w.tap.deny = func(call string) error {
+			if call == "stop" {
+				return errors.New("it does not end")
+			}
+			return nil
+		}
+		must(0, w.m.Start(ctx, "radio"))
+		if _, err := w.m.Hold(ctx, "radio"); err == nil || len(w.running()) != 1 {
+			t.Errorf("what can't be stopped: %v, running %v", err, w.running())
+		}
+		w.tap.deny = nil
+
+		w.submit(step("radio", "2"))
+		var busy *BusyError
+		if _, err := w.m.Hold(ctx, "radio"); !errors.As(err, &busy) {
+			t.Errorf("with a change open: %v", err)
+		}
+		if _, err := w.m.Hold(ctx, "nothing"); !errors.Is(err, ErrUnknown) {
+			t.Errorf("what is not there: %v", err)
+		}
+	})
+}
