@@ -18,4 +18,4 @@ go test -run '^$' ./... >/dev/null
 report=$(mktemp "${TMPDIR:-/tmp}/castellan-report.XXXXXX")
 trap 'rm -f "$report"' EXIT
 go build -o "$report" ./tests/report
-bash tests/with-engine.sh go test -json -timeout 15m "$@" | "$report"
+bash tests/with-engine.sh go test -json -timeout 20m "$@" | "$report"
