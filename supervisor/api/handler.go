@@ -18,6 +18,7 @@ import (
 type door struct {
 	who    func(*http.Request) Caller
 	within time.Duration // how long a call may take that does not last, 0 = as long as it takes
+	core   bool          // Home Assistant comes this way, for people whom it knows
 }
 
 // handler makes the handler of the table for a door. Who calls, and whether he may, is known before a body is read.
@@ -40,6 +41,9 @@ func (s *Server) handler(d door) http.Handler {
 	mux.Handle("/", rest)
 	open := openTo(all)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s.servePage(w, r, d) {
+			return
+		}
 		if why := suspicious(r.URL); why != "" {
 			s.fail(w, r, badRequest("cannot answer: %s", why))
 			return

@@ -5,7 +5,9 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httputil"
 	"net/netip"
+	"sync"
 	"time"
 
 	"github.com/castellan/castellan/addons/services"
@@ -31,6 +33,8 @@ type Config struct {
 	From netip.Prefix
 	// Home is the appliance as Home Assistant's API shows it; nil = that API is not there.
 	Home HomeAssistant
+	// Ingress is the add-ons' own pages; nil = none are shown.
+	Ingress Ingress
 	// State is that of the daemon: startup, running, stopping; nil = it is running.
 	State func() string
 	// BackupFirst makes backups before updates; nil = there are none, and who asks for one is told.
@@ -45,10 +49,16 @@ type Server struct {
 	calls   calls
 	refused refusals
 	gone    dismissed
+	visits  ingressSessions
+	ingress func() *httputil.ReverseProxy
 }
 
 // New makes a server.
-func New(cfg Config) *Server { return &Server{cfg: cfg} }
+func New(cfg Config) *Server {
+	s := &Server{cfg: cfg}
+	s.ingress = sync.OnceValue(s.pages)
+	return s
+}
 
 // Times of a call on the bridge.
 const addonWithin = time.Minute // that does not last
@@ -85,7 +95,7 @@ func (s *Server) Handler() http.Handler {
 
 // AddonHandler is the API for add-ons and for who has the host token, without a listener.
 func (s *Server) AddonHandler() http.Handler {
-	return s.handler(door{who: s.byToken, within: addonWithin})
+	return s.handler(door{who: s.byToken, within: addonWithin, core: true})
 }
 
 // HandlerFor is the API for callers that who tells of. A caller that is not known may call what is open to all.

@@ -205,7 +205,7 @@ var (
 		"core": regexp.MustCompile(`^\w+ /(core|homeassistant)/`),
 	}
 	mayNever = regexp.MustCompile(`^\w+ /castellan|^POST /security/|/security$|^POST /addons/self/(update|install|uninstall|rebuild)$|^(POST|DELETE) /store/repositories(/core_x)?$|` +
-		`^POST /jobs/options$|^POST /resolution/check/\w+/options$|^DELETE /resolution/|^POST /resolution/suggestion/|^GET /addons/core_x/options/config$|^(POST|DELETE) /docker/registries`)
+		`^POST /ingress/|^POST /jobs/options$|^POST /resolution/check/\w+/options$|^DELETE /resolution/|^POST /resolution/suggestion/|^GET /addons/core_x/options/config$|^(POST|DELETE) /docker/registries`)
 )
 
 // TestAddonsMayDoWhatTheirRolesSay asks for every route with the token of every sort of add-on, about itself and about
