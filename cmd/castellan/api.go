@@ -15,7 +15,7 @@ func (h *house) openAPI(_ context.Context, data func(string) string, _ bool) err
 	}
 	h.api = api.New(api.Config{Backend: h, Version: version, Owner: uint32(os.Getuid()), Log: h.log.With("part", "api"),
 		Guests: addonCalls{h}, Registry: h.addons.offers, From: h.cfg.Addons.Network.Prefix(), Home: haView{h}, HostToken: token, State: h.stateNow,
-		Ingress: &addonPages{house: h}})
+		Ingress: &addonPages{h}, Core: coreWay{h}})
 	return nil
 }
 

@@ -129,24 +129,28 @@ func (s *Server) servePage(w http.ResponseWriter, r *http.Request, d door) bool 
 	return true
 }
 
-// forward sends a request on and streams both ways. Who takes nothing in, or sends nothing of a body, is cut; a stream
-// that rests is not.
+// forward sends a request on to an add-on. Who takes nothing in, or sends nothing of a body, is cut; a stream that rests
+// is not.
 func (s *Server) forward(w http.ResponseWriter, r *http.Request, page IngressPage) {
+	if r.Body != nil && r.Body != http.NoBody && r.ContentLength < 0 && !page.Stream {
+		if err := measure(w, r); err != nil {
+			s.pageFailed(w, r, http.StatusRequestEntityTooLarge, "what was sent is too long.")
+			return
+		}
+	}
+	s.stream(w, r, s.ingress())
+}
+
+// stream sends a request on and the answer back, piece by piece and without end if need be.
+func (s *Server) stream(w http.ResponseWriter, r *http.Request, by *httputil.ReverseProxy) {
 	ctl := http.NewResponseController(w)
 	_ = ctl.SetWriteDeadline(time.Time{}) // a writer that knows no deadlines has none; so below
 	_ = ctl.SetReadDeadline(time.Time{})
 	if r.Body != nil && r.Body != http.NoBody {
 		r.Body = &patientBody{r.Body, ctl}
-		if r.ContentLength < 0 && !page.Stream {
-			if err := measure(w, r); err != nil {
-				s.pageFailed(w, r, http.StatusRequestEntityTooLarge, "what was sent is too long.")
-				return
-			}
-		}
 	}
-	out := &pageWriter{ResponseWriter: w, ctl: ctl}
 	defer func() { _ = ctl.SetWriteDeadline(time.Now().Add(takeWithin)) }()
-	s.ingress().ServeHTTP(out, r)
+	by.ServeHTTP(&pageWriter{ResponseWriter: w, ctl: ctl}, r)
 }
 
 // stray tells whether a path, decoded as often as a careless program might, leads out of where it begins.

@@ -35,6 +35,8 @@ type Config struct {
 	Home HomeAssistant
 	// Ingress is the add-ons' own pages; nil = none are shown.
 	Ingress Ingress
+	// Core is the way to Home Assistant Core, for add-ons that may; nil = there is none.
+	Core CoreAPI
 	// State is that of the daemon: startup, running, stopping; nil = it is running.
 	State func() string
 	// BackupFirst makes backups before updates; nil = there are none, and who asks for one is told.
@@ -51,12 +53,15 @@ type Server struct {
 	gone    dismissed
 	visits  ingressSessions
 	ingress func() *httputil.ReverseProxy
+
+	core      func() *httputil.ReverseProxy
+	coreCalls calls
 }
 
 // New makes a server.
 func New(cfg Config) *Server {
 	s := &Server{cfg: cfg}
-	s.ingress = sync.OnceValue(s.pages)
+	s.ingress, s.core = sync.OnceValue(s.pages), sync.OnceValue(s.coreProxy)
 	return s
 }
 
