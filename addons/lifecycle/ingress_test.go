@@ -34,6 +34,13 @@ func TestPagesStayWhereTheyAre(t *testing.T) {
 	if _, err := w.m.Ingress("core_absent"); !errors.Is(err, ErrNotInstalled) {
 		t.Error("one that is not there:", err)
 	}
+	yes := true
+	if _, err := w.m.Configure(ctx, radio, Patch{Panel: &yes}); err != nil || !w.record(radio).Settings.Panel {
+		t.Error("its pages get no place:", err)
+	}
+	if _, err := w.m.Configure(ctx, "core_plain", Patch{Panel: &yes}); err == nil || w.record("core_plain").Settings.Panel {
+		t.Error("one without pages gets a place for them:", err)
+	}
 	w.boot()
 	if again, err := w.m.Ingress(radio); err != nil || again != first {
 		t.Errorf("after a start: %v %v, want %v", again, err, first)

@@ -55,7 +55,7 @@ func (h *addonPages) Dial(ctx context.Context, slug string) (net.Conn, error) {
 	return nil, api.ErrAsleep
 }
 
-// Panels implements api.Ingress. None is in anybody's side bar: that is not kept.
+// Panels implements api.Ingress.
 func (h *addonPages) Panels(context.Context) (map[string]api.IngressPanel, error) {
 	out := map[string]api.IngressPanel{}
 	for _, slug := range h.addons.installs.Slugs() {
@@ -63,13 +63,19 @@ func (h *addonPages) Panels(context.Context) (map[string]api.IngressPanel, error
 		if err != nil || !m.Ingress { // one that can't be read says so in its own place
 			continue
 		}
-		p := api.IngressPanel{Title: m.PanelTitle, Icon: m.PanelIcon, Admin: m.PanelAdmin}
+		p := api.IngressPanel{Title: m.PanelTitle, Icon: m.PanelIcon, Admin: m.PanelAdmin, Enable: h.inSideBar(slug)}
 		if p.Title == "" {
 			p.Title = m.Name
 		}
 		out[slug] = p
 	}
 	return out, nil
+}
+
+// inSideBar tells whether the owner wants an add-on's pages in the side bar.
+func (h *house) inSideBar(slug string) bool {
+	r, _ := h.addons.installs.Record(slug)
+	return r.Settings.Panel
 }
 
 // describePages tells where an add-on's own pages are; of one that has none, or is not installed, nothing.
@@ -83,7 +89,7 @@ func (h *house) describePages(slug string, out *api.AddonState) {
 		h.log.Warn("cannot tell where an add-on's pages are", "addon", slug, "error", err)
 		return
 	}
-	entry, panel := "/api/hassio_ingress/"+at.Token, false
+	entry, panel := "/api/hassio_ingress/"+at.Token, h.inSideBar(slug)
 	url := entry + "/" + strings.TrimPrefix(m.IngressEntry, "/")
 	out.IngressEntry, out.IngressURL, out.IngressPort, out.IngressPanel = &entry, &url, &at.Port, &panel
 }

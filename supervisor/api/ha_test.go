@@ -381,11 +381,12 @@ func TestOptionsOfHomeAssistantAreSettingsToo(t *testing.T) {
 		{`{"boot":"manual","auto_update":true,"watchdog":false}`, `set ["core_x",{"boot":"manual","auto_update":true,"watchdog":false},"the host token"]`, "ok"},
 		{`{"options":{},"network":{"80/tcp":8080,"81/tcp":null}}`, `options ["core_x",{}]; set ["core_x",{"ports":{"80/tcp":8080,"81/tcp":null}},"the host token"]`, "ok"},
 		{`{}`, ``, "ok"},
-		{`{"ingress_panel":false,"audio_input":null}`, ``, "ok"},
+		{`{"ingress_panel":false,"audio_input":null}`, `set ["core_x",{"ingress_panel":false},"the host token"]`, "ok"},
 		{`{"options":{},"boot":"sometimes"}`, ``, "field \\\"boot\\\" is \\\"sometimes\\\""},
 		{`{"options":{},"network":{"80":1}}`, ``, "want one as"},
 		{`{"options":[]}`, ``, "wrong type @ /options"},
-		{`{"ingress_panel":true}`, ``, "neither audio nor panels"},
+		{`{"ingress_panel":true}`, `set ["core_x",{"ingress_panel":true},"the host token"]`, "ok"},
+		{`{"audio_output":"jack"}`, ``, "has no audio"},
 	} {
 		s := newStage(t)
 		_, answer := s.ask(t, "POST", "/addons/core_x/options", c.body)

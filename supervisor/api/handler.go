@@ -41,7 +41,7 @@ func (s *Server) handler(d door) http.Handler {
 	mux.Handle("/", rest)
 	open := openTo(all)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if s.servePage(w, r, d) || s.serveCore(w, r, d) {
+		if s.passing(w, r, d) {
 			return
 		}
 		if why := suspicious(r.URL); why != "" {

@@ -62,13 +62,11 @@ const (
 	ingressOutside = "/api/hassio_ingress/"
 )
 
-// ingressRoutes are the calls about add-ons' own pages. The pages themselves answer to any method, in [Server.pages].
+// ingressRoutes are the calls about add-ons' own pages. The pages themselves are among the passages.
 var ingressRoutes = []route{
 	{"POST", "/ingress/session", Operator, never, "Begins a session for add-ons' own pages.", call((*Server).postIngressSession)},
 	{"POST", "/ingress/validate_session", Operator, never, "Whether a session goes on; it is made longer.", call((*Server).postIngressCheck)},
 	{"GET", "/ingress/panels", Viewer, byManager, "The add-ons that have pages of their own.", call((*Server).getIngressPanels)},
-	{path: "/ingress/{token}/{path...}"},
-	{path: "/api/hassio_ingress/{token}/{path...}"},
 }
 
 func noIngress() error {

@@ -47,7 +47,11 @@ func document(version string) *huma.OpenAPI {
 		Components: &huma.Components{Schemas: types, SecuritySchemes: map[string]*huma.SecurityScheme{
 			"token": {Type: "http", Scheme: "bearer", Description: "An add-on's token, or the host's. X-Supervisor-Token and X-Hassio-Key are read before."}}},
 	}
-	for _, rt := range table() {
+	rows := table()
+	for _, p := range passages {
+		rows = append(rows, p.described()...)
+	}
+	for _, rt := range rows {
 		if rt.method == "" {
 			continue
 		}
@@ -62,6 +66,10 @@ func document(version string) *huma.OpenAPI {
 			item.Get = op
 		case "POST":
 			item.Post = op
+		case "PUT":
+			item.Put = op
+		case "PATCH":
+			item.Patch = op
 		case "DELETE":
 			item.Delete = op
 		}
@@ -159,7 +167,7 @@ func refusal(rt route) *huma.Response {
 	if rt.text {
 		return &huma.Response{Description: "Why not, as text.", Content: map[string]*huma.MediaType{mediaText: {Schema: &huma.Schema{Type: huma.TypeString}}}}
 	}
-	return &huma.Response{Description: "Why not: 400, 401, 403, 404, 429, 500 or 503. 401 and 405 are plain text.",
+	return &huma.Response{Description: "Why not: 400, 401, 403, 404, 429, 500, 502 or 503. 401 and 405 are plain text.",
 		Content: map[string]*huma.MediaType{"application/json": {Schema: &huma.Schema{Ref: "#/components/schemas/Failure"}}}}
 }
 
