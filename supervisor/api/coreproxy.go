@@ -74,6 +74,23 @@ func (s *Server) serveCore(w http.ResponseWriter, r *http.Request, d door) bool 
 	return true
 }
 
+// authRoutes are the calls with which add-ons ask whether somebody's password is right.
+var authRoutes = []route{
+	{"POST", "/auth", noPerson, every, "Whether a user of Home Assistant gave the right password; this appliance can't tell.", call((*Server).postAuth)},
+}
+
+// postAuth says that nobody can be asked: Core lets its own Supervisor alone check passwords, and a no would look like a
+// wrong one.
+func (s *Server) postAuth(context.Context, Caller, authIn) (none, error) {
+	return none{}, &Error{Status: http.StatusBadRequest, Key: "not_supported", Message: "cannot check a password: Home Assistant Core tells this appliance nothing of its users",
+		Next: "give the add-on users of its own, if it can have some"}
+}
+
+// authIn is a form or JSON, and is not looked at.
+type authIn struct {
+	Raw []byte
+}
+
 // mayCore tells whether a caller may use Core's API.
 func (c Caller) mayCore() error {
 	switch {

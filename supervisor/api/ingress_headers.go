@@ -23,7 +23,7 @@ func rewritePage(p *httputil.ProxyRequest, c *pageCall) {
 		low := strings.ToLower(name)
 		if strings.Contains(name, "_") || // some programs take it for the one with a dash
 			strings.HasPrefix(low, "x-remote-") || strings.HasPrefix(low, "x-hass") || strings.HasPrefix(low, "x-supervisor") ||
-			strings.HasPrefix(low, "x-castellan") || strings.Contains(low, "csrf") && low != "x-csrftoken" {
+			strings.HasPrefix(low, "x-castellan") {
 			delete(out.Header, name)
 		}
 	}
@@ -54,8 +54,9 @@ func rewritePage(p *httputil.ProxyRequest, c *pageCall) {
 	case c.who.user != "":
 		out.Header.Set("X-Remote-User-Id", c.who.user)
 	case c.who.owner.Kind == KindPerson:
+		user, _, _ := strings.Cut(c.who.owner.String(), " (") // how he came in is not the add-on's to know
 		for _, name := range []string{"X-Remote-User-Id", "X-Remote-User-Name", "X-Remote-User-Display-Name"} {
-			out.Header.Set(name, c.who.owner.String())
+			out.Header.Set(name, user)
 		}
 	}
 }

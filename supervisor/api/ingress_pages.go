@@ -85,10 +85,7 @@ func (s *Server) servePage(w http.ResponseWriter, r *http.Request, d door) bool 
 		s.fail(w, r, badRequest("System is not ready with state: %s", state))
 		return true
 	}
-	h := w.Header()
-	for _, name := range []string{"X-Frame-Options", "Content-Security-Policy", "Cross-Origin-Opener-Policy", "Cache-Control"} {
-		h.Del(name) // of our own answers: the page has its own
-	}
+	clear(w.Header()) // of our own answers: the page has its own
 	if s.cfg.Ingress == nil {
 		s.fail(w, r, noIngress())
 		return true

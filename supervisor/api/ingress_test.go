@@ -120,7 +120,7 @@ func TestAnAddonSeesWhoAsksAndNothingThatLetsItIn(t *testing.T) {
 		_ = r.Header.Write(w)
 	})
 	got := text(t, s.get(t, "GET", "/a%2Fb//c/?x=../y&z=%3Cscript%3E;union%20select", nil, "Authorization: Bearer s3cret", "X-Supervisor-Token: s3cret", "X-Hassio-Key: s3cret",
-		"X-Remote-User-Id: mallory", "X_Remote_User_Id: mallory", "X-Ingress-Path: /evil", "X-Forwarded-For: 6.6.6.6", "X-Csrf-Token: s3cret", "Connection: X-Drop",
+		"X-Remote-User-Id: mallory", "X_Remote_User_Id: mallory", "X-Ingress-Path: /evil", "X-Forwarded-For: 6.6.6.6", "X-Hass-Source: s3cret", "Connection: X-Drop",
 		"X-Drop: dropped", "Upgrade: h2c", "X-Theirs: kept"))
 	for _, want := range []string{"/a%2Fb//c/?x=../y&z=%3Cscript%3E;union%20select\n", "X-Ingress-Path: /ingress/" + pageToken + "\r\n", "X-Remote-User-Id: alice\r\n",
 		"X-Remote-User-Name: alice\r\n", "X-Remote-User-Display-Name: alice\r\n", "X-Forwarded-For: 127.0.0.1\r\n", "Cookie: theirs=1\r\n", "X-Theirs: kept\r\n"} {

@@ -200,7 +200,7 @@ var untyped = []string{"POST /castellan/addons/{slug}/options", "POST /castellan
 // mayDo is what Home Assistant says an add-on may do, by its role, and ours what it may not all the same.
 var (
 	mayDo = map[string]*regexp.Regexp{
-		"none": regexp.MustCompile(`^\w+ (/supervisor/ping|/info|/services.*|/discovery.*|(/store)?/addons/[^/]+/(icon|logo)|/addons/self/.*)$`),
+		"none": regexp.MustCompile(`^\w+ (/supervisor/ping|/info|/auth|/services.*|/discovery.*|(/store)?/addons/[^/]+/(icon|logo)|/addons/self/.*)$`),
 		"info": regexp.MustCompile(`^GET /.*/info$`),
 		"core": regexp.MustCompile(`^\w+ /(core|homeassistant)/`),
 	}
