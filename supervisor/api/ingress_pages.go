@@ -130,7 +130,7 @@ func (s *Server) servePage(w http.ResponseWriter, r *http.Request, d door) bool 
 // is not.
 func (s *Server) forward(w http.ResponseWriter, r *http.Request, page IngressPage) {
 	if r.Body != nil && r.Body != http.NoBody && r.ContentLength < 0 && !page.Stream {
-		if err := measure(w, r); err != nil {
+		if err := measure(r); err != nil {
 			s.pageFailed(w, r, http.StatusRequestEntityTooLarge, "what was sent is too long.")
 			return
 		}

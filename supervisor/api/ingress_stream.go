@@ -22,8 +22,8 @@ func (b *patientBody) Read(p []byte) (int, error) {
 }
 
 // measure takes a body of unknown length in: there are add-ons that take none.
-func measure(w http.ResponseWriter, r *http.Request) error {
-	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+func measure(r *http.Request) error {
+	b, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxBody)) // the connection stays, so that the refusal arrives
 	if err != nil {
 		return err
 	}
