@@ -122,3 +122,11 @@ func (s *Server) IngressOwners() int {
 
 // Stray is stray.
 func Stray(p string) bool { return stray(p) }
+
+// Passages are the paths that lead to others.
+func Passages() (out []string) {
+	for _, p := range passages {
+		out = append(out, p.path)
+	}
+	return out
+}
