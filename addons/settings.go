@@ -9,6 +9,7 @@ type Settings struct {
 	AutoUpdate bool
 	Watchdog   bool
 	Unprotect  bool // docker_api, full_access and host_pid take effect
+	Panel      bool `json:",omitempty"` // its pages have a place in Home Assistant's side bar
 }
 
 // Place is the appliance an add-on runs on.

@@ -19,6 +19,7 @@ type Patch struct {
 	AutoUpdate *bool
 	Watchdog   *bool
 	Protected  *bool
+	Panel      *bool
 
 	Own bool // the add-on asks for it, not its owner: nothing that it could not reach before
 }
@@ -114,6 +115,12 @@ func (m *Manager) patch(r *Record, man addons.Manifest, p Patch) (dropped []stri
 	}
 	if p.Protected != nil {
 		r.Settings.Unprotect = !*p.Protected
+	}
+	if p.Panel != nil {
+		if *p.Panel && !man.Ingress {
+			return nil, fmt.Errorf("ingress_panel can't be set: this add-on has no pages of its own")
+		}
+		r.Settings.Panel = *p.Panel
 	}
 	return dropped, nil
 }

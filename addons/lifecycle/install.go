@@ -125,7 +125,7 @@ func (m *Manager) giveUp(ctx context.Context, slug string) error {
 // forget keeps of an add-on only what its owner wrote.
 func (r *Record) forget(gone *Removal) {
 	r.Gone, r.Removing, r.Before, r.Wanted, r.Import = gone, nil, nil, false, nil
-	r.Granted, r.Manifests, r.Token, r.IngressPort = nil, nil, "", 0
+	r.Granted, r.Manifests, r.Token, r.IngressPort, r.IngressToken = nil, nil, "", 0, ""
 }
 
 // Uninstall removes an add-on. Its data is treated as data says once the container is gone.

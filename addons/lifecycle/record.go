@@ -27,7 +27,8 @@ type Record struct {
 	Manifests  map[string]Kept `json:"manifests,omitempty"` // by version: what is installed, was before, and may be next
 	Token      string          `json:"token,omitempty"`     // of the Supervisor API
 
-	IngressPort uint16 `json:"ingressPort,omitempty"` // picked for a manifest that leaves it open
+	IngressPort  uint16 `json:"ingressPort,omitempty"`  // picked for a manifest that leaves it open
+	IngressToken string `json:"ingressToken,omitempty"` // names it in the addresses of its pages
 
 	Wanted   bool      `json:"wanted,omitempty"`   // its installation has not ended
 	Change   string    `json:"change,omitempty"`   // the change that is to install or remove it, "" before it was begun

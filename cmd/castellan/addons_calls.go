@@ -72,6 +72,7 @@ func (h addonCalls) Addon(ctx context.Context, slug string) (api.AddonState, err
 		}
 		out.Network[p.Container] = p.Host
 	}
+	h.describePages(slug, &out)
 	list, err := h.engine.List(ctx, lifecycle.Service(slug))
 	if err == nil { // the address is worth nothing when the engine is away
 		for _, k := range list {

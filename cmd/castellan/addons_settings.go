@@ -123,7 +123,7 @@ func (h addonSettings) CheckOptions(_ context.Context, slug string, options json
 
 // Set implements api.AddonSettings.
 func (h addonSettings) Set(ctx context.Context, slug string, r api.SettingsRequest, by string) (api.Kept, error) {
-	p := lifecycle.Patch{AutoUpdate: r.AutoUpdate, Watchdog: r.Watchdog, Protected: r.Protected}
+	p := lifecycle.Patch{AutoUpdate: r.AutoUpdate, Watchdog: r.Watchdog, Protected: r.Protected, Panel: r.Panel}
 	if r.Boot != nil {
 		boot := addons.Boot(*r.Boot)
 		p.Boot = &boot

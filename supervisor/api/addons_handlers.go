@@ -151,8 +151,8 @@ func postSettings(ctx context.Context, a Addons, c Caller, slug string, q Settin
 }
 
 func (q SettingsRequest) check() error {
-	if q.Ports == nil && q.Boot == nil && q.AutoUpdate == nil && q.Watchdog == nil && q.Protected == nil {
-		return badRequest("cannot change the settings: none is named; want ports, boot, auto_update, watchdog or protected")
+	if q.Ports == nil && q.Boot == nil && q.AutoUpdate == nil && q.Watchdog == nil && q.Protected == nil && q.Panel == nil {
+		return badRequest("cannot change the settings: none is named; want ports, boot, auto_update, watchdog, protected or ingress_panel")
 	}
 	for port, host := range q.Ports {
 		if n, err := strconv.Atoi(strings.SplitN(port, "/", 2)[0]); !portShape.MatchString(port) || err != nil || n > 65535 {

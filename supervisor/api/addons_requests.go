@@ -67,6 +67,7 @@ type SettingsRequest struct {
 	AutoUpdate *bool              `json:"auto_update,omitempty"`
 	Watchdog   *bool              `json:"watchdog,omitempty"`
 	Protected  *bool              `json:"protected,omitempty"`
+	Panel      *bool              `json:"ingress_panel,omitempty"` // its pages have a place in Home Assistant's side bar
 }
 
 // StdinRequest carries text for an add-on's standard input.

@@ -2,9 +2,12 @@ package api
 
 import (
 	"context"
+	"net/http"
+	"net/http/httputil"
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Row is one row of the table of routes.
@@ -105,3 +108,28 @@ func AsRoot(ctx context.Context) context.Context {
 
 // Mask is mask.
 func Mask(options map[string]any, form []map[string]any) map[string]any { return mask(options, form) }
+
+// AnswersWithin is how long add-ons' pages may take to begin an answer.
+func (s *Server) AnswersWithin(d time.Duration) {
+	p := s.pages()
+	p.Transport.(*http.Transport).ResponseHeaderTimeout = d
+	s.ingress = func() *httputil.ReverseProxy { return p }
+}
+
+// IngressOwners are the sessions for add-ons' pages that are kept.
+func (s *Server) IngressOwners() int {
+	s.visits.mu.Lock()
+	defer s.visits.mu.Unlock()
+	return len(s.visits.all)
+}
+
+// Stray is stray.
+func Stray(p string) bool { return stray(p) }
+
+// Passages are the paths that lead to others.
+func Passages() (out []string) {
+	for _, p := range passages {
+		out = append(out, p.path)
+	}
+	return out
+}

@@ -75,17 +75,17 @@ func (s *Server) setOwnOptions(ctx context.Context, slug string, asked jsontext.
 
 // settings are the settings among the options, checked; nil = none.
 func (s *Server) settings(ctx context.Context, slug string, q HAOptions) (*SettingsRequest, error) {
-	if q.Panel != nil && *q.Panel || q.In != nil && *q.In != "" || q.Out != nil && *q.Out != "" {
-		return nil, &Error{Status: 400, Key: "not_supported", Message: "cannot set options: this appliance has neither audio nor panels of add-ons",
-			Next: "ask without ingress_panel, audio_input and audio_output"}
+	if q.In != nil && *q.In != "" || q.Out != nil && *q.Out != "" {
+		return nil, &Error{Status: 400, Key: "not_supported", Message: "cannot set options: this appliance has no audio",
+			Next: "ask without audio_input and audio_output"}
 	}
-	set := SettingsRequest{Boot: q.Boot, AutoUpdate: q.Update, Watchdog: q.Watch}
+	set := SettingsRequest{Boot: q.Boot, AutoUpdate: q.Update, Watchdog: q.Watch, Panel: q.Panel}
 	if q.Network != nil {
 		if err := s.network(ctx, slug, q.Network, &set); err != nil {
 			return nil, err
 		}
 	}
-	if set.Boot == nil && set.AutoUpdate == nil && set.Watchdog == nil && set.Ports == nil {
+	if set.Boot == nil && set.AutoUpdate == nil && set.Watchdog == nil && set.Ports == nil && set.Panel == nil {
 		return nil, nil
 	}
 	return &set, set.check()

@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -229,6 +230,57 @@ func TestACallerThatTakesNothingInIsCut(t *testing.T) {
 	})
 }
 
+func TestWorkGoesOnWhenItsCallerLeaves(t *testing.T) {
+	s := newStage(t)
+	s.furnish()
+	s.hang = make(chan struct{})
+	ctx, leave := context.WithCancel(t.Context())
+	s.waits = leave // the caller leaves in the middle
+	rec := sendAs(ctx, s.srv.AddonHandler(), "POST", "/core/update", "{}")
+	var left struct {
+		ID string `json:"job_id"`
+	}
+	if err := json.Unmarshal(rec.Body.Bytes(), &left); err != nil || rec.Code != 503 || !strings.Contains(rec.Body.String(), "it goes on") || left.ID == "" {
+		t.Fatalf("got %d %s, %v", rec.Code, rec.Body.String(), err)
+	}
+	if j := s.jobAt(t, left.ID); j.Done == nil || *j.Done {
+		t.Errorf("the work does not go on: %+v", j)
+	}
+	close(s.hang)
+	s.over(t, left.ID)
+	if j := s.jobAt(t, left.ID); len(j.Errors) != 0 || j.Progress != 100 || !slices.Contains(s.reached(), "update core ") {
+		t.Errorf("it ended as %+v; did %q", j, s.reached())
+	}
+}
+
+// eventually waits for something that comes soon.
+func eventually(t *testing.T, what string, so func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !so(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("never: %s", what)
+		}
+	}
+}
+
+func TestWhatIsWrongInCoresConfigurationIsTold(t *testing.T) {
+	s := newStage(t)
+	s.found = "Invalid config for 'light': line 3"
+	if rec := send(s.srv.AddonHandler(), "POST", "/core/check", hostToken, ""); rec.Code != 400 || !strings.Contains(rec.Body.String(), "Invalid config for 'light': line 3") {
+		t.Errorf("got %d %s", rec.Code, rec.Body.String())
+	}
+}
+
+func TestAnApplianceWithoutCoreSaysSo(t *testing.T) {
+	s := newStage(t)
+	s.noCore = true
+	for _, path := range []string{"/core/info", "/homeassistant/info", "/core/logs"} {
+		if rec := send(s.srv.AddonHandler(), "GET", path, hostToken, ""); rec.Code != 404 || !strings.Contains(rec.Body.String(), "runs no Home Assistant Core") {
+			t.Errorf("%s: %d %s", path, rec.Code, rec.Body.String())
+		}
+	}
+}
+
 // TestIntegrityIsNeverBetterThanWhatIsKnown maps what is known of each service to Home Assistant's words.
 func TestIntegrityIsNeverBetterThanWhatIsKnown(t *testing.T) {
 	for _, c := range []struct {
@@ -306,11 +358,12 @@ func TestOptionsOfHomeAssistantAreSettingsToo(t *testing.T) {
 		{`{"boot":"manual","auto_update":true,"watchdog":false}`, `set ["core_x",{"boot":"manual","auto_update":true,"watchdog":false},"the host token"]`, "ok"},
 		{`{"options":{},"network":{"80/tcp":8080,"81/tcp":null}}`, `options ["core_x",{}]; set ["core_x",{"ports":{"80/tcp":8080,"81/tcp":null}},"the host token"]`, "ok"},
 		{`{}`, ``, "ok"},
-		{`{"ingress_panel":false,"audio_input":null}`, ``, "ok"},
+		{`{"ingress_panel":false,"audio_input":null}`, `set ["core_x",{"ingress_panel":false},"the host token"]`, "ok"},
 		{`{"options":{},"boot":"sometimes"}`, ``, "field \\\"boot\\\" is \\\"sometimes\\\""},
 		{`{"options":{},"network":{"80":1}}`, ``, "want one as"},
 		{`{"options":[]}`, ``, "wrong type @ /options"},
-		{`{"ingress_panel":true}`, ``, "neither audio nor panels"},
+		{`{"ingress_panel":true}`, `set ["core_x",{"ingress_panel":true},"the host token"]`, "ok"},
+		{`{"audio_output":"jack"}`, ``, "has no audio"},
 	} {
 		s := newStage(t)
 		_, answer := s.ask(t, "POST", "/addons/core_x/options", c.body)

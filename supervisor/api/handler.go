@@ -21,6 +21,7 @@ type door struct {
 	enter  func(http.Header, *http.Request) error // asked before anything else, with the headers of the answer; nil = everybody may enter
 	people bool                                   // it is for people, who log in here
 	within time.Duration                          // how long a call may take that does not last, 0 = as long as it takes
+	core   bool                                   // Home Assistant comes this way, for people whom it knows
 }
 
 // handler makes the handler of the table for a door. Who calls, and whether he may, is known before a body is read.
@@ -48,6 +49,10 @@ func (s *Server) handler(d door) http.Handler {
 				s.fail(w, r, err)
 				return
 			}
+		}
+		// Not where people log in: a script of an add-on's page would be of our origin there, and act as its visitor.
+		if !d.people && s.passing(w, r, d) {
+			return
 		}
 		if why := suspicious(r.URL); why != "" {
 			s.fail(w, r, badRequest("cannot answer: %s", why))

@@ -50,7 +50,11 @@ func document(version string) *huma.OpenAPI {
 			"session": {Type: "apiKey", In: "cookie", Name: "__Host-castellan", Description: "On the network of the house; castellan without TLS. " +
 				"Whatever is no GET needs X-CSRF-Token too, as /castellan/me says it."}}},
 	}
-	for _, rt := range table() {
+	rows := table()
+	for _, p := range passages {
+		rows = append(rows, p.described()...)
+	}
+	for _, rt := range rows {
 		if rt.method == "" {
 			continue
 		}
@@ -65,6 +69,10 @@ func document(version string) *huma.OpenAPI {
 			item.Get = op
 		case "POST":
 			item.Post = op
+		case "PUT":
+			item.Put = op
+		case "PATCH":
+			item.Patch = op
 		case "DELETE":
 			item.Delete = op
 		}
@@ -165,7 +173,7 @@ func refusal(rt route) *huma.Response {
 	if rt.text {
 		return &huma.Response{Description: "Why not, as text.", Content: map[string]*huma.MediaType{mediaText: {Schema: &huma.Schema{Type: huma.TypeString}}}}
 	}
-	return &huma.Response{Description: "Why not: 400, 401, 403, 404, 409, 429, 500 or 503. 401 and 405 are plain text.",
+	return &huma.Response{Description: "Why not: 400, 401, 403, 404, 409, 429, 500, 502 or 503. 401 and 405 are plain text.",
 		Content: map[string]*huma.MediaType{"application/json": {Schema: &huma.Schema{Ref: "#/components/schemas/Failure"}}}}
 }
 

@@ -5,7 +5,9 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httputil"
 	"net/netip"
+	"sync"
 	"time"
 
 	"github.com/castellan/castellan/addons/services"
@@ -34,6 +36,10 @@ type Config struct {
 	From netip.Prefix
 	// Home is the appliance as Home Assistant's API shows it; nil = that API is not there.
 	Home HomeAssistant
+	// Ingress is the add-ons' own pages; nil = none are shown.
+	Ingress Ingress
+	// Core is the way to Home Assistant Core, for add-ons that may; nil = there is none.
+	Core CoreAPI
 	// State is that of the daemon: startup, running, stopping; nil = it is running.
 	State func() string
 	// Backups are those that people ask for; nil = the appliance makes none.
@@ -63,6 +69,12 @@ type Server struct {
 	courses courses
 
 	reviewed reviewed
+
+	visits  ingressSessions
+	ingress func() *httputil.ReverseProxy
+
+	core      func() *httputil.ReverseProxy
+	coreCalls calls
 }
 
 // New makes a server.
@@ -73,7 +85,9 @@ func New(cfg Config) *Server {
 	if cfg.Events == nil {
 		cfg.Events = events.New(context.Background(), events.Config{})
 	}
-	return &Server{cfg: cfg}
+	s := &Server{cfg: cfg}
+	s.ingress, s.core = sync.OnceValue(s.pages), sync.OnceValue(s.coreProxy)
+	return s
 }
 
 // Times of a call on the bridge.
@@ -111,7 +125,7 @@ func (s *Server) Handler() http.Handler {
 
 // AddonHandler is the API for add-ons and for who has the host token, without a listener.
 func (s *Server) AddonHandler() http.Handler {
-	return s.handler(door{who: s.byToken, within: addonWithin})
+	return s.handler(door{who: s.byToken, within: addonWithin, core: true})
 }
 
 // HandlerFor is the API for callers that who tells of. A caller that is not known may call what is open to all.

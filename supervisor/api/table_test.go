@@ -231,13 +231,13 @@ var untyped = []string{"POST /castellan/addons/{slug}/options", "POST /castellan
 // mayDo is what Home Assistant says an add-on may do, by its role, and ours what it may not all the same.
 var (
 	mayDo = map[string]*regexp.Regexp{
-		"none":   regexp.MustCompile(`^\w+ (/supervisor/ping|/info|/services.*|/discovery.*|(/store)?/addons/[^/]+/(icon|logo)|/addons/self/.*)$`),
+		"none":   regexp.MustCompile(`^\w+ (/supervisor/ping|/info|/auth|/services.*|/discovery.*|(/store)?/addons/[^/]+/(icon|logo)|/addons/self/.*)$`),
 		"info":   regexp.MustCompile(`^GET /.*/info$`),
 		"core":   regexp.MustCompile(`^\w+ /(core|homeassistant)/`),
 		"backup": regexp.MustCompile(`^\w+ /backups(/|$)`),
 	}
 	mayNever = regexp.MustCompile(`^\w+ /castellan|^POST /security/|/security$|^POST /addons/self/(update|install|uninstall|rebuild)$|^(POST|DELETE) /store/repositories(/core_x)?$|` +
-		`^POST /jobs/options$|^POST /resolution/check/\w+/options$|^DELETE /resolution/|^POST /resolution/suggestion/|^GET /addons/core_x/options/config$|^(POST|DELETE) /docker/registries`)
+		`^POST /ingress/|^POST /jobs/options$|^POST /resolution/check/\w+/options$|^DELETE /resolution/|^POST /resolution/suggestion/|^GET /addons/core_x/options/config$|^(POST|DELETE) /docker/registries`)
 )
 
 // TestAddonsMayDoWhatTheirRolesSay asks for every route with the token of every sort of add-on, about itself and about
