@@ -62,11 +62,14 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return exitOK
 	}
 	code, next := classify(err)
+	if next == "" && err.Error() != "" {
+		next = fallback(cmd, code, err)
+	}
 	if msg := err.Error(); msg != "" {
 		fmt.Fprintf(stderr, "castellan: %s\n", strings.TrimSpace(msg))
 	}
@@ -125,6 +128,7 @@ func newRoot() *cobra.Command {
 	root.AddCommand(runCommand(), statusCommand(o), checkCommand(o), updateCommand(o), rollbackCommand(o),
 		logCommand(o), trustCommand(o), addonCommand(o), repoCommand(o), versionCommand(o), openapiCommand())
 	root.AddCommand(decideCommands(o)...)
+	furnish(root)
 	return root
 }
 
