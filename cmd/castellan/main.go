@@ -126,7 +126,7 @@ func newRoot() *cobra.Command {
 		return usage(err, cmd.CommandPath()+" --help")
 	})
 	root.AddCommand(runCommand(), statusCommand(o), checkCommand(o), updateCommand(o), rollbackCommand(o),
-		logCommand(o), trustCommand(o), addonCommand(o), repoCommand(o), versionCommand(o), openapiCommand())
+		logCommand(o), trustCommand(o), addonCommand(o), repoCommand(o), versionCommand(o), openapiCommand(), supportCommand(o))
 	root.AddCommand(decideCommands(o)...)
 	furnish(root)
 	return root

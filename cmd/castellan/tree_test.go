@@ -18,6 +18,7 @@ import (
 // everyCommand are the commands that do something, with what is below them.
 func everyCommand(t *testing.T, visit func(t *testing.T, cmd *cobra.Command)) {
 	t.Helper()
+	t.Chdir(t.TempDir()) // for what an example writes
 	var walk func(cmd *cobra.Command)
 	n := 0
 	walk = func(cmd *cobra.Command) {
@@ -55,12 +56,13 @@ func nexts(stderr string) (n int) {
 
 // notAsked are commands that ask no daemon, and why their output is what it is.
 var notAsked = map[string]string{
-	"run":          "is the daemon",
-	"trust reinit": "works on the files of a stopped daemon, and prints what it made",
-	"addon lint":   "reads files, and prints an object for each",
-	"openapi":      "prints one JSON document, whatever is asked",
-	"addon stdin":  "reads the standard input first",
-	"version":      "answers without a daemon too",
+	"run":            "is the daemon",
+	"trust reinit":   "works on the files of a stopped daemon, and prints what it made",
+	"addon lint":     "reads files, and prints an object for each",
+	"openapi":        "prints one JSON document, whatever is asked",
+	"addon stdin":    "reads the standard input first",
+	"support-bundle": "answers without a daemon too, and has tests of its own",
+	"version":        "answers without a daemon too",
 }
 
 func TestEveryCommandExplainsItself(t *testing.T) {
