@@ -126,9 +126,11 @@ func newRoot() *cobra.Command {
 		return usage(err, cmd.CommandPath()+" --help")
 	})
 	root.AddCommand(runCommand(), statusCommand(o), checkCommand(o), updateCommand(o), rollbackCommand(o),
-		logCommand(o), trustCommand(o), addonCommand(o), repoCommand(o), versionCommand(o), openapiCommand(), supportCommand(o))
+		logCommand(o), trustCommand(o), addonCommand(o), repoCommand(o), versionCommand(o), openapiCommand(), supportCommand(o),
+		completionCommand(), manCommand())
 	root.AddCommand(decideCommands(o)...)
-	furnish(root)
+	root.CompletionOptions.DisableDefaultCmd = true // ours checks its arguments
+	furnish(o, root)
 	return root
 }
 

@@ -65,13 +65,14 @@ var examples = map[string]string{
 }
 
 // furnish gives each command what the help and its failures need and it did not bring itself.
-func furnish(cmd *cobra.Command) {
+func furnish(o *options, cmd *cobra.Command) {
 	words := commandWords(cmd)
 	if text, ok := examples[words]; ok && cmd.Example == "" {
 		cmd.Example = "  " + strings.ReplaceAll(text, "\n", "\n  ")
 	}
+	completes(o, cmd)
 	for _, sub := range cmd.Commands() {
-		furnish(sub)
+		furnish(o, sub)
 	}
 }
 

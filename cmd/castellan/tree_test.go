@@ -59,6 +59,8 @@ var notAsked = map[string]string{
 	"run":            "is the daemon",
 	"trust reinit":   "works on the files of a stopped daemon, and prints what it made",
 	"addon lint":     "reads files, and prints an object for each",
+	"completion":     "prints a script",
+	"man":            "writes files",
 	"openapi":        "prints one JSON document, whatever is asked",
 	"addon stdin":    "reads the standard input first",
 	"support-bundle": "answers without a daemon too, and has tests of its own",
