@@ -127,7 +127,7 @@ func newRoot() *cobra.Command {
 	})
 	root.AddCommand(runCommand(), statusCommand(o), checkCommand(o), updateCommand(o), rollbackCommand(o),
 		logCommand(o), trustCommand(o), addonCommand(o), repoCommand(o), versionCommand(o), openapiCommand(), supportCommand(o),
-		completionCommand(), manCommand())
+		coreCommand(o), completionCommand(), manCommand())
 	root.AddCommand(decideCommands(o)...)
 	root.CompletionOptions.DisableDefaultCmd = true // ours checks its arguments
 	furnish(o, root)

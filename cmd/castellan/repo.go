@@ -13,7 +13,7 @@ import (
 func repoCommand(o *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "repo",
-		Aliases: []string{"repos", "repositories"},
+		Aliases: []string{"store", "repos"}, // as the ha command says
 		Short:   "The repositories that add-ons come from",
 		Args:    onlyCommands,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
