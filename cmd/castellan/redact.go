@@ -42,6 +42,7 @@ var (
 	macShape   = regexp.MustCompile(`(?i)\b(?:[0-9a-f]{2}[:-]){5}[0-9a-f]{2}\b`)
 	ip4Shape   = regexp.MustCompile(`\b\d{1,3}(?:\.\d{1,3}){3}\b`)
 	ip6Shape   = regexp.MustCompile(`(?i)(?:[0-9a-f]{0,4}:){2,}[0-9a-f]{0,4}`)
+	changeID   = regexp.MustCompile(`^\d{8}t\d{15}$`) // the first part of one
 	longWord   = regexp.MustCompile(`(?:sha256:)?[A-Za-z0-9+=]{24,}`)
 )
 
@@ -69,7 +70,7 @@ func (r *redactor) text(s string) string {
 	s = ip4Shape.ReplaceAllStringFunc(s, r.address)
 	s = ip6Shape.ReplaceAllStringFunc(s, r.address)
 	return longWord.ReplaceAllStringFunc(s, func(m string) string {
-		if strings.HasPrefix(m, "sha256:") || !strings.ContainsAny(m, "0123456789") {
+		if strings.HasPrefix(m, "sha256:") || !strings.ContainsAny(m, "0123456789") || changeID.MatchString(m) {
 			return m
 		}
 		return r.name("hidden", m)

@@ -78,7 +78,7 @@ jwt eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln key 0123456789abcdef0123456789abcd
 -----BEGIN PRIVATE KEY-----
 MIIpemBody13
 -----END PRIVATE KEY-----
-image sha256:000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f at 127.0.0.1:5599, add-on 172.30.33.4, took 12:30:45
+image sha256:000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f at 127.0.0.1:5599, add-on 172.30.33.4; core.20261126t003741123456789-abcdef01 took 12:30:45
 `)
 	options := api.AddonOptions{"login": "optPass-1", "deep": map[string]any{"password": "nested-Pass-2", "port": 80}, "api_key": "keyOfApi3", "odd": "unknownOption4",
 		"people": []any{map[string]any{"name": "anna", "password": "listed-Pass5"}}, "level": "debug"}
@@ -117,7 +117,7 @@ image sha256:000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f at
 		}
 	}
 	lan := regexp.MustCompile(`lan-\d+`).FindString(files["castellan.yaml"])
-	if lan == "" || !strings.Contains(files["changes.json"], lan) || !strings.Contains(files["journal.txt"], "cannot reach "+lan) || !strings.Contains(files["journal.txt"], "12:30:45") {
+	if lan == "" || !strings.Contains(files["changes.json"], lan) || !strings.Contains(files["journal.txt"], "cannot reach "+lan) || !strings.Contains(files["journal.txt"], "core.20261126t003741123456789-abcdef01 took 12:30:45") {
 		t.Errorf("an address has not the same name everywhere: %q\n%s", lan, all)
 	}
 	if fi, err := os.Stat(out); err != nil || fi.Mode().Perm() != 0o600 {
