@@ -67,6 +67,7 @@ func TestManualPages(t *testing.T) {
 		"castellan.1":              ".BR castellan\\-status (1)",
 		"castellan-addon-list.1":   ".SH NAME\ncastellan\\-addon\\-list \\- Show the installed add\\-ons",
 		"castellan-hold.1":         ".B \\-\\-until STRING\n",
+		"castellan-addon-lint.1":   `PATH\[u2026]`,
 		"castellan-trust-force.1":  ".SH EXAMPLES",
 		"castellan-trust-reinit.1": ".SH EXIT STATUS",
 	} {

@@ -77,7 +77,15 @@ func manFlags(b *bytes.Buffer, head string, flags *pflag.FlagSet) {
 // roff writes text so that it stands as it is: no line is a request, no character an escape.
 func roff(s string) string {
 	s = strings.NewReplacer(`\`, `\e`, "-", `\-`).Replace(s)
-	lines := strings.Split(s, "\n")
+	var b strings.Builder
+	for _, c := range s {
+		if c < 0x80 {
+			b.WriteRune(c)
+		} else { // pages are read in every locale
+			fmt.Fprintf(&b, `\[u%04X]`, c)
+		}
+	}
+	lines := strings.Split(b.String(), "\n")
 	for i, l := range lines {
 		if strings.HasPrefix(l, ".") || strings.HasPrefix(l, "'") {
 			lines[i] = `\&` + l
