@@ -17,11 +17,19 @@ const hiddenText = "********"
 // looks random is taken for a token. It is no proof: whoever sends a bundle reads it first.
 type redactor struct {
 	literals []string          // texts that are known to be secret, wherever they stand
+	host     *regexp.Regexp    // this host's name, nil when it says nothing
 	names    map[string]string // pseudonyms
 	count    map[string]int    // of each sort
 }
 
 func newRedactor() *redactor { return &redactor{names: map[string]string{}, count: map[string]int{}} }
+
+// hostName hides the name of the host, unless it is one that many have: then it says nothing, and stands in other words.
+func (r *redactor) hostName(name string) {
+	if len(name) > 3 && !slices.Contains([]string{"localhost", "home", "homeassistant", "home-assistant", "raspberrypi", "castellan", "core", "host"}, name) {
+		r.host = regexp.MustCompile(`\b` + regexp.QuoteMeta(name) + `\b`)
+	}
+}
 
 // secretKey matches the names of settings that hold secrets.
 var secretKey = regexp.MustCompile(`(?i)pass(word|wd|phrase|code|key)?$|passw|pwd|secret|token|api_?-?key|access_?-?key|private_?-?key|auth_?-?key|credential|psk|_pin$|^pin$|cookie|authorization`)
@@ -43,6 +51,7 @@ var (
 	ip4Shape   = regexp.MustCompile(`\b\d{1,3}(?:\.\d{1,3}){3}\b`)
 	ip6Shape   = regexp.MustCompile(`(?i)(?:[0-9a-f]{0,4}:){2,}[0-9a-f]{0,4}`)
 	changeID   = regexp.MustCompile(`^\d{8}t\d{15}$`) // the first part of one
+	mixedWord  = regexp.MustCompile(`[A-Za-z0-9_-]{28,}|[A-Za-z0-9_+/-]{40,}`)
 	longWord   = regexp.MustCompile(`(?:sha256:)?[A-Za-z0-9+=]{24,}`)
 )
 
@@ -53,6 +62,9 @@ var own = netip.MustParsePrefix("172.30.32.0/23")
 func (r *redactor) text(s string) string {
 	for _, l := range r.literals {
 		s = strings.ReplaceAll(s, l, hiddenText)
+	}
+	if r.host != nil {
+		s = r.host.ReplaceAllString(s, "this-host")
 	}
 	s = pemBlock.ReplaceAllString(s, hiddenText)
 	s = tokenShape.ReplaceAllString(s, hiddenText)
@@ -69,6 +81,12 @@ func (r *redactor) text(s string) string {
 	s = macShape.ReplaceAllStringFunc(s, func(m string) string { return r.name("mac", strings.ToLower(m)) })
 	s = ip4Shape.ReplaceAllStringFunc(s, r.address)
 	s = ip6Shape.ReplaceAllStringFunc(s, r.address)
+	s = mixedWord.ReplaceAllStringFunc(s, func(m string) string {
+		if !strings.ContainsAny(m, "0123456789") || strings.ToLower(m) == m || strings.ToUpper(m) == m {
+			return m // names are written in one case
+		}
+		return r.name("hidden", m)
+	})
 	return longWord.ReplaceAllStringFunc(s, func(m string) string {
 		if strings.HasPrefix(m, "sha256:") || !strings.ContainsAny(m, "0123456789") || changeID.MatchString(m) {
 			return m
@@ -140,7 +158,8 @@ var told = []string{"digest", "commit", "head", "manifest", "index", "id", "chan
 func (r *redactor) value(key string, v any) any {
 	if isSecretKey(key) {
 		switch v.(type) {
-		case string, map[string]any, []any:
+		case nil, bool: // whether there is one is no secret
+		default:
 			return hiddenText
 		}
 	}

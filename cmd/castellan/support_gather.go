@@ -32,8 +32,8 @@ const (
 // gather asks the daemon for everything a bundle holds, and the host. What does not answer is named and left out.
 func gather(ctx context.Context, c *client.Client, path string) *gathered {
 	g := &gathered{ctx: ctx, hide: newRedactor()}
-	if name, err := os.Hostname(); err == nil && len(name) > 3 && name != "localhost" {
-		g.hide.know(name)
+	if name, err := os.Hostname(); err == nil {
+		g.hide.hostName(name)
 	}
 	st, err := within(ctx, c.Status)
 	g.daemon = err == nil
