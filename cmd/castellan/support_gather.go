@@ -121,7 +121,7 @@ func (g *gathered) addons(c *client.Client, list api.AddonList) (out []api.Addon
 			continue
 		}
 		for _, of := range []*api.AddonOptions{&info.Options, &info.Overrides} {
-			shown := api.Mask(*of, info.Schema)
+			shown := api.Masked(*of, info.Schema)
 			g.hide.learn("", map[string]any(*of), map[string]any(shown))
 			*of = shown
 		}

@@ -72,6 +72,6 @@ func formBelow(v any) ([]map[string]any, bool) {
 	return nil, false
 }
 
-// Mask gives an add-on's options as somebody else than the owner may see them: only what its form says is no password
+// Masked gives an add-on's options as somebody else than the owner may see them: only what its form says is no password
 // stays.
-func Mask(o AddonOptions, form []map[string]any) AddonOptions { return mask(o, form) }
+func Masked(o AddonOptions, form []map[string]any) AddonOptions { return mask(o, form) }
