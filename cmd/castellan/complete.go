@@ -80,7 +80,7 @@ func repositorySlugs(ctx context.Context, c *client.Client) (out []string, err e
 
 // completes gives the commands whose first word is a name the names there are.
 func completes(o *options, cmd *cobra.Command) {
-	words := commandWords(cmd)
+	words := wordsOf(cmd)
 	var ask names
 	switch need := strings.Fields(cmd.Use); {
 	case words == "addon install" || words == "addon info" || words == "addon build":

@@ -85,7 +85,7 @@ var examples = map[string]string{
 
 // furnish gives each command what the help and its failures need and it did not bring itself.
 func furnish(o *options, cmd *cobra.Command) {
-	words := commandWords(cmd)
+	words := wordsOf(cmd)
 	if text, ok := examples[words]; ok && cmd.Example == "" {
 		cmd.Example = "  " + strings.ReplaceAll(text, "\n", "\n  ")
 	}
@@ -95,8 +95,8 @@ func furnish(o *options, cmd *cobra.Command) {
 	}
 }
 
-// commandWords are the words that name a command, without the program's own.
-func commandWords(cmd *cobra.Command) string {
+// wordsOf are the words that name a command, without the program's own.
+func wordsOf(cmd *cobra.Command) string {
 	_, words, _ := strings.Cut(cmd.CommandPath(), " ")
 	return words
 }
@@ -104,7 +104,7 @@ func commandWords(cmd *cobra.Command) string {
 // fallback is the next step after a failure that names none.
 func fallback(cmd *cobra.Command, code int, err error) string {
 	var answer *api.Error
-	switch words := commandWords(cmd); {
+	switch words := wordsOf(cmd); {
 	case code == exitNothing:
 		return "" // no failure
 	case code == exitRefused:

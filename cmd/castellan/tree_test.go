@@ -102,7 +102,7 @@ func TestEveryCommandExplainsItself(t *testing.T) {
 
 func TestEveryCommandRefusesWrongUsage(t *testing.T) {
 	everyCommand(t, func(t *testing.T, cmd *cobra.Command) {
-		words := strings.Fields(commandWords(cmd))
+		words := strings.Fields(wordsOf(cmd))
 		lines := [][]string{append(words, "--no-such-flag")}
 		if !strings.Contains(cmd.Use, "…") && cmd.Name() != "help" {
 			lines = append(lines, append(words, strings.Fields(strings.Repeat("x ", 20))...))
@@ -133,7 +133,7 @@ func TestEveryFailureNamesOneNextStep(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			everyCommand(t, func(t *testing.T, cmd *cobra.Command) {
-				if notAsked[commandWords(cmd)] != "" || !cmd.Runnable() {
+				if notAsked[wordsOf(cmd)] != "" || !cmd.Runnable() {
 					return
 				}
 				for _, line := range exampleLines(cmd) {
@@ -161,7 +161,7 @@ func TestEveryFailureNamesOneNextStep(t *testing.T) {
 func TestEveryCommandPrintsJSONAlone(t *testing.T) {
 	good := api.Change{ID: "c1", Service: "core", To: "2", State: "committed", Done: true, Good: true}
 	everyCommand(t, func(t *testing.T, cmd *cobra.Command) {
-		if why := notAsked[commandWords(cmd)]; why != "" || !cmd.Runnable() {
+		if why := notAsked[wordsOf(cmd)]; why != "" || !cmd.Runnable() {
 			return
 		}
 		for _, line := range exampleLines(cmd) {
