@@ -126,9 +126,9 @@ func newRoot() *cobra.Command {
 		return usage(err, cmd.CommandPath()+" --help")
 	})
 	root.AddCommand(runCommand(), statusCommand(o), checkCommand(o), updateCommand(o), rollbackCommand(o),
-		logCommand(o), trustCommand(o), addonCommand(o), repoCommand(o), versionCommand(o), openapiCommand(), supportCommand(o),
-		coreCommand(o), completionCommand(), manCommand())
+		logCommand(o), trustCommand(o), addonCommand(o), repoCommand(o), versionCommand(o), openapiCommand())
 	root.AddCommand(decideCommands(o)...)
+	root.AddCommand(coreCommand(o), supportCommand(o), completionCommand(), manCommand())
 	root.CompletionOptions.DisableDefaultCmd = true // ours checks its arguments
 	furnish(o, root)
 	return root
