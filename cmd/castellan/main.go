@@ -62,11 +62,14 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return exitOK
 	}
 	code, next := classify(err)
+	if next == "" && err.Error() != "" {
+		next = fallback(cmd, code, err)
+	}
 	if msg := err.Error(); msg != "" {
 		fmt.Fprintf(stderr, "castellan: %s\n", strings.TrimSpace(msg))
 	}
@@ -135,6 +138,9 @@ func newRoot() *cobra.Command {
 		logCommand(o), trustCommand(o), addonCommand(o), repoCommand(o), eventsCommand(o), jobCommand(o), backupCommand(o), versionCommand(o), openapiCommand())
 	root.AddCommand(decideCommands(o)...)
 	root.AddCommand(setupCodeCommand(o), userCommand(o), sessionCommand(o), tokenCommand(o))
+	root.AddCommand(coreCommand(o), supportCommand(o), completionCommand(), manCommand())
+	root.CompletionOptions.DisableDefaultCmd = true // ours checks its arguments
+	furnish(o, root)
 	return root
 }
 

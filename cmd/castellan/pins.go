@@ -53,9 +53,10 @@ func forgetCommand(o *options) *cobra.Command {
 			if err := o.client().Forget(cmd.Context(), args[0]); err != nil {
 				return err
 			}
-			if !o.json {
-				fmt.Fprintf(cmd.OutOrStdout(), "%s is bound to nobody; its next signed image decides\n", args[0])
+			if o.json {
+				return printJSON(cmd.OutOrStdout(), struct{}{})
 			}
+			fmt.Fprintf(cmd.OutOrStdout(), "%s is bound to nobody; its next signed image decides\n", args[0])
 			return nil
 		},
 	}

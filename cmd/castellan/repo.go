@@ -12,10 +12,11 @@ import (
 
 func repoCommand(o *options) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "repo",
-		Short: "The repositories that add-ons come from",
-		Args:  onlyCommands,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Use:     "repo",
+		Aliases: []string{"store", "repos"}, // as the ha command says
+		Short:   "The repositories that add-ons come from",
+		Args:    onlyCommands,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(repoListCommand(o), repoAddCommand(o), repoRemoveCommand(o), repoRefreshCommand(o))
 	return cmd

@@ -1,16 +1,13 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/castellan/castellan/supervisor/api"
-	"github.com/castellan/castellan/supervisor/api/client"
 )
 
 func checkCommand(o *options) *cobra.Command {
@@ -111,13 +108,9 @@ func follow(cmd *cobra.Command, o *options, acc api.Accepted, detach bool) error
 	if o.json {
 		stages = io.Discard
 	}
-	var ended []api.Change
-	for _, id := range acc.Changes {
-		c, err := followOne(cmd.Context(), o.client(), id, stages)
-		if err != nil {
-			return err
-		}
-		ended = append(ended, c)
+	ended, err := followAll(cmd.Context(), o.client().Change, acc.Changes, stages, newScreen(stages))
+	if err != nil {
+		return err
 	}
 	if o.json {
 		if err := printJSON(out, api.ChangeList{Changes: ended}); err != nil {
@@ -125,40 +118,6 @@ func follow(cmd *cobra.Command, o *options, acc api.Accepted, detach bool) error
 		}
 	}
 	return worst(ended)
-}
-
-// followOne prints a line a stage and, on a terminal, the bytes as they come.
-func followOne(ctx context.Context, c *client.Client, id string, w io.Writer) (api.Change, error) {
-	screen, shown, trouble := isTerminal(w), "", ""
-	for {
-		ch, err := c.Change(ctx, id)
-		if err != nil {
-			return ch, err
-		}
-		if ch.State != shown {
-			if screen && shown != "" {
-				fmt.Fprint(w, "\r\033[K")
-			}
-			fmt.Fprintf(w, "%s %s: %s\n", ch.Service, ch.To, ch.State)
-			shown = ch.State
-		}
-		if ch.Trouble != trouble {
-			if trouble = ch.Trouble; trouble != "" {
-				fmt.Fprintf(w, "  it is tried again: %s\n", plain(trouble))
-			}
-		}
-		if screen && ch.Total > 0 && !ch.Done {
-			fmt.Fprintf(w, "\r\033[K  %s of %s", size(ch.Bytes), size(ch.Total))
-		}
-		if ch.Done {
-			return ch, nil
-		}
-		select {
-		case <-ctx.Done():
-			return ch, fmt.Errorf("stopped watching; the change %s goes on", id)
-		case <-time.After(100 * time.Millisecond):
-		}
-	}
 }
 
 // worst is the error of the changes that did not end as asked: refused by trust wins over failed.

@@ -71,3 +71,7 @@ func formBelow(v any) ([]map[string]any, bool) {
 	}
 	return nil, false
 }
+
+// Masked gives an add-on's options as somebody else than the owner may see them: only what its form says is no password
+// stays.
+func Masked(o AddonOptions, form []map[string]any) AddonOptions { return mask(o, form) }
