@@ -31,7 +31,8 @@ type appliance struct {
 	looks   int // at all of them
 	did     []string
 	log     bytes.Buffer
-	block   chan struct{} // Info waits for it
+	block   chan struct{}  // Info waits for it
+	given   map[string]any // options that were set last
 }
 
 func (a *appliance) note(format string, args ...any) {
@@ -84,6 +85,9 @@ func (a *appliance) Options(_ context.Context, slug string) (map[string]any, err
 }
 func (a *appliance) SetOptions(_ context.Context, slug string, o map[string]any) error {
 	a.note("options %s %v %v", slug, o, o == nil)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.given = o
 	return nil
 }
 func (a *appliance) Run(_ context.Context, slug string, do api.AddonAction) error {
@@ -544,4 +548,27 @@ func FuzzAddonBodies(f *testing.F) {
 			t.Error(err)
 		}
 	})
+}
+
+// TestAnAddonsOwnOptionsAreBounded: they are held in memory and written with each change, so they are bounded as those that an
+// owner writes are; and a whole number stays one.
+func TestAnAddonsOwnOptionsAreBounded(t *testing.T) {
+	for name, c := range map[string]struct {
+		options string
+		status  int
+	}{
+		"whole numbers": {`{"n":5,"f":1.5}`, 200},
+		"too large":     {`{"x":"` + strings.Repeat("a", 300<<10) + `"}`, 400},
+		"too many":      {`{"x":[` + strings.Repeat("[],", 60_000) + `[]]}`, 400},
+		"too deep":      {`{"x":` + strings.Repeat("[", 200) + strings.Repeat("]", 200) + `}`, 400},
+	} {
+		a, _, srv := addonHouse(t)
+		rec := send(srv.AddonHandler(), "POST", "/addons/self/options", "token-c", `{"options":`+c.options+`}`)
+		if rec.Code != c.status || (len(a.given) > 0) != (c.status == 200) {
+			t.Errorf("%s: %d %.200s, %d options set", name, rec.Code, rec.Body.String(), len(a.given))
+		}
+		if c.status == 200 && (a.given["n"] != int64(5) || a.given["f"] != 1.5) {
+			t.Errorf("%s: %T %v, %T %v", name, a.given["n"], a.given["n"], a.given["f"], a.given["f"])
+		}
+	}
 }

@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"net/http"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/castellan/castellan/addons"
 )
 
 // HAOptions is what Home Assistant sets of an add-on in one call; what is not there stays.
@@ -59,15 +62,17 @@ func (s *Server) postHAOptions(ctx context.Context, c Caller, in addonIn[HAOptio
 	return none{}, err
 }
 
-// setOwnOptions takes the options an add-on sets of itself; it is not asked whether they say anything.
+// setOwnOptions takes the options an add-on sets of itself, within the limits of those that owners write; it is not asked
+// whether they say anything.
 func (s *Server) setOwnOptions(ctx context.Context, slug string, asked jsontext.Value, object json.RawMessage) error {
 	if asked == nil {
 		return nil
 	}
 	var options map[string]any
 	if object != nil {
-		if err := unmarshal(jsontext.Value(object), &options, "/options"); err != nil {
-			return err
+		var err error
+		if options, err = addons.ParseOptions("options.json", object); err != nil {
+			return &Error{Status: http.StatusBadRequest, Key: KeyAddonOptions, Message: err.Error()}
 		}
 	}
 	return s.cfg.Guests.SetOptions(context.WithoutCancel(ctx), slug, options)
