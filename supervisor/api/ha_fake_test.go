@@ -13,6 +13,7 @@ import (
 
 // mood is how a house is disposed.
 type mood struct {
+	unset   error         // why settings can't be set, while options can
 	found   string        // in Core's configuration
 	refuses error         // what every update is answered with
 	blocked chan struct{} // a look at everything waits for it; nil = it does not

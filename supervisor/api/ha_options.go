@@ -51,6 +51,20 @@ func (s *Server) postHAOptions(ctx context.Context, c Caller, in addonIn[HAOptio
 		return none{}, err
 	}
 	ctx = context.WithoutCancel(ctx)
+	if set != nil && q.Options != nil { // nothing is set by halves: options that are good are set once the rest is
+		check := OptionsCheck{Valid: true} // the author's are good
+		if options != nil {
+			if check, err = s.cfg.Backend.Addons().Settings().CheckOptions(ctx, slug, options); err != nil {
+				return none{}, err
+			}
+		}
+		if check.Valid {
+			if _, err := s.cfg.Backend.Addons().Settings().Set(ctx, slug, *set, c.String()); err != nil {
+				return none{}, err
+			}
+			set = nil
+		}
+	}
 	if q.Options != nil {
 		if _, err := s.cfg.Backend.Addons().Settings().SetOptions(ctx, slug, options); err != nil {
 			return none{}, err
