@@ -549,26 +549,3 @@ func FuzzAddonBodies(f *testing.F) {
 		}
 	})
 }
-
-// TestAnAddonsOwnOptionsAreBounded: they are held in memory and written with each change, so they are bounded as those that an
-// owner writes are; and a whole number stays one.
-func TestAnAddonsOwnOptionsAreBounded(t *testing.T) {
-	for name, c := range map[string]struct {
-		options string
-		status  int
-	}{
-		"whole numbers": {`{"n":5,"f":1.5}`, 200},
-		"too large":     {`{"x":"` + strings.Repeat("a", 300<<10) + `"}`, 400},
-		"too many":      {`{"x":[` + strings.Repeat("[],", 60_000) + `[]]}`, 400},
-		"too deep":      {`{"x":` + strings.Repeat("[", 200) + strings.Repeat("]", 200) + `}`, 400},
-	} {
-		a, _, srv := addonHouse(t)
-		rec := send(srv.AddonHandler(), "POST", "/addons/self/options", "token-c", `{"options":`+c.options+`}`)
-		if rec.Code != c.status || (len(a.given) > 0) != (c.status == 200) {
-			t.Errorf("%s: %d %.200s, %d options set", name, rec.Code, rec.Body.String(), len(a.given))
-		}
-		if c.status == 200 && (a.given["n"] != int64(5) || a.given["f"] != 1.5) {
-			t.Errorf("%s: %T %v, %T %v", name, a.given["n"], a.given["n"], a.given["f"], a.given["f"])
-		}
-	}
-}

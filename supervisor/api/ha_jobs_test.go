@@ -1,12 +1,10 @@
 package api_test
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -371,64 +369,5 @@ func TestMetricsAreInTheFormatOfPrometheus(t *testing.T) {
 	}
 	if values["process_resident_memory_bytes"] < 1<<20 {
 		t.Errorf("the daemon takes %v bytes", values["process_resident_memory_bytes"])
-	}
-}
-
-// TestOneAddonCannotTakeAllJobs: an add-on asks for work and leaves, over and over; the work goes on. Others, and the owner, must
-// get theirs begun all the same.
-func TestOneAddonCannotTakeAllJobs(t *testing.T) {
-	s := newStage(t)
-	s.blocked = make(chan struct{})
-	defer close(s.blocked)
-	gone, cancel := context.WithCancel(t.Context())
-	refused := 0
-	for i := range 300 {
-		ctx, leave := context.WithCancel(gone)
-		req := httptest.NewRequestWithContext(ctx, "POST", "/refresh_updates", strings.NewReader(""))
-		req.Header.Set("Authorization", "Bearer token-manager")
-		rec := httptest.NewRecorder()
-		before := len(s.jobs.List())
-		done := make(chan struct{})
-		go func() { defer close(done); s.srv.AddonHandler().ServeHTTP(rec, req) }()
-		for end := time.Now().Add(10 * time.Second); len(s.jobs.List()) == before; { // until it is begun, or refused
-			select {
-			case <-done:
-			case <-time.After(time.Millisecond):
-				if time.Now().Before(end) {
-					continue
-				}
-				t.Fatalf("call %d: neither begun nor refused", i)
-			}
-			break
-		}
-		leave()
-		<-done
-		if rec.Code == http.StatusTooManyRequests {
-			refused++
-		}
-		if refused == 3 {
-			break
-		}
-	}
-	cancel()
-	if refused == 0 {
-		t.Error("300 jobs of one add-on at a time were taken")
-	}
-	rec := send(s.srv.AddonHandler(), "POST", "/core/start", hostToken, "")
-	if rec.Code != 200 {
-		t.Errorf("the owner meanwhile: %d %s", rec.Code, rec.Body.String())
-	}
-}
-
-// TestViewersSendNoLargeBodies: what viewers may send is a password or the name of a token, and many of them at once must fit in
-// memory.
-func TestViewersSendNoLargeBodies(t *testing.T) {
-	h := settled(t)
-	body := `{"name":"` + strings.Repeat("a", 1<<20) + `","role":"viewer"}`
-	if rec := h.ask("POST", "/castellan/tokens", body, "Authorization", "Bearer "+h.tokens["cleo"]); rec.Code != 400 || !strings.Contains(rec.Body.String(), "larger than 16384 bytes") {
-		t.Errorf("a viewer: %d %.200s", rec.Code, rec.Body.String())
-	}
-	if rec := h.ask("POST", "/castellan/tokens", body, "Authorization", "Bearer "+h.tokens["anna"]); strings.Contains(rec.Body.String(), "larger than 16384") {
-		t.Errorf("an admin: %d %.200s", rec.Code, rec.Body.String())
 	}
 }
