@@ -101,10 +101,7 @@ func (h addonCalls) Run(ctx context.Context, slug string, do api.AddonAction) er
 	if do != api.AddonStop && do != api.AddonRestart {
 		return fmt.Errorf("an add-on can't %.20q itself", do)
 	}
-	ctx = context.WithoutCancel(ctx)
-	go func() {
-		ctx, cancel := context.WithTimeout(ctx, 15*time.Minute)
-		defer cancel()
+	return h.acts.begin(ctx, slug, do, func(ctx context.Context) {
 		var err error
 		if do == api.AddonStop {
 			err = h.addons.installs.Stop(ctx, slug)
@@ -114,8 +111,7 @@ func (h addonCalls) Run(ctx context.Context, slug string, do api.AddonAction) er
 		if err != nil {
 			h.log.Warn("an add-on could not do to itself what it asked for", "addon", slug, "action", do, "error", err)
 		}
-	}()
-	return nil
+	})
 }
 
 // Refused implements api.AddonBackend.

@@ -65,6 +65,7 @@ type house struct {
 	live   context.Context // ends when the daemon begins to stop
 	end    context.CancelFunc
 
+	acts     ownActs       // what add-ons have done to themselves
 	progress progress      // of changes under way
 	kick     chan struct{} // asks the update loop for a turn
 	turn     chan struct{} // holds a token during one turn of the update loop

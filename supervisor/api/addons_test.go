@@ -191,6 +191,14 @@ func TestOnlyTheOwnerSeesSecrets(t *testing.T) {
 		{form, `{"logins":[{"name":"n","pin":1,"new":"s"}],"tls":{"on":true}}`, `{"logins":[{"name":"n","new":"********","pin":"********"}],"tls":{"on":true}}`},
 		{form, `{"nobody knows":"s","odd":"s"}`, `{"nobody knows":"********","odd":"********"}`},
 		{form, `{"user":{"a":"s"},"tls":"s","tags":[["s"]],"pass":["s"],"logins":["s"]}`, `{"logins":["********"],"pass":"********","tags":["********"],"tls":"********","user":"********"}`},
+		// Authors write str for what is a secret, and addresses hold some.
+		{`[{"name":"token","type":"string"},{"name":"DuckKey","type":"string"},{"name":"api_keys","type":"string","multiple":true},{"name":"wifi_pin","type":"integer"},
+			{"name":"plesk_password","type":"string"},{"name":"pass_through","type":"boolean"},{"name":"auth","type":"select"},{"name":"keyboard","type":"string"},
+			{"name":"camera","type":"string"},{"name":"feed","type":"string"},{"name":"site","type":"string","format":"url"}]`,
+			`{"token":"s","DuckKey":"s","api_keys":["s"],"wifi_pin":1234,"plesk_password":"s","pass_through":true,"auth":"basic","keyboard":"de",` +
+				`"camera":"rtsp://u:s@10.0.0.9/1","feed":"https://x.example/a?k=s","site":"https://x.example/a"}`,
+			`{"DuckKey":"********","api_keys":["********"],"auth":"basic","camera":"********","feed":"********","keyboard":"de","pass_through":true,` +
+				`"plesk_password":"********","site":"https://x.example/a","token":"********","wifi_pin":"********"}`},
 		{`null`, `{"a":"s","b":{"c":1}}`, `{"a":"********","b":"********"}`},
 	} {
 		var options map[string]any

@@ -14,7 +14,7 @@ import (
 // maxBody is the Supervisor's body limit.
 const maxBody = 16 << 20
 
-// maxStranger is the limit of who has not logged in.
+// maxStranger is the limit of who has not logged in, and of viewers, who have no more to say than a password or a name.
 const maxStranger = 16 << 10
 
 func badRequest(format string, args ...any) error {

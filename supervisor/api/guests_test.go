@@ -31,7 +31,8 @@ type appliance struct {
 	looks   int // at all of them
 	did     []string
 	log     bytes.Buffer
-	block   chan struct{} // Info waits for it
+	block   chan struct{}  // Info waits for it
+	given   map[string]any // options that were set last
 }
 
 func (a *appliance) note(format string, args ...any) {
@@ -84,6 +85,9 @@ func (a *appliance) Options(_ context.Context, slug string) (map[string]any, err
 }
 func (a *appliance) SetOptions(_ context.Context, slug string, o map[string]any) error {
 	a.note("options %s %v %v", slug, o, o == nil)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.given = o
 	return nil
 }
 func (a *appliance) Run(_ context.Context, slug string, do api.AddonAction) error {

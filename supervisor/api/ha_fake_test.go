@@ -13,8 +13,10 @@ import (
 
 // mood is how a house is disposed.
 type mood struct {
-	found   string // in Core's configuration
-	refuses error  // what every update is answered with
+	unset   error         // why settings can't be set, while options can
+	found   string        // in Core's configuration
+	refuses error         // what every update is answered with
+	blocked chan struct{} // a look at everything waits for it; nil = it does not
 }
 
 // residence is Home Assistant's side of a house. It records what reached it there.
@@ -49,6 +51,9 @@ func (r residence) Refresh(_ context.Context, store bool) error {
 		r.did("refresh with store")
 	} else {
 		r.did("refresh")
+	}
+	if r.blocked != nil {
+		<-r.blocked
 	}
 	return r.away
 }

@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"net/http"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/castellan/castellan/addons"
 )
 
 // HAOptions is what Home Assistant sets of an add-on in one call; what is not there stays.
@@ -48,6 +51,20 @@ func (s *Server) postHAOptions(ctx context.Context, c Caller, in addonIn[HAOptio
 		return none{}, err
 	}
 	ctx = context.WithoutCancel(ctx)
+	if set != nil && q.Options != nil { // nothing is set by halves: options that are good are set once the rest is
+		check := OptionsCheck{Valid: true} // the author's are good
+		if options != nil {
+			if check, err = s.cfg.Backend.Addons().Settings().CheckOptions(ctx, slug, options); err != nil {
+				return none{}, err
+			}
+		}
+		if check.Valid {
+			if _, err := s.cfg.Backend.Addons().Settings().Set(ctx, slug, *set, c.String()); err != nil {
+				return none{}, err
+			}
+			set = nil
+		}
+	}
 	if q.Options != nil {
 		if _, err := s.cfg.Backend.Addons().Settings().SetOptions(ctx, slug, options); err != nil {
 			return none{}, err
@@ -59,15 +76,17 @@ func (s *Server) postHAOptions(ctx context.Context, c Caller, in addonIn[HAOptio
 	return none{}, err
 }
 
-// setOwnOptions takes the options an add-on sets of itself; it is not asked whether they say anything.
+// setOwnOptions takes the options an add-on sets of itself, within the limits of those that owners write; it is not asked
+// whether they say anything.
 func (s *Server) setOwnOptions(ctx context.Context, slug string, asked jsontext.Value, object json.RawMessage) error {
 	if asked == nil {
 		return nil
 	}
 	var options map[string]any
 	if object != nil {
-		if err := unmarshal(jsontext.Value(object), &options, "/options"); err != nil {
-			return err
+		var err error
+		if options, err = addons.ParseOptions("options.json", object); err != nil {
+			return &Error{Status: http.StatusBadRequest, Key: KeyAddonOptions, Message: err.Error()}
 		}
 	}
 	return s.cfg.Guests.SetOptions(context.WithoutCancel(ctx), slug, options)

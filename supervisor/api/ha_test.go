@@ -356,7 +356,7 @@ func TestOptionsOfHomeAssistantAreSettingsToo(t *testing.T) {
 		{`{"options":{"port":1.0}}`, `options ["core_x",{"port":1.0}]`, "ok"},
 		{`{"options":null}`, `options ["core_x",null]`, "ok"},
 		{`{"boot":"manual","auto_update":true,"watchdog":false}`, `set ["core_x",{"boot":"manual","auto_update":true,"watchdog":false},"the host token"]`, "ok"},
-		{`{"options":{},"network":{"80/tcp":8080,"81/tcp":null}}`, `options ["core_x",{}]; set ["core_x",{"ports":{"80/tcp":8080,"81/tcp":null}},"the host token"]`, "ok"},
+		{`{"options":{},"network":{"80/tcp":8080,"81/tcp":null}}`, `validate ["core_x",{}]; options ["core_x",{}]; set ["core_x",{"ports":{"80/tcp":8080,"81/tcp":null}},"the host token"]`, "ok"},
 		{`{}`, ``, "ok"},
 		{`{"ingress_panel":false,"audio_input":null}`, `set ["core_x",{"ingress_panel":false},"the host token"]`, "ok"},
 		{`{"options":{},"boot":"sometimes"}`, ``, "field \\\"boot\\\" is \\\"sometimes\\\""},
@@ -370,5 +370,15 @@ func TestOptionsOfHomeAssistantAreSettingsToo(t *testing.T) {
 		if got := strings.Join(changes(s.reached()), "; "); got != c.did || !strings.Contains(answer, c.says) {
 			t.Errorf("%s: did %s, want %s; %s", c.body, got, c.did, answer)
 		}
+	}
+}
+
+// TestOptionsAreNotSetByHalves: Home Assistant sets options and ports in one call, and a port that is taken is an error.
+func TestOptionsAreNotSetByHalves(t *testing.T) {
+	s := newStage(t)
+	s.unset = errors.New("port 80 is core_samba's")
+	rec := send(s.srv.AddonHandler(), "POST", "/addons/core_x/options", hostToken, `{"options":{"a":1},"network":{"80/tcp":80}}`)
+	if rec.Code != 400 || !strings.Contains(rec.Body.String(), "core_samba") || len(s.reached()) != 0 {
+		t.Errorf("%d %s; changed %q", rec.Code, rec.Body.String(), s.reached())
 	}
 }

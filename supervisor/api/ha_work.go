@@ -58,6 +58,9 @@ func (s *Server) change(ctx context.Context, t task, do func(context.Context) (A
 // work does a task as a job. It goes on when the caller leaves.
 func work[Out any](ctx context.Context, s *Server, t task, do func(context.Context, *jobs.Job) (Out, error)) (job Job, answer Out, err error) {
 	spec := jobs.Spec{Name: t.name, Reference: t.about, Group: t.group, Queue: t.queue, Cancel: t.cancel, Background: t.background, Accepted: t.accepted}
+	if c, _ := ctx.Value(callerKey{}).(Caller); c.Kind == KindAddon { // its calls are counted, but it may leave and ask again
+		spec.Owner = c.String()
+	}
 	out, err := s.runJob(ctx, spec, func(ctx context.Context, j *jobs.Job) error {
 		defer s.courses.own(s, t.group, j)()
 		answer, err := do(ctx, j)

@@ -168,7 +168,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, rt route, d door)
 		}
 	}
 	most := int64(maxBody)
-	if c.Kind == KindNone { // many of them at once must fit in memory
+	if c.Kind == KindNone || c.Kind == KindPerson && c.Role < Operator { // many of them at once must fit in memory
 		most = maxStranger
 	}
 	if rt.stream {

@@ -1,10 +1,12 @@
 package api
 
+import "regexp"
+
 // masked stands for a value that only the owner may see.
 const masked = "********"
 
-// mask gives options as a reader may see them who is not the owner. Only what the form says is no password stays: an
-// option that the form does not know, or all of them when there is no form, may be one.
+// mask gives options as a reader may see them who is not the owner. Only what the form says is no password, and what is not
+// called like one, stays: an option that the form does not know, or all of them when there is no form, may be one.
 func mask(options map[string]any, form []map[string]any) map[string]any {
 	if options == nil {
 		return nil
@@ -47,11 +49,24 @@ func maskLeaf(v any, field map[string]any) any {
 	case []any: // not what the form says
 		return masked
 	}
-	if typ == "" || typ == "schema" || field["format"] == "password" {
+	name, _ := field["name"].(string)
+	text, _ := v.(string)
+	switch {
+	case typ == "", typ == "schema", field["format"] == "password":
+		return masked
+	case typ == "boolean", typ == "select": // everybody can read in the manifest what it may be
+		return v
+	case secretName.MatchString(name), secretAddress.MatchString(text):
 		return masked
 	}
 	return v
 }
+
+// secretName is how authors call what is a secret, also where their schema says no more than str.
+var secretName = regexp.MustCompile(`(?i)pass|pwd|secret|token|cred|auth|psk|private|webhook|keys?$|(^|[^a-z])pins?$`)
+
+// secretAddress is one with a user in it, who has a password, or with a query, which often is one.
+var secretAddress = regexp.MustCompile(`://\S*[@?]`)
 
 // formBelow reads the fields of a dictionary, as they are in memory or as JSON was read.
 func formBelow(v any) ([]map[string]any, bool) {

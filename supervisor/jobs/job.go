@@ -15,6 +15,7 @@ type Spec struct {
 	Name      string // Home Assistant's, where it has one: addon_manager_update
 	Reference string // what it is about: an add-on's slug, a container's name
 	Group     string // one job of a group at a time; "" = any number
+	Owner     string // who asks, of whose jobs a bounded number is under way at a time; "" = the house, of which all may be
 	Internal  bool   // not listed and not told of, nor what is below it; forgotten at its end. Its progress counts
 
 	Queue      bool // waits for its group where it would be rejected; so does its request, unless Accepted is set too

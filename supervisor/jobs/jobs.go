@@ -22,6 +22,7 @@ import (
 // Bounds that no setting changes.
 const (
 	mostOpen     = 256     // roots under way, those in the queue included
+	mostOwned    = 8       // of those, of one owner
 	mostChildren = 256     // of one root, at all depths; further ones run unlisted
 	mostErrors   = 64      // of one root, at all depths; further ones are counted in the last
 	mostText     = 4 << 10 // bytes of a message

@@ -121,6 +121,8 @@ func (m *Manager) admit(j *Job) error {
 		return errors.New("it is known already")
 	case m.open >= mostOpen && !j.adopted:
 		return fmt.Errorf("%w: %d are under way; try again when some are over", ErrTooMany, m.open)
+	case j.spec.Owner != "" && m.owned(j.spec.Owner) >= mostOwned:
+		return fmt.Errorf("%w: %d of %s are under way; try again when some are over", ErrTooMany, mostOwned, j.spec.Owner)
 	}
 	if err := m.take(j); err != nil {
 		return err
@@ -130,6 +132,16 @@ func (m *Manager) admit(j *Job) error {
 	m.all[j.id] = j
 	m.roots = append(m.roots, j)
 	return nil
+}
+
+// owned is how many roots of an owner are not over. The caller holds mu.
+func (m *Manager) owned(by string) (n int) {
+	for _, j := range m.roots {
+		if j.spec.Owner == by && j.phase != over {
+			n++
+		}
+	}
+	return n
 }
 
 // take gives j its group, or a place in the queue. The caller holds mu.

@@ -22,10 +22,9 @@ func (s *Store) Add(ctx context.Context, r io.Reader) (Info, error) {
 }
 
 func (s *Store) add(ctx context.Context, r io.Reader) (_ Info, err error) {
-	if err := s.begin(ctx); err != nil {
+	if err := ctx.Err(); err != nil {
 		return Info{}, err
 	}
-	defer func() { <-s.turn }()
 	if err := fits(s.dir, s.reserve, look); err != nil {
 		return Info{}, err
 	}
@@ -48,6 +47,11 @@ func (s *Store) add(ctx context.Context, r io.Reader) (_ Info, err error) {
 	if err := s.receive(ctx, out, r); err != nil {
 		return Info{}, err
 	}
+	// Only now: who sends slowly, or never ends, must keep no backup before an update waiting.
+	if err := s.begin(ctx); err != nil {
+		return Info{}, err
+	}
+	defer func() { <-s.turn }()
 	info, err := s.inspect(ctx, out)
 	if err != nil {
 		return Info{}, err

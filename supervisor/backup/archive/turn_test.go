@@ -3,9 +3,11 @@ package archive
 import (
 	"context"
 	"errors"
+	"io"
 	"path/filepath"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 // TestTurns gives up waiting for another backup when ctx ends, and keeps no turn that was not taken.
@@ -41,4 +43,26 @@ func TestTurns(t *testing.T) {
 			t.Errorf("waited until %v", err)
 		}
 	})
+}
+
+// TestWhoSendsSlowlyKeepsNobodyWaiting has a backup come in that never ends: another must be made meanwhile, or no update with a
+// backup before it comes any more.
+func TestWhoSendsSlowlyKeepsNobodyWaiting(t *testing.T) {
+	dir, s := t.TempDir(), newStore(t, t.TempDir())
+	write(t, filepath.Join(dir, "core/x"), "x")
+	r, w := io.Pipe()
+	said := make(chan error, 1)
+	go func() { _, err := s.Add(t.Context(), r); said <- err }()
+	if _, err := w.Write([]byte("slow")); err != nil { // it is being received
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	if _, err := s.Create(ctx, request(addon(dir, "core"))); err != nil {
+		t.Errorf("a backup while another comes in: %v", err)
+	}
+	_ = w.Close()
+	if err := <-said; err == nil || len(left(t, s)) != 1 {
+		t.Errorf("taken in: %v, left %v", err, left(t, s))
+	}
 }
