@@ -77,5 +77,5 @@ func (h coreWay) Dial(ctx context.Context) (net.Conn, bool, error) {
 		c, err := new(net.Dialer).DialContext(ctx, "tcp", netip.AddrPortFrom(ip, s.HomeAssistant.Port).String())
 		return c, s.HomeAssistant.SSL, err
 	}
-	return nil, false, errors.New("Home Assistant Core does not run")
+	return nil, false, errors.New("no Home Assistant Core runs")
 }

@@ -86,7 +86,7 @@ func (s *Server) greetCore(ctx context.Context, token string) (*websocket.Conn, 
 		}
 	}
 	if err == nil && g.Type != "auth_ok" {
-		err = errors.New("Home Assistant Core does not let the appliance in: its token is refused")
+		err = errors.New("the appliance is not let in by Home Assistant Core: its token is refused")
 	}
 	if err != nil {
 		_ = c.CloseNow() // nothing was agreed
