@@ -43,12 +43,8 @@ func (r *restore) place(ctx context.Context) (err error) {
 	}
 	ctx = context.WithoutCancel(ctx) // from here on it is done, or undone, whole
 	placed := false
-	err = r.resting(ctx, then.Start, func() error {
-		placed = true
-		err := p.Place()
-		if err != nil && archive.Resume(r.files.journal) == nil {
-			err = nil
-		}
+	err = r.resting(ctx, then.Start, func() (err error) {
+		placed, err = exchange(p.Place, r.files.journal)
 		return err
 	}, &placed)
 	if err != nil && !placed {
@@ -58,6 +54,16 @@ func (r *restore) place(ctx context.Context) (err error) {
 		return fmt.Errorf("%w; it goes on at the next start of the daemon", err)
 	}
 	return r.finish(ctx, then)
+}
+
+// exchange puts everything in its place, and tells whether that has begun.
+func exchange(place func() error, journal string) (begun bool, err error) {
+	err = place()
+	begun = !errors.Is(err, archive.ErrNotBegun) // a disk that is full: what would resume it forgets it
+	if err != nil && begun && archive.Resume(journal) == nil {
+		err = nil
+	}
+	return begun, err
 }
 
 // resting runs do while everything that is concerned rests. Add-ons are stopped, and started by whoever comes afterwards.

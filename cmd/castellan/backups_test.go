@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -155,6 +156,20 @@ func TestACutRestoreEndsWithAllOrNothing(t *testing.T) {
 				t.Errorf("left behind: %v", left)
 			}
 		})
+	}
+}
+
+func TestARestoreThatCannotBeginIsNoneThatWasMade(t *testing.T) {
+	b, place, p := cutHouse(t)
+	begun, err := exchange(func() error { return fmt.Errorf("%w: the disk is full", archive.ErrNotBegun) }, b.files.journal)
+	if begun || err == nil {
+		t.Errorf("begun %v, %v", begun, err)
+	}
+	if err := p.Drop(); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := os.ReadFile(filepath.Join(place, "f")); string(got) != "newer" || onHost(b.files.journal) {
+		t.Errorf("data %q, %v", got, err)
 	}
 }
 
