@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/castellan/castellan/addons"
+	"github.com/castellan/castellan/supervisor/api"
 	"github.com/castellan/castellan/supervisor/backup/archive"
 )
 
@@ -170,6 +171,38 @@ func TestARestoreThatCannotBeginIsNoneThatWasMade(t *testing.T) {
 	}
 	if got, err := os.ReadFile(filepath.Join(place, "f")); string(got) != "newer" || onHost(b.files.journal) {
 		t.Errorf("data %q, %v", got, err)
+	}
+}
+
+func TestABackupBringsNoPartThatIsNoneOfOurs(t *testing.T) {
+	store, err := archive.Open(t.TempDir(), archive.Options{Reserve: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	for _, c := range []struct {
+		kind archive.Kind
+		slug string
+		good bool
+	}{
+		{archive.Folder, "share", true}, {archive.Folder, "addons/local", true}, {archive.Addon, "core_x", true}, {archive.HomeAssistant, "homeassistant", true},
+		{archive.Folder, "data", false}, {archive.Folder, "addons/data", false}, {archive.Folder, "addon_configs", false}, {archive.Folder, "share/x", false},
+		{archive.Addon, "core_x/y", false}, {archive.HomeAssistant, "core_x", false},
+	} {
+		made, err := store.Create(t.Context(), archive.Request{Name: "n", Type: archive.Full, Units: []archive.Unit{{Kind: c.kind, Slug: c.slug, Name: "N"}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, err := store.Read(made.Slug)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		for _, want := range []api.RestoreRequest{{Full: true}, {Addons: []string{c.slug}}} {
+			if _, err := (&restore{backup: f}).wanted(want); (err == nil) != c.good {
+				t.Errorf("%s %s, %+v: %v", c.kind, c.slug, want, err)
+			}
+		}
 	}
 }
 
