@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 )
 
@@ -41,7 +42,7 @@ func (m *Manager) Hold(ctx context.Context, service string) (release func(contex
 		ran = ran || k.ID == w.Current.Container && w.Stopped == ""
 		if err := m.cfg.Containers.Stop(ctx, k.ID, w.Service.stopTimeout()); err != nil {
 			if ran {
-				err = fmt.Errorf("%w; started again: %v", err, m.launch(context.WithoutCancel(ctx), w.Service, w.Current.Container))
+				err = fmt.Errorf("%w; started again: %v", err, m.released(context.WithoutCancel(ctx), w))
 			}
 			return nil, err
 		}
@@ -51,9 +52,19 @@ func (m *Manager) Hold(ctx context.Context, service string) (release func(contex
 		if !ran {
 			return nil
 		}
-		if err := m.tried(service, m.launch(ctx, w.Service, w.Current.Container)); err != nil {
+		if err := m.released(ctx, w); err != nil {
 			return fmt.Errorf("cannot start %q again: %w", service, err)
 		}
 		return nil
 	}, nil
+}
+
+// released starts what was held. After an engine that did not answer it is not left to a look, which would find that it
+// ended by itself.
+func (m *Manager) released(ctx context.Context, w row) error {
+	err := m.tried(w.Service.Name, m.launch(ctx, w.Service, w.Current.Container))
+	if errors.Is(err, ErrEngineAway) {
+		m.EngineReturned()
+	}
+	return err
 }

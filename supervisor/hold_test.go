@@ -5,6 +5,7 @@ import (
 	"errors"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 func TestWhatIsHeldRestsUntilItIsReleased(t *testing.T) {
@@ -53,4 +54,40 @@ func TestWhatIsHeldRestsUntilItIsReleased(t *testing.T) {
 			t.Errorf("what is not there: %v", err)
 		}
 	})
+}
+
+// TestWhatWasHeldRunsAgainAfterAnEngineThatDidNotAnswer and was not away for long enough to be said to have returned.
+func TestWhatWasHeldRunsAgainAfterAnEngineThatDidNotAnswer(t *testing.T) {
+	for _, refuses := range []bool{false, true} { // to stop it, having done so
+		synctest.Test(t, func(t *testing.T) {
+			w := tendedWorld(t, "radio")
+			w.alive(func(ctx context.Context) {
+				wait(time.Second)
+				starts, slow := 0, false
+				w.tap.deny = func(call string) error {
+					switch {
+					case call == "stop" && refuses && !slow:
+						w.engine.end("radio", 0)
+						slow = true
+						return ErrEngineAway
+					case call == "start" && starts == 0:
+						starts++
+						return ErrEngineAway
+					}
+					return nil
+				}
+				release, err := w.m.Hold(ctx, "radio")
+				if err == nil {
+					err = release(ctx)
+				}
+				if !errors.Is(err, ErrEngineAway) {
+					t.Errorf("got %v", err)
+				}
+				wait(5 * time.Minute)
+			})
+			if s := w.status("radio"); s.Stopped != "" || len(w.running()) != 1 {
+				t.Errorf("refuses %v: %q, running %v", refuses, s.Stopped, w.running())
+			}
+		})
+	}
 }
