@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/castellan/castellan/addons"
+	"github.com/castellan/castellan/config"
 	"github.com/castellan/castellan/supervisor/api"
 	"github.com/castellan/castellan/supervisor/backup/archive"
 )
@@ -203,6 +204,38 @@ func TestABackupBringsNoPartThatIsNoneOfOurs(t *testing.T) {
 				t.Errorf("%s %s, %+v: %v", c.kind, c.slug, want, err)
 			}
 		}
+	}
+}
+
+// TestTheClockTakesNoBackupThatWasJustMade: those of a clock that ran ahead look newer than all that follow.
+func TestTheClockTakesNoBackupThatWasJustMade(t *testing.T) {
+	now, three := time.Date(2031, 1, 1, 0, 0, 0, 0, time.UTC), 3
+	store, err := archive.Open(t.TempDir(), archive.Options{Reserve: -1, Now: func() time.Time { return now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	b := &backupHouse{house: &house{log: slog.New(slog.DiscardHandler), cfg: &config.Config{}}, store: store}
+	b.cfg.Backup.Keep = config.BackupKeep{BeforeUpdate: &three, Scheduled: &three}
+	for range 5 {
+		made, err := store.Create(t.Context(), archive.Request{Name: "n", Type: archive.Partial, Origin: archive.BeforeUpdate, Service: "core",
+			Units: []archive.Unit{{Kind: archive.HomeAssistant, Slug: coreUnit}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.sweep(t.Context(), made.Slug)
+		if _, err := store.Path(made.Slug); err != nil {
+			t.Errorf("dated %s: %v", made.Date, err)
+		}
+		if made.Date.Year() == 2031 {
+			now = now.Add(time.Hour)
+		}
+		if items, _ := store.List(t.Context()); len(items) >= three {
+			now = time.Date(2026, 11, 26, 0, 0, 0, 0, time.UTC)
+		}
+	}
+	if items, err := store.List(t.Context()); len(items) != three+1 { // one too many: it is the one that serves
+		t.Errorf("%d are left, %v", len(items), err)
 	}
 }
 
