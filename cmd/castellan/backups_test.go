@@ -175,6 +175,23 @@ func TestARestoreThatCannotBeginIsNoneThatWasMade(t *testing.T) {
 	}
 }
 
+func TestARestoreThatIsGivenUpLeavesNoSettings(t *testing.T) {
+	b, place, p := cutHouse(t)
+	if err := b.giveUp(p, []string{"core_x"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.resume(); err != nil { // the power went right after it
+		t.Fatal(err)
+	}
+	then, err := b.afterCut()
+	if err != nil || then == nil || then.Settings != nil || !reflect.DeepEqual(then.Start, []string{"core_x"}) {
+		t.Errorf("left to do: %+v, %v", then, err)
+	}
+	if got, err := os.ReadFile(filepath.Join(place, "f")); string(got) != "newer" || onHost(b.files.journal) {
+		t.Errorf("data %q, %v", got, err)
+	}
+}
+
 func TestABackupBringsNoPartThatIsNoneOfOurs(t *testing.T) {
 	store, err := archive.Open(t.TempDir(), archive.Options{Reserve: -1})
 	if err != nil {
