@@ -15,9 +15,14 @@ func (m *Manager) Hold(ctx context.Context, service string) (release func(contex
 	if !ok {
 		return nil, fmt.Errorf("cannot hold %q: something else works on it: %w", service, ctx.Err())
 	}
+	m.hold(service, true)
+	free := func() {
+		m.hold(service, false)
+		unlock()
+	}
 	defer func() {
 		if err != nil {
-			unlock()
+			free()
 			err = fmt.Errorf("cannot hold %q: %w", service, err)
 		}
 	}()
@@ -48,7 +53,7 @@ func (m *Manager) Hold(ctx context.Context, service string) (release func(contex
 		}
 	}
 	return func(ctx context.Context) error {
-		defer unlock()
+		defer free()
 		if !ran {
 			return nil
 		}
@@ -57,6 +62,23 @@ func (m *Manager) Hold(ctx context.Context, service string) (release func(contex
 		}
 		return nil
 	}, nil
+}
+
+// hold notes that a service is held, so that nobody takes its rest for its end.
+func (m *Manager) hold(service string, on bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if on {
+		m.held[service] = true
+	} else {
+		delete(m.held, service)
+	}
+}
+
+func (m *Manager) isHeld(service string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.held[service]
 }
 
 // released starts what was held. After an engine that did not answer it is not left to a look, which would find that it

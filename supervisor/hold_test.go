@@ -91,3 +91,22 @@ func TestWhatWasHeldRunsAgainAfterAnEngineThatDidNotAnswer(t *testing.T) {
 		})
 	}
 }
+
+// TestWhatIsHeldIsNoTrouble of a watchdog, which would give it up when it rests for long.
+func TestWhatIsHeldIsNoTrouble(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := tendedWorld(t, "radio")
+		ctx := context.Background()
+		must(0, w.m.Start(ctx, "radio"))
+		release, err := w.m.Hold(ctx, "radio")
+		must(0, err)
+		must(0, w.m.Ended(ctx, "radio", "its watchdog gave up"))
+		if s := w.status("radio"); !s.Held || s.Stopped != "" {
+			t.Errorf("held: %+v", s)
+		}
+		must(0, release(ctx))
+		if s := w.status("radio"); s.Held || s.Stopped != "" || len(w.running()) != 1 {
+			t.Errorf("afterwards: %+v, running %v", s, w.running())
+		}
+	})
+}
