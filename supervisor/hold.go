@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 )
 
@@ -14,9 +15,14 @@ func (m *Manager) Hold(ctx context.Context, service string) (release func(contex
 	if !ok {
 		return nil, fmt.Errorf("cannot hold %q: something else works on it: %w", service, ctx.Err())
 	}
+	m.hold(service, true)
+	free := func() {
+		m.hold(service, false)
+		unlock()
+	}
 	defer func() {
 		if err != nil {
-			unlock()
+			free()
 			err = fmt.Errorf("cannot hold %q: %w", service, err)
 		}
 	}()
@@ -41,19 +47,46 @@ func (m *Manager) Hold(ctx context.Context, service string) (release func(contex
 		ran = ran || k.ID == w.Current.Container && w.Stopped == ""
 		if err := m.cfg.Containers.Stop(ctx, k.ID, w.Service.stopTimeout()); err != nil {
 			if ran {
-				err = fmt.Errorf("%w; started again: %v", err, m.launch(context.WithoutCancel(ctx), w.Service, w.Current.Container))
+				err = fmt.Errorf("%w; started again: %v", err, m.released(context.WithoutCancel(ctx), w))
 			}
 			return nil, err
 		}
 	}
 	return func(ctx context.Context) error {
-		defer unlock()
+		defer free()
 		if !ran {
 			return nil
 		}
-		if err := m.tried(service, m.launch(ctx, w.Service, w.Current.Container)); err != nil {
+		if err := m.released(ctx, w); err != nil {
 			return fmt.Errorf("cannot start %q again: %w", service, err)
 		}
 		return nil
 	}, nil
+}
+
+// hold notes that a service is held, so that nobody takes its rest for its end.
+func (m *Manager) hold(service string, on bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if on {
+		m.held[service] = true
+	} else {
+		delete(m.held, service)
+	}
+}
+
+func (m *Manager) isHeld(service string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.held[service]
+}
+
+// released starts what was held. After an engine that did not answer it is not left to a look, which would find that it
+// ended by itself.
+func (m *Manager) released(ctx context.Context, w row) error {
+	err := m.tried(w.Service.Name, m.launch(ctx, w.Service, w.Current.Container))
+	if errors.Is(err, ErrEngineAway) {
+		m.EngineReturned()
+	}
+	return err
 }

@@ -61,6 +61,7 @@ type Manager struct {
 	moving   map[string]bool          // changes that have a runner, by ID
 	remade   map[string]time.Time     // when a lost container was last made anew
 	tended   map[string]tending       // what is known of tended services that do not run as they must
+	held     map[string]bool          // services that are held
 	returned chan struct{}            // asks for another pass of BringUp
 	looked   chan struct{}            // asks for a look of Ensure before its time
 	risen    bool                     // that pass is over; see Risen
@@ -90,7 +91,7 @@ func New(c Config) (*Manager, error) {
 	m := &Manager{
 		cfg: c, slots: make(chan struct{}, cmpOr(c.Parallel, 2)), owners: map[string]chan struct{}{},
 		news: make(chan struct{}), moving: map[string]bool{}, remade: map[string]time.Time{},
-		tended: map[string]tending{}, returned: make(chan struct{}, 1), looked: make(chan struct{}, 1),
+		tended: map[string]tending{}, held: map[string]bool{}, returned: make(chan struct{}, 1), looked: make(chan struct{}, 1),
 	}
 	return m, errors.Join(m.SetServices(c.Services), m.index())
 }

@@ -67,7 +67,7 @@ func (m *Manager) openChanges() ([]Change, error) {
 func (m *Manager) Status(service string) (s Status, last Change, ok bool, err error) {
 	m.mu.Lock()
 	s.Service, s.Configured = m.services[service], m.services[service].Name != ""
-	s.Trouble = m.tended[service].trouble
+	s.Trouble, s.Held = m.tended[service].trouble, m.held[service]
 	m.mu.Unlock()
 	err = m.cfg.Journal.View(func(tx *state.Tx) error {
 		w, known, err := get[row](tx, serviceBucket, service)
@@ -134,7 +134,7 @@ func (m *Manager) Services() ([]Status, error) {
 	})
 	out := make([]Status, 0, len(known))
 	for _, s := range known {
-		s.Trouble = m.troubleOf(s.Service.Name)
+		s.Trouble, s.Held = m.troubleOf(s.Service.Name), m.isHeld(s.Service.Name)
 		out = append(out, s)
 	}
 	slices.SortFunc(out, func(a, b Status) int { return strings.Compare(a.Service.Name, b.Service.Name) })

@@ -74,6 +74,7 @@ type Status struct {
 	Stays      bool   // and it stays so over changes
 	Unproved   bool   // what is installed was never started, so it has not passed its health gate
 	Trouble    string // why it does not run although it must, "" = it does, or nobody knows
+	Held       bool   // it rests because somebody holds it, and runs again afterwards if it did
 	Open       string // ID of the open change, "" = none
 	Stuck      bool   // that change waits for the owner
 	Failed     updater.FailedUpdate

@@ -219,6 +219,9 @@ func (m *Manager) Ended(ctx context.Context, service, why string) error {
 
 // noteEnded is Ended, if container ("" = any) is still the service's. The caller may hold the service's lock.
 func (m *Manager) noteEnded(ctx context.Context, service, why, container string) error {
+	if m.isHeld(service) {
+		return nil // it rests
+	}
 	var w row
 	noted := false
 	err := m.cfg.Journal.Update(func(tx *state.Tx) (err error) {

@@ -65,25 +65,28 @@ func (b *backupHouse) make(ctx context.Context, r api.BackupRequest, origin arch
 	for _, err := range made.After {
 		b.log.Error("a service may not be up again after its backup", "error", err)
 	}
-	if origin == archive.Owner {
-		return made, nil
+	if origin != archive.Owner {
+		b.sweep(ctx, made.Slug)
 	}
-	return made, b.sweep(ctx)
+	return made, nil
 }
 
-// sweep removes what has come by itself and is more than is kept. What can't be removed costs space only.
-func (b *backupHouse) sweep(ctx context.Context) error {
+// sweep removes what has come by itself and is more than is kept, but not what was just made: a clock that is wrong, or was,
+// may date it before the others. What can't be removed costs space only.
+func (b *backupHouse) sweep(ctx context.Context, made string) {
 	items, err := b.store.List(ctx)
 	if err != nil {
-		return err
+		b.log.Warn("cannot look for old backups to remove", "error", err)
 	}
 	keep := b.config().Backup.Keep
 	for _, slug := range archive.Surplus(items, archive.Keep{BeforeUpdate: *keep.BeforeUpdate, Scheduled: *keep.Scheduled}) {
+		if slug == made {
+			continue
+		}
 		if err := b.store.Remove(slug); err != nil {
 			b.log.Warn("cannot remove an old backup", "backup", slug, "error", err)
 		}
 	}
-	return nil
 }
 
 // decidedOn writes what was done about backups into the verification log.

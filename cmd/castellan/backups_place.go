@@ -39,20 +39,16 @@ func (r *restore) place(ctx context.Context) (err error) {
 		err = fileStore(r.files.after).Save(raw)
 	}
 	if err != nil {
-		return errors.Join(err, p.Drop())
+		return errors.Join(err, r.giveUp(p, nil))
 	}
 	ctx = context.WithoutCancel(ctx) // from here on it is done, or undone, whole
 	placed := false
-	err = r.resting(ctx, then.Start, func() error {
-		placed = true
-		err := p.Place()
-		if err != nil && archive.Resume(r.files.journal) == nil {
-			err = nil
-		}
+	err = r.resting(ctx, then.Start, func() (err error) {
+		placed, err = exchange(p.Place, r.files.journal)
 		return err
 	}, &placed)
 	if err != nil && !placed {
-		return errors.Join(err, p.Drop(), r.finish(ctx, afterwards{Start: r.stopped}))
+		return errors.Join(err, r.giveUp(p, r.stopped), r.finish(ctx, afterwards{Start: r.stopped}))
 	}
 	if err != nil { // what has begun goes on at the next start; nothing runs on it until then
 		return fmt.Errorf("%w; it goes on at the next start of the daemon", err)
@@ -60,15 +56,41 @@ func (r *restore) place(ctx context.Context) (err error) {
 	return r.finish(ctx, then)
 }
 
+// giveUp drops what was prepared. The settings that would have come with it are forgotten first: a cut must not leave them
+// without it. What was stopped is still to be started.
+func (b *backupHouse) giveUp(p *archive.Prepared, start []string) error {
+	raw, err := json.Marshal(afterwards{Start: start})
+	if err == nil {
+		err = fileStore(b.files.after).Save(raw)
+	}
+	if err != nil {
+		err = errors.Join(err, fileStore(b.files.after).remove())
+	}
+	return errors.Join(err, p.Drop())
+}
+
+// exchange puts everything in its place, and tells whether that has begun.
+func exchange(place func() error, journal string) (begun bool, err error) {
+	err = place()
+	begun = !errors.Is(err, archive.ErrNotBegun) // a disk that is full: what would resume it forgets it
+	if err != nil && begun && archive.Resume(journal) == nil {
+		err = nil
+	}
+	return begun, err
+}
+
 // resting runs do while everything that is concerned rests. Add-ons are stopped, and started by whoever comes afterwards.
 // What is left half exchanged is started by nobody.
 func (r *restore) resting(ctx context.Context, stop []string, do func() error, placed *bool) (err error) {
 	for _, slug := range stop {
 		if st, _, _, err := r.manager.Status(lifecycle.Service(slug)); err == nil && st.Stopped == "" {
-			if err := r.addons.installs.Stop(ctx, slug); err != nil {
+			err := r.addons.installs.Stop(ctx, slug)
+			if now, _, _, unknown := r.manager.Status(lifecycle.Service(slug)); err == nil || unknown == nil && now.Stopped != "" {
+				r.stopped = append(r.stopped, slug) // also when the engine did not answer: it is kept stopped until it is started
+			}
+			if err != nil {
 				return err
 			}
-			r.stopped = append(r.stopped, slug)
 		}
 	}
 	var up []error

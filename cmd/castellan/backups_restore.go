@@ -146,6 +146,9 @@ func (r *restore) wanted(want api.RestoreRequest) (out []archive.Part, err error
 		case p.Kind == archive.Supervisor:
 			r.own = want.Full
 		case want.Full, want.All && p.Kind == archive.Addon, slices.Contains(names, p.Slug):
+			if !ours(p) {
+				return nil, fmt.Errorf("cannot restore backup %s: no backup of ours holds a part %s %.60q", r.backup.Slug, p.Kind, p.Slug)
+			}
 			out = append(out, p)
 		}
 	}
@@ -153,6 +156,17 @@ func (r *restore) wanted(want api.RestoreRequest) (out []archive.Part, err error
 		return nil, fmt.Errorf("cannot restore backup %s: nothing of it is wanted", r.backup.Slug)
 	}
 	return out, nil
+}
+
+// ours tells whether a part is one that backups have: its slug becomes a place on the disk, and the file may be anybody's.
+func ours(p archive.Part) bool {
+	switch p.Kind {
+	case archive.Folder:
+		return slices.Contains(api.BackupFolders, p.Slug)
+	case archive.HomeAssistant:
+		return p.Slug == coreUnit
+	}
+	return !strings.Contains(p.Slug, "/")
 }
 
 // newEnough refuses data of a newer version than what is installed, which could not read it.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -14,6 +15,8 @@ import (
 	"time"
 
 	"github.com/castellan/castellan/addons"
+	"github.com/castellan/castellan/config"
+	"github.com/castellan/castellan/supervisor/api"
 	"github.com/castellan/castellan/supervisor/backup/archive"
 )
 
@@ -155,6 +158,101 @@ func TestACutRestoreEndsWithAllOrNothing(t *testing.T) {
 				t.Errorf("left behind: %v", left)
 			}
 		})
+	}
+}
+
+func TestARestoreThatCannotBeginIsNoneThatWasMade(t *testing.T) {
+	b, place, p := cutHouse(t)
+	begun, err := exchange(func() error { return fmt.Errorf("%w: the disk is full", archive.ErrNotBegun) }, b.files.journal)
+	if begun || err == nil {
+		t.Errorf("begun %v, %v", begun, err)
+	}
+	if err := p.Drop(); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := os.ReadFile(filepath.Join(place, "f")); string(got) != "newer" || onHost(b.files.journal) {
+		t.Errorf("data %q, %v", got, err)
+	}
+}
+
+func TestARestoreThatIsGivenUpLeavesNoSettings(t *testing.T) {
+	b, place, p := cutHouse(t)
+	if err := b.giveUp(p, []string{"core_x"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.resume(); err != nil { // the power went right after it
+		t.Fatal(err)
+	}
+	then, err := b.afterCut()
+	if err != nil || then == nil || then.Settings != nil || !reflect.DeepEqual(then.Start, []string{"core_x"}) {
+		t.Errorf("left to do: %+v, %v", then, err)
+	}
+	if got, err := os.ReadFile(filepath.Join(place, "f")); string(got) != "newer" || onHost(b.files.journal) {
+		t.Errorf("data %q, %v", got, err)
+	}
+}
+
+func TestABackupBringsNoPartThatIsNoneOfOurs(t *testing.T) {
+	store, err := archive.Open(t.TempDir(), archive.Options{Reserve: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	for _, c := range []struct {
+		kind archive.Kind
+		slug string
+		good bool
+	}{
+		{archive.Folder, "share", true}, {archive.Folder, "addons/local", true}, {archive.Addon, "core_x", true}, {archive.HomeAssistant, "homeassistant", true},
+		{archive.Folder, "data", false}, {archive.Folder, "addons/data", false}, {archive.Folder, "addon_configs", false}, {archive.Folder, "share/x", false},
+		{archive.Addon, "core_x/y", false}, {archive.HomeAssistant, "core_x", false},
+	} {
+		made, err := store.Create(t.Context(), archive.Request{Name: "n", Type: archive.Full, Units: []archive.Unit{{Kind: c.kind, Slug: c.slug, Name: "N"}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, err := store.Read(made.Slug)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		for _, want := range []api.RestoreRequest{{Full: true}, {Addons: []string{c.slug}}} {
+			if _, err := (&restore{backup: f}).wanted(want); (err == nil) != c.good {
+				t.Errorf("%s %s, %+v: %v", c.kind, c.slug, want, err)
+			}
+		}
+	}
+}
+
+// TestTheClockTakesNoBackupThatWasJustMade: those of a clock that ran ahead look newer than all that follow.
+func TestTheClockTakesNoBackupThatWasJustMade(t *testing.T) {
+	now, three := time.Date(2031, 1, 1, 0, 0, 0, 0, time.UTC), 3
+	store, err := archive.Open(t.TempDir(), archive.Options{Reserve: -1, Now: func() time.Time { return now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	b := &backupHouse{house: &house{log: slog.New(slog.DiscardHandler), cfg: &config.Config{}}, store: store}
+	b.cfg.Backup.Keep = config.BackupKeep{BeforeUpdate: &three, Scheduled: &three}
+	for range 5 {
+		made, err := store.Create(t.Context(), archive.Request{Name: "n", Type: archive.Partial, Origin: archive.BeforeUpdate, Service: "core",
+			Units: []archive.Unit{{Kind: archive.HomeAssistant, Slug: coreUnit}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.sweep(t.Context(), made.Slug)
+		if _, err := store.Path(made.Slug); err != nil {
+			t.Errorf("dated %s: %v", made.Date, err)
+		}
+		if made.Date.Year() == 2031 {
+			now = now.Add(time.Hour)
+		}
+		if items, _ := store.List(t.Context()); len(items) >= three {
+			now = time.Date(2026, 11, 26, 0, 0, 0, 0, time.UTC)
+		}
+	}
+	if items, err := store.List(t.Context()); len(items) != three+1 { // one too many: it is the one that serves
+		t.Errorf("%d are left, %v", len(items), err)
 	}
 }
 

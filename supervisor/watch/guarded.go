@@ -58,7 +58,7 @@ func (w *Watchdog) once(ctx context.Context, wg *sync.WaitGroup) (next time.Dura
 	next = lookEvery
 	seen := map[string]bool{}
 	for _, s := range all {
-		if !s.Service.Tended || !s.Service.Watchdog || s.Current == nil || s.Stopped != "" || s.Open != "" {
+		if !s.Service.Tended || !s.Service.Watchdog || s.Current == nil || s.Stopped != "" || s.Open != "" || s.Held {
 			continue
 		}
 		i := slices.IndexFunc(list, func(k supervisor.Container) bool { return k.ID == s.Current.Container })

@@ -35,6 +35,15 @@ func TestStoriesOfAWatchdog(t *testing.T) {
 		{"all is well", func(x *kennel) { x.pass(time.Hour) }, nil},
 		{"it dies once", func(x *kennel) { x.die("radio", 3); x.pass(time.Hour) },
 			[]string{"10s restart radio: it ended with exit code 3; try 1 of 5"}},
+		{"it rests for a backup", func(x *kennel) {
+			x.with(func(s *supervisor.Status, _ *supervisor.Container) { s.Held = true })
+			x.die("radio", 0)
+			x.pass(3 * time.Hour)
+			x.with(func(s *supervisor.Status, k *supervisor.Container) {
+				s.Held, k.Running, k.Started = false, true, time.Now()
+			})
+			x.pass(time.Hour)
+		}, nil},
 		{"its end is not heard of", func(x *kennel) {
 			x.with(func(_ *supervisor.Status, k *supervisor.Container) { k.Running = false })
 			x.pass(time.Hour)

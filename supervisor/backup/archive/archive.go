@@ -54,6 +54,7 @@ var (
 	ErrNewer     = errors.New("it was made by a newer Castellan; update this one first")
 	ErrForeign   = errors.New("it is a backup of Home Assistant, not of Castellan; import it instead")
 	ErrUnended   = errors.New("a restore was cut off before and has to end first")
+	ErrNotBegun  = errors.New("nothing was exchanged")
 )
 
 // DefaultReserve is left free on the disk by backups and restores, so that everything else can go on.

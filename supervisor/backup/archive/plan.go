@@ -74,16 +74,9 @@ func (p *plan) drop(d disk, journal string) error {
 func Resume(journal string) error { return resume(osDisk{}, journal) }
 
 func resume(d disk, journal string) error {
-	b, err := os.ReadFile(journal)
+	p, err := readPlan(journal)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
-	}
-	var p plan
-	if err == nil {
-		err = json.Unmarshal(b, &p)
-	}
-	if err == nil && p.Format != planFormat {
-		err = fmt.Errorf("its format is %d, this Castellan knows %d; install the one that wrote it", p.Format, planFormat)
 	}
 	if err == nil {
 		switch p.Phase {
@@ -99,4 +92,15 @@ func resume(d disk, journal string) error {
 		return fmt.Errorf("cannot end the restore of %s: %w", journal, err)
 	}
 	return nil
+}
+
+func readPlan(journal string) (p plan, err error) {
+	b, err := os.ReadFile(journal)
+	if err == nil {
+		err = json.Unmarshal(b, &p)
+	}
+	if err == nil && p.Format != planFormat {
+		err = fmt.Errorf("its format is %d, this Castellan knows %d; install the one that wrote it", p.Format, planFormat)
+	}
+	return p, err
 }

@@ -288,6 +288,29 @@ func TestPowerCutWhileRestoring(t *testing.T) {
 	}
 }
 
+// TestRestoreThatCannotBeginSaysSo meets a disk that does not take the journal of the exchange, or one that fails within it.
+func TestRestoreThatCannotBeginSaysSo(t *testing.T) {
+	b := thenBackup(t)
+	for _, way := range []string{fails, fellLate} {
+		p, d := newPlace(t), &cutDisk{way: way}
+		r, err := b.prepare(t.Context(), d, p.journal, Key{}, p.targets, nil)
+		must(t, err)
+		d.at = len(d.calls) + 1
+		if err := r.Place(); err == nil || errors.Is(err, ErrNotBegun) != (way == fails) {
+			t.Errorf("%s: %v", way, err)
+		}
+		want := map[string]string{fails: before, fellLate: after}[way]
+		if way == fails {
+			must(t, r.Drop())
+		} else {
+			must(t, Resume(p.journal))
+		}
+		if p.state(t) != want || p.clutter(t) != nil {
+			t.Errorf("%s: %s, left %v", way, p.state(t), p.clutter(t))
+		}
+	}
+}
+
 // TestRestoreRefusesWhatItCouldNotPlace leaves everything as it was.
 func TestRestoreRefusesWhatItCouldNotPlace(t *testing.T) {
 	b := thenBackup(t)

@@ -146,10 +146,13 @@ func (p *Prepared) Drop() error {
 }
 
 // Place puts everything that was prepared in its place; the services must not run. Once it has begun there is no way
-// back: after an error, and after a power cut, [Resume] goes on with it.
+// back: after an error, and after a power cut, [Resume] goes on with it. After ErrNotBegun it has not begun: [Prepared.Drop].
 func (p *Prepared) Place() error {
 	p.plan.Phase = placing
 	if err := p.plan.write(p.disk, p.journal); err != nil {
+		if kept, unread := readPlan(p.journal); unread == nil && kept.Phase == preparing {
+			err = fmt.Errorf("%w: %w", ErrNotBegun, err)
+		}
 		return fmt.Errorf("cannot put the restored data in place: %w", err)
 	}
 	if err := p.plan.finish(p.disk, p.journal); err != nil {
