@@ -54,6 +54,7 @@ type house struct {
 	addons    addonHouse
 	backups   *backupHouse
 	api       *api.Server
+	about     engineSays
 	lan       *lanAPI          // for people on the network
 	decisions *decisions.Store // of the owner, on updates
 	sizes     sizes            // of images that plans name

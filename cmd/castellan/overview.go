@@ -4,10 +4,13 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"sync"
+	"time"
 
 	"github.com/castellan/castellan/config"
 	"github.com/castellan/castellan/supervisor"
 	"github.com/castellan/castellan/supervisor/api"
+	"github.com/castellan/castellan/supervisor/engine"
 	"github.com/castellan/castellan/trust"
 	"github.com/castellan/castellan/trust/ledger"
 	"github.com/castellan/castellan/updater"
@@ -54,20 +57,47 @@ func (h *house) askEngine(ctx context.Context, st *api.EngineStatus) map[string]
 	ctx, cancel := context.WithTimeout(ctx, engineWithin)
 	defer cancel()
 	running := map[string]bool{}
-	info, err := h.engine.Info(ctx)
+	list, err := h.engine.List(ctx, "")
 	if err != nil {
 		st.Error = err.Error()
 		return running
 	}
-	st.Version, st.API = info.Version, info.API
-	list, err := h.engine.List(ctx, "")
-	if err != nil {
-		st.Error = err.Error()
-	}
 	for _, c := range list {
 		running[c.Service] = running[c.Service] || c.Running
 	}
+	info, err := h.about.get(time.Now(), func() (engine.Info, error) { return h.engine.Info(ctx) })
+	if err != nil {
+		st.Error = err.Error()
+	}
+	st.Version, st.API = info.Version, info.API
 	return running
+}
+
+// engineSays is what the engine says of itself. It runs other programs to find that out, so it is asked once in a while.
+type engineSays struct {
+	mu    sync.Mutex
+	info  engine.Info
+	asked time.Time // zero = never
+}
+
+// saidFor is how long the engine's word of itself is repeated: one that was upgraded shows its old version that long.
+const saidFor = time.Minute
+
+func (e *engineSays) get(now time.Time, ask func() (engine.Info, error)) (engine.Info, error) {
+	e.mu.Lock()
+	info, asked := e.info, e.asked
+	e.mu.Unlock()
+	if !asked.IsZero() && now.Sub(asked) < saidFor {
+		return info, nil
+	}
+	info, err := ask() // two who ask at once are no harm
+	if err != nil {
+		return info, err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.info, e.asked = info, now
+	return info, nil
 }
 
 func (h *house) ledgerStatus() api.LedgerStatus {
