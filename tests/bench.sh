@@ -6,7 +6,8 @@
 # its own would take; by the clock they stand beside. Of repeated runs the best counts, because other work on the
 # machine only ever adds; for the switch the medians stand beside it (on a quiet machine they say the same). Of boots the
 # medians count, and who is first changes from round to round. As root everything runs with the highest priority, for the
-# same reason. Of memory and bytes the worst of all samples counts. What needs an engine runs beside a private one (tests/with-engine.sh); SWITCHES=N sets how often each way to switch is tried.
+# same reason. Of memory and bytes the worst of all samples counts. What needs an engine runs beside a private one
+# (tests/with-engine.sh); SWITCHES=N sets how often each way to switch is tried.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
