@@ -28,22 +28,11 @@ func (s *Store) add(ctx context.Context, r io.Reader) (_ Info, err error) {
 	if err := fits(s.dir, s.reserve, look); err != nil {
 		return Info{}, err
 	}
-	out, err := s.disk.create(s.dir)
+	out, err := s.draft()
 	if err != nil {
 		return Info{}, err
 	}
-	published, done := "", false
-	defer func() {
-		if done {
-			return
-		}
-		// What can't be removed now is swept at the next start.
-		_ = out.Close()
-		_ = s.disk.remove(out.Name())
-		if published != "" {
-			_ = s.disk.remove(published)
-		}
-	}()
+	defer out.undo()
 	if err := s.receive(ctx, out, r); err != nil {
 		return Info{}, err
 	}
@@ -59,17 +48,9 @@ func (s *Store) add(ctx context.Context, r io.Reader) (_ Info, err error) {
 	if exists(s.path(info.Slug)) {
 		return Info{}, fmt.Errorf("%s: %w", info.Slug, ErrExists)
 	}
-	if err := out.Sync(); err != nil {
+	if err := out.keep(info.Slug); err != nil {
 		return Info{}, err
 	}
-	if err := out.Close(); err != nil {
-		return Info{}, err
-	}
-	published = s.path(info.Slug)
-	if err := s.disk.publish(out.Name(), published); err != nil {
-		return Info{}, err
-	}
-	done = true
 	return info, nil
 }
 

@@ -48,37 +48,18 @@ func (s *Store) create(ctx context.Context, req Request) (_ Made, err error) {
 	if err != nil {
 		return Made{}, err
 	}
-	out, err := s.disk.create(s.dir)
+	out, err := s.draft()
 	if err != nil {
 		return Made{}, err
 	}
-	published, done := "", false
-	defer func() {
-		if done {
-			return
-		}
-		// What can't be removed now is swept at the next start.
-		_ = out.Close()
-		_ = s.disk.remove(out.Name())
-		if published != "" {
-			_ = s.disk.remove(published)
-		}
-	}()
+	defer out.undo()
 	c := &creation{out: out, info: &info, req: &req, watch: watcher{dir: s.dir, reserve: s.reserve}, progress: meter{tell: req.Progress, total: total}}
 	if err := c.write(ctx); err != nil {
 		return Made{}, err
 	}
-	if err := out.Sync(); err != nil {
+	if err := out.keep(info.Slug); err != nil {
 		return Made{}, err
 	}
-	if err := out.Close(); err != nil {
-		return Made{}, err
-	}
-	published = s.path(info.Slug)
-	if err := s.disk.publish(out.Name(), published); err != nil {
-		return Made{}, err
-	}
-	done = true
 	c.progress.end()
 	return Made{Info: info, Notes: c.notes, After: c.after}, nil
 }
