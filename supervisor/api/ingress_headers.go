@@ -1,7 +1,6 @@
 package api
 
 import (
-	"bytes"
 	"io"
 	"net/http"
 	"net/http/httputil"
@@ -150,19 +149,18 @@ func (c *pageCall) redirect(r *http.Response, location string) {
 			return
 		}
 	}
-	words := map[string]string{"Title": "Leave the appliance?", "Words": c.page.Name + " wants to send you elsewhere."}
+	link := ""
 	if err == nil && (to.Scheme == "http" || to.Scheme == "https" || to.Scheme == "" && to.Host != "") {
-		words["Link"] = to.String()
+		link = strings.NewReplacer("<", "%3c", ">", "%3e", `"`, "%22", "'", "%27").Replace(to.String()) // a query is as it came
 	}
-	var b bytes.Buffer
-	_ = pageWords.Execute(&b, words) // it writes to memory
-	_ = r.Body.Close()               // nobody reads it
-	r.Body, r.ContentLength, r.TransferEncoding = io.NopCloser(&b), int64(b.Len()), nil
+	page := inWords("Leave the appliance?", c.page.Name+" wants to send you elsewhere.", link)
+	_ = r.Body.Close() // nobody reads it
+	r.Body, r.ContentLength, r.TransferEncoding = io.NopCloser(strings.NewReader(page)), int64(len(page)), nil
 	r.StatusCode, r.Status = http.StatusOK, ""
 	for _, name := range []string{"Location", "Content-Encoding", "Etag", "Last-Modified", "Content-Disposition", "Accept-Ranges", "Content-Range", "Trailer"} {
 		r.Header.Del(name)
 	}
-	r.Header.Set("Content-Length", strconv.Itoa(b.Len()))
+	r.Header.Set("Content-Length", strconv.Itoa(len(page)))
 	r.Header.Set("Content-Type", "text/html; charset=utf-8")
 	r.Header.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'self'")
 	r.Header.Set("Cache-Control", "no-store")
