@@ -37,7 +37,11 @@ func (h *house) bothAnswer(when string) {
 	testenv.Eventually(h.t, 40*time.Second, when+": the supervisor answers inside the add-on", func() bool {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
-		exit, _, err := inside.Exec(ctx, h.container("addon_local_caller").ID, []string{"/app", "get", "http://supervisor/supervisor/ping"})
+		c, err := h.running("addon_local_caller")
+		if err != nil {
+			return false
+		}
+		exit, _, err := inside.Exec(ctx, c.ID, []string{"/app", "get", "http://supervisor/supervisor/ping"})
 		return err == nil && exit == 0
 	})
 	c := http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}

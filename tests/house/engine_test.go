@@ -88,16 +88,22 @@ func (h *house) list() (list []container, err error) {
 // container is the only container of a service, which must run.
 func (h *house) container(service string) container {
 	h.t.Helper()
-	var all []container
-	for _, c := range h.containers() {
-		if c.service() == service {
-			all = append(all, c)
-		}
+	c, err := h.running(service)
+	must(h.t, err)
+	return c
+}
+
+// running is the only container of a service, or why there is no such one now, for those who wait for it.
+func (h *house) running(service string) (container, error) {
+	list, err := h.list()
+	if err != nil {
+		return container{}, err
 	}
+	all := slices.DeleteFunc(list, func(c container) bool { return c.service() != service })
 	if len(all) != 1 || !all[0].running() {
-		h.t.Fatalf("%s has containers %+v, want one that runs", service, all)
+		return container{}, fmt.Errorf("%s has containers %+v, want one that runs", service, all)
 	}
-	return all[0]
+	return all[0], nil
 }
 
 // picture is which containers there are and which of them run, for comparing.

@@ -37,9 +37,11 @@ func (h *house) addon(slug string) api.AddonInfo {
 func (h *house) addonIs(slug, version, state, badge string) {
 	h.t.Helper()
 	var last api.AddonInfo
+	var err error
+	defer func() { must(h.t, err) }() // what the daemon said last, when the wait was in vain
 	testenv.Eventually(h.t, 30*time.Second, slug+" is "+state+" at "+version, func() bool {
-		last = h.addon(slug)
-		return last.Version == version && last.State == state
+		last, err = h.client.Addon(context.Background(), slug, "") // an engine that comes back may be asked too early
+		return err == nil && last.Version == version && last.State == state
 	})
 	if last.Badge != badge {
 		h.t.Errorf("%s has badge %q (%s), want %q", slug, last.Badge, last.Evidence, badge)
