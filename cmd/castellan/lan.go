@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"strings"
 	"sync"
@@ -15,6 +16,7 @@ import (
 	"github.com/castellan/castellan/supervisor/access"
 	"github.com/castellan/castellan/supervisor/access/tlscert"
 	"github.com/castellan/castellan/supervisor/api"
+	"github.com/castellan/castellan/supervisor/web"
 )
 
 // Times of [lanAPI].
@@ -32,6 +34,7 @@ type lanAPI struct {
 	dir    string // of the certificate
 	want   func() config.API
 	serve  func(context.Context, net.Listener, api.Network) error
+	pages  func(http.Handler) http.Handler // the web UI before the API
 	log    *slog.Logger
 	kick   chan struct{}
 
@@ -165,7 +168,7 @@ func (l *lanAPI) turn(ctx context.Context, now *addonListener) (*addonListener, 
 	case l.closed() != nil:
 		return nil, nil // status says so, and the register told the log
 	}
-	o := api.Network{Hosts: cfg.Hosts}
+	o := api.Network{Hosts: cfg.Hosts, Pages: l.pages, Page: web.Mine}
 	var cert *tlscert.Source
 	if cfg.TLS != "off" {
 		var err error

@@ -15,6 +15,7 @@ const (
 	ledgerOrigin = "ledger.castellan.example/demo"
 	passphrase   = "only-for-the-demo"
 	corePort     = 18123 // first port that is tried for core on the host
+	pagesPort    = 18480 // and for the web UI
 )
 
 // demo is everything that runs for the story.
@@ -33,6 +34,7 @@ type demo struct {
 	ledgerURL, channelURL string
 	publisher             string
 	port                  int // core's on the host
+	pages                 int // the web UI's
 }
 
 func (d *demo) path(parts ...string) string {
@@ -96,6 +98,9 @@ func (d *demo) startParts(ctx context.Context) (err error) {
 	d.ledgerURL = fmt.Sprintf("http://127.0.0.1:%d", ledgerPort)
 	if d.port, err = freePort(corePort); err == nil && d.port != corePort {
 		d.say("port %d is taken, core gets %d", corePort, d.port)
+	}
+	if err == nil {
+		d.pages, err = freePort(pagesPort)
 	}
 	return err
 }
@@ -169,6 +174,7 @@ data_dir: %s
 socket: %s
 appliance: {id: castellan-demo}
 engine: {host: %q}
+api: {listen: "127.0.0.1:%d", tls: "off"}
 registry: {listen: "127.0.0.1:%d"}
 trust: {root_dir: %s, poll: 1m}
 channel: {name: stable, urls: [%q], poll: 1m}
@@ -192,7 +198,7 @@ services:
       deadline: 10s
       checks:
         - {name: port, tcp: {address: ":8080"}, period: 200ms}
-`, d.path("state"), d.socket(), d.engine.host, registryPort, d.path("roots"), d.channelURL, addonNetwork, d.port, addon)), 0o644); err != nil {
+`, d.path("state"), d.socket(), d.engine.host, d.pages, registryPort, d.path("roots"), d.channelURL, addonNetwork, d.port, addon)), 0o644); err != nil {
 		return err
 	}
 	d.appliance, err = start("castellan", d.path("logs"), nil, bin("castellan"), "run", "--config", d.path("castellan.yaml"))
@@ -250,7 +256,9 @@ Everything keeps running. Try, in another terminal:
   bin/castellan status
   bin/castellan log
   bin/castellan rollback core
+  bin/castellan setup-code
 
+web UI    http://127.0.0.1:%d/  (the setup code makes you its owner)
 core      http://127.0.0.1:%d/
 ledger    %s/checkpoint
 registry  http://%s/v2/_catalog
@@ -258,5 +266,5 @@ config    %s
 logs      %s
 
 make stop ends it, make clean-run removes every trace.
-`, d.socket(), d.port, d.ledgerURL, d.images.host, d.path("castellan.yaml"), d.path("logs"))
+`, d.socket(), d.pages, d.port, d.ledgerURL, d.images.host, d.path("castellan.yaml"), d.path("logs"))
 }

@@ -21,6 +21,10 @@ type Network struct {
 	Hosts []string
 	// Certificate makes it TLS; nil = in the clear.
 	Certificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
+	// Pages answers for the paths that Page tells are its own, in front of the API, which it asks in its visitors' names;
+	// nil = there are none.
+	Pages func(api http.Handler) http.Handler
+	Page  func(path string) bool
 	// Patience is how long a caller may take to say what he wants; a body may take three times that. 0 = 10 s.
 	Patience time.Duration
 }
@@ -63,12 +67,27 @@ func (s *Server) PeopleHandler(n Network) http.Handler {
 	for i := range names {
 		names[i] = strings.ToLower(strings.TrimSuffix(names[i], "."))
 	}
-	return s.handler(door{
-		who: func(r *http.Request) Caller { return s.visitor(r, n.Certificate != nil) }, within: peopleWithin, people: true,
-		enter: func(h http.Header, r *http.Request) error {
-			secure(h)
-			return sameSite(r, names)
-		},
+	enter := func(h http.Header, r *http.Request) error {
+		secure(h)
+		return sameSite(r, names)
+	}
+	table := s.handler(door{
+		who: func(r *http.Request) Caller { return s.visitor(r, n.Certificate != nil) }, within: peopleWithin, people: true, enter: enter,
+	})
+	if n.Pages == nil {
+		return table
+	}
+	pages := n.Pages(table)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !n.Page(r.URL.Path) {
+			table.ServeHTTP(w, r)
+			return
+		}
+		if err := enter(w.Header(), r); err != nil {
+			s.fail(w, r, err)
+			return
+		}
+		pages.ServeHTTP(w, r)
 	})
 }
 

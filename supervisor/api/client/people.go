@@ -1,7 +1,9 @@
 package client
 
 import (
+	"bytes"
 	"context"
+	"net/http"
 	"net/url"
 
 	"github.com/castellan/castellan/supervisor/api"
@@ -95,4 +97,20 @@ func (c *Client) AddToken(ctx context.Context, r api.TokenRequest) (api.NewToken
 func (c *Client) RemoveToken(ctx context.Context, id string) error {
 	_, err := call[struct{}](ctx, c, "DELETE", "/castellan/tokens/"+url.PathEscape(id), nil)
 	return err
+}
+
+// Setup tells what a page needs before anybody can log in.
+func (c *Client) Setup(ctx context.Context) (api.SetupState, error) {
+	return call[api.SetupState](ctx, c, "GET", "/castellan/setup", nil)
+}
+
+// Enter logs in, sets up or logs out with the body given, and returns the headers of the answer, which carry the cookie.
+func (c *Client) Enter(ctx context.Context, path string, body []byte) (http.Header, error) {
+	resp, err := c.Raw(ctx, "POST", path, nil, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	_, err = readAnswer[struct{}](c, resp)
+	return resp.Header, err
 }

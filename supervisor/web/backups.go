@@ -1,0 +1,4 @@
+package web
+
+// backupScreens are the backups.
+var backupScreens = []screen{}

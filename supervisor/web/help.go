@@ -1,0 +1,4 @@
+package web
+
+// helpScreens tell more about a code; they are read without the network.
+var helpScreens = []screen{}

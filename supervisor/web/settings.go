@@ -1,0 +1,4 @@
+package web
+
+// settingsScreens are the settings, each group of which saves alone.
+var settingsScreens = []screen{}

@@ -1,0 +1,39 @@
+// The only script of our own: what HTML and htmx can't say. Every page works without it.
+"use strict";
+(function () {
+  // What somebody opened or is filling in stays as it is when a page is read anew.
+  Idiomorph.defaults.ignoreActiveValue = true;
+  Idiomorph.defaults.callbacks.beforeAttributeUpdated = function (name, node) {
+    return !(name === "open" && (node.tagName === "DETAILS" || node.tagName === "DIALOG"));
+  };
+  Idiomorph.defaults.callbacks.beforeNodeMorphed = function (node) {
+    return !(node.nodeType === 1 && node.matches("form.dirty"));
+  };
+  document.addEventListener("input", function (e) {
+    var form = e.target.closest("form[data-keep]");
+    if (form) form.classList.add("dirty");
+  });
+  document.addEventListener("submit", function (e) { e.target.classList.remove("dirty"); });
+
+  // A stream that is lost is told, and when it is back the page is read anew.
+  var lost = false;
+  function offline(on) { document.getElementById("offline").hidden = !on; }
+  document.addEventListener("htmx:sseError", function () { lost = true; offline(true); });
+  document.addEventListener("htmx:sseOpen", function () {
+    offline(false);
+    var main = document.getElementById("main");
+    if (lost && main.hasAttribute("hx-get")) htmx.trigger(main, "sse:reset");
+    lost = false;
+  });
+  document.addEventListener("htmx:sendError", function () { offline(true); });
+  document.addEventListener("htmx:afterRequest", function (e) { if (e.detail.successful && !lost) offline(false); });
+
+  // After a link, readers of the screen are at the new page's beginning, and so is its top.
+  document.addEventListener("htmx:afterSettle", function (e) {
+    var boosted = e.detail.requestConfig && e.detail.requestConfig.boosted;
+    if (!boosted || e.detail.requestConfig.verb !== "get") return;
+    window.scrollTo(0, 0);
+    var main = document.getElementById("main");
+    if (main && !location.hash) main.focus({ preventScroll: true });
+  });
+})();

@@ -1,0 +1,4 @@
+package web
+
+// updateScreens are what waits, what is held, and what was.
+var updateScreens = []screen{}

@@ -1,0 +1,93 @@
+package web
+
+import (
+	"embed"
+	"fmt"
+	"hash/fnv"
+	"html/template"
+	"io"
+	"time"
+)
+
+//go:embed templates/*.html
+var templateFiles embed.FS
+
+// views are the templates and texts of one language.
+type views struct {
+	lang  string
+	words map[string]entry
+	set   *template.Template
+	err   error
+}
+
+// in gives the views of a language, which are read once.
+func (u *UI) in(lang string) *views {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if w := u.views[lang]; w != nil {
+		return w
+	}
+	w := newViews(lang)
+	u.views[lang] = w
+	return w
+}
+
+func newViews(lang string) *views {
+	w := &views{lang: lang}
+	all, err := catalogue()
+	if err != nil {
+		w.err = err
+		return w
+	}
+	w.words = all[lang]
+	w.set, w.err = template.New("").Funcs(w.functions()).ParseFS(templateFiles, "templates/*.html")
+	return w
+}
+
+// functions are what templates can call.
+func (w *views) functions() template.FuncMap {
+	return template.FuncMap{
+		"t":     w.text,                                                     // a text: {{t "overview.title"}}
+		"has":   func(key string) bool { _, ok := w.words[key]; return ok }, // whether there is one
+		"size":  w.size,                                                     // bytes
+		"num":   func(n any) string { return w.argument(n) },
+		"stamp": w.stamp,
+		"day":   w.day,
+		"ago":   func(t time.Time) string { return w.ago(time.Now(), t) },
+		"lasts": w.lasts,
+		"asset": assetPath,
+		"lang":  func() string { return w.lang },
+		"hue":   hue,
+		"dict":  dict,
+		"list":  func(v ...any) []any { return v },
+		"iso":   func(t time.Time) string { return t.Format(time.RFC3339) },
+	}
+}
+
+// dict makes a map of names and values, for a part that takes several.
+func dict(pairs ...any) (map[string]any, error) {
+	out := map[string]any{}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		name, ok := pairs[i].(string)
+		if !ok {
+			return nil, fmt.Errorf("%v is no name", pairs[i])
+		}
+		out[name] = pairs[i+1]
+	}
+	return out, nil
+}
+
+// hue is one of eight tints, always the same for a name.
+func hue(name string) string {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(name)) // a hash: it can't fail
+	return fmt.Sprintf("h%d", h.Sum32()%8)
+}
+
+// draw writes a view.
+func (w *views) draw(to io.Writer, view string, data any) error {
+	if w.err != nil {
+		return w.err
+	}
+	return w.set.ExecuteTemplate(to, view, data)
+}

@@ -1,0 +1,102 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/castellan/castellan/supervisor/api"
+	"github.com/castellan/castellan/supervisor/api/client"
+)
+
+// visit is one request of one person.
+type visit struct {
+	ui    *UI
+	w     http.ResponseWriter
+	r     *http.Request
+	api   *client.Client // in his name
+	me    api.Me         // empty before he has entered
+	lang  string         // of the catalogue
+	theme string         // light, dark, "" = as the device has it
+	now   time.Time
+	asked *answeredStatus   // by status
+	named map[string]string // add-ons by slug, by names
+}
+
+// visit reads who comes and what he prefers. It asks nothing yet.
+func (u *UI) visit(w http.ResponseWriter, r *http.Request) *visit {
+	v := &visit{ui: u, w: w, r: r, lang: languageOf(r), now: time.Now()}
+	if c, err := r.Cookie("theme"); err == nil && (c.Value == "light" || c.Value == "dark") {
+		v.theme = c.Value
+	}
+	v.api = u.inside(r, "")
+	return v
+}
+
+// readForm reads what a form sent. Its token goes along with every call that is made from here on.
+func (v *visit) readForm() error {
+	if err := v.r.ParseForm(); err != nil {
+		return &api.Error{Status: http.StatusBadRequest, Key: "form", Message: "cannot read the form: it is damaged or larger than 1 MiB", Next: "load the page again"}
+	}
+	v.api = v.ui.inside(v.r, v.r.PostFormValue("csrf"))
+	return nil
+}
+
+// enter finds out who comes. to is where he must go first: to the login, or where the appliance gets its first owner.
+func (v *visit) enter() (to string, err error) {
+	v.me, err = v.api.Me(v.ctx())
+	var e *api.Error
+	if err == nil || !errors.As(err, &e) || e.Status != http.StatusUnauthorized {
+		return "", err
+	}
+	return v.door()
+}
+
+// door is where somebody goes who is not logged in.
+func (v *visit) door() (string, error) {
+	s, err := v.api.Setup(v.ctx())
+	if err != nil {
+		return "", err
+	}
+	if !s.Owner {
+		return "/ui/setup", nil
+	}
+	back := v.r.URL.RequestURI()
+	if v.r.Method != http.MethodGet {
+		back = "/ui/"
+	}
+	return "/ui/login?next=" + url.QueryEscape(back), nil
+}
+
+// ctx is the request's.
+func (v *visit) ctx() context.Context { return v.r.Context() }
+
+// form is a field of the form, without space around it.
+func (v *visit) form(name string) string { return strings.TrimSpace(v.r.PostFormValue(name)) }
+
+// query is a parameter of the address.
+func (v *visit) query(name string) string { return v.r.URL.Query().Get(name) }
+
+// back is where a form asks to go afterwards, if that is one of our pages; otherwise it is the given one.
+func (v *visit) back(otherwise string) string { return ours(v.r.FormValue("next"), otherwise) }
+
+// ours gives an address of this UI, and never one that leads elsewhere.
+func ours(to, otherwise string) string {
+	u, err := url.Parse(to)
+	if err != nil || u.Scheme != "" || u.Host != "" || u.User != nil || !strings.HasPrefix(to, "/ui/") || strings.ContainsAny(to, "\\\r\n\t") {
+		return otherwise
+	}
+	return to
+}
+
+// may tells whether the visitor has a role, to show him only what he can use; the API decides.
+func (v *visit) may(role string) bool {
+	order := map[string]int{"viewer": 1, "operator": 2, "admin": 3}
+	return order[v.me.Role] >= order[role]
+}
+
+// say is a text of the catalogue in the visitor's language.
+func (v *visit) say(key string, args ...any) string { return v.ui.in(v.lang).text(key, args...) }
