@@ -25,7 +25,7 @@ func (v *visit) names(slug string) string {
 	if v.named == nil {
 		v.named = map[string]string{}
 	}
-	list, err := v.api.Addons(v.ctx(), true)
+	list, err := v.api.Addons(v.ctx(), false)
 	if err != nil {
 		return "" // the slug serves
 	}
