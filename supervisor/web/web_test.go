@@ -150,8 +150,8 @@ func TestFiguresByLanguage(t *testing.T) {
 	for _, c := range []struct{ got, want string }{
 		{en.number(1234567), "1,234,567"}, {de.number(-1234), "−1.234"}, {en.number(999), "999"},
 		{en.size(0), "0 B"}, {en.size(999), "999 B"}, {en.size(214_300_000), "214 MB"}, {de.size(12_900_000_000), "12,9 GB"}, {en.size(999_600), "1 MB"},
-		{en.ago(now, now.Add(-10 * time.Second)), "just now"}, {en.ago(now, now.Add(-2 * time.Minute)), "2 min ago"}, {de.ago(now, now.Add(-25 * time.Hour)), "gestern"},
-		{en.ago(now, now.Add(3 * time.Hour)), "in 3 h"}, {en.ago(now, now.Add(-30 * 24 * time.Hour)), "27 Oct 2026"}, {en.ago(now, time.Time{}), "never"},
+		{en.ago(now, now.Add(-10*time.Second)), "just now"}, {en.ago(now, now.Add(-2*time.Minute)), "2 min ago"}, {de.ago(now, now.Add(-25*time.Hour)), "gestern"},
+		{en.ago(now, now.Add(3*time.Hour)), "in 3 h"}, {en.ago(now, now.Add(-30*24*time.Hour)), "27 Oct 2026"}, {en.ago(now, time.Time{}), "never"},
 		{en.text("layout.waiting", 1), "1 waiting"}, {de.text("layout.waiting", 2), "2 warten"}, {en.text("no.such"), "⟨no.such⟩"},
 	} {
 		if c.got != c.want {
