@@ -28,6 +28,8 @@ type butler struct {
 	addon  api.AddonInfo
 	vault  api.Backups
 	seen   bool // the first reading of a change finds it under way
+
+	changes []api.Change // instead of change, when there are some
 }
 
 func (b *butler) Status(context.Context) (api.Status, error) {
@@ -57,6 +59,9 @@ func (b *butler) accept() (api.Accepted, error) {
 	return out, b.err
 }
 func (b *butler) Changes(context.Context) ([]api.Change, error) {
+	if b.changes != nil {
+		return b.changes, b.err
+	}
 	c := b.change
 	if !b.seen {
 		b.seen = true
