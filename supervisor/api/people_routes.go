@@ -54,14 +54,25 @@ type withCookie struct {
 	cookie *http.Cookie // nil = none
 }
 
-// cookied makes an endpoint of a call that may set a cookie.
+// cookied makes an endpoint of a call that may set a cookie and needs the register of people.
 func cookied[In, Out any](do func(*Server, context.Context, Caller, In) (Out, *http.Cookie, error)) endpoint {
-	e := onPeople(func(s *Server, ctx context.Context, c Caller, in In) (withCookie, error) {
-		out, cookie, err := do(s, ctx, c, in)
-		return withCookie{out, cookie}, err
-	})
+	e := onPeople(cookieOf(do))
 	e.out = reflect.TypeFor[Out]()
 	return e
+}
+
+// settingCookie makes an endpoint of a call that may set a cookie.
+func settingCookie[In, Out any](do func(*Server, context.Context, Caller, In) (Out, *http.Cookie, error)) endpoint {
+	e := call(cookieOf(do))
+	e.out = reflect.TypeFor[Out]()
+	return e
+}
+
+func cookieOf[In, Out any](do func(*Server, context.Context, Caller, In) (Out, *http.Cookie, error)) func(*Server, context.Context, Caller, In) (withCookie, error) {
+	return func(s *Server, ctx context.Context, c Caller, in In) (withCookie, error) {
+		out, cookie, err := do(s, ctx, c, in)
+		return withCookie{out, cookie}, err
+	}
 }
 
 // onAppliance refuses who does not call on the unix socket.

@@ -73,6 +73,8 @@ type Server struct {
 	visits  ingressSessions
 	ingress func() *httputil.ReverseProxy
 
+	streams shares // of people on the network
+
 	core      func() *httputil.ReverseProxy
 	coreCalls calls
 }
@@ -86,6 +88,7 @@ func New(cfg Config) *Server {
 		cfg.Events = events.New(context.Background(), events.Config{})
 	}
 	s := &Server{cfg: cfg}
+	s.visits.in = s.in
 	s.ingress, s.core = sync.OnceValue(s.pages), sync.OnceValue(s.coreProxy)
 	return s
 }
