@@ -97,7 +97,7 @@ func (n *news) record(r audit.Record) {
 			n.mu.Unlock()
 		}
 	}
-	v := view(r)
+	v := view(r, noNames)
 	n.tell(events.Log, "", "", logEvent{v.Seq, v.Time, v.Kind, v.Service, v.Summary})
 }
 
