@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/castellan/castellan/config"
@@ -367,4 +368,18 @@ func TestEverythingIsJudgedAnew(t *testing.T) {
 	if last, err := w.trust.Judged(t.Context()); err != nil || last.Bad != 1 || !last.Judged.Equal(j.Judged) {
 		t.Errorf("the last judgement is %+v, %v", last, err)
 	}
+}
+
+// TestNobodyWaitsLongToHaveAllJudged: the update loop may be at work for as long as mirrors are slow.
+func TestNobodyWaitsLongToHaveAllJudged(t *testing.T) {
+	w := newSightWorld(t)
+	synctest.Test(t, func(t *testing.T) {
+		w.turn = make(chan struct{}, 1)
+		w.turn <- struct{}{}
+		began := time.Now()
+		var known *api.Error
+		if _, err := w.trust.JudgeAll(t.Context()); !errors.As(err, &known) || known.Status != 409 || known.Next == "" || time.Since(began) != ownerPatience {
+			t.Errorf("after %s: %v", time.Since(began), err)
+		}
+	})
 }

@@ -16,7 +16,8 @@ type Event struct {
 
 // Witness is told of a change when all of it was checked, and before it counts. It returns when that is written down. An error
 // fails the call: what would give rights is not done then. What takes them away counts at once all the same, stays off the disk,
-// and is told again with the next change and by [Access.Tend].
+// and is told again with the next change and by [Access.Tend]. A power cut
+// after it was told leaves a word about what did not come to be.
 type Witness func(Event) error
 
 // mostOwed bounds what is remembered for a witness that fails.
