@@ -30,6 +30,7 @@ type butler struct {
 	seen   bool // the first reading of a change finds it under way
 
 	changes []api.Change // instead of change, when there are some
+	bad     int          // installed images that are refused now
 }
 
 func (b *butler) Status(context.Context) (api.Status, error) {
