@@ -300,7 +300,9 @@ func TestTheNetworkFollowsTheConfiguration(t *testing.T) {
 		t.Error(err)
 	}
 	set(config.API{Listen: st.Listen, IngressListen: "off", TLS: "off"})
-	becomes(t, l, "pages off", func(s api.NetworkStatus) bool { return s.Listen == st.Listen && s.Ingress == "" && s.IngressError == "" })
+	becomes(t, l, "pages off", func(s api.NetworkStatus) bool {
+		return s.Listen == st.Listen && s.Ingress == "" && s.IngressError == ""
+	})
 	if err := reach(other); err == nil {
 		t.Error("pages that are off answer")
 	}
