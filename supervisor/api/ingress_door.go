@@ -62,16 +62,16 @@ func (s *Server) welcome(r *http.Request) func(owner Caller) bool {
 	from := callersAddr(r)
 	inside := s.fromInside(r, from)
 	return func(owner Caller) bool {
-		return owner.visit != nil && owner.Role >= Operator && s.in(owner) && (!inside || owner.visit.from.Addr == from)
+		return owner.visit != nil && s.in(owner) && (!inside || owner.visit.from.Addr == from)
 	}
 }
 
 // frames names who may show pages in a frame: the origin where people log in, by the name this visitor uses, and pages of
 // their own. sameSite has found the name good.
 func (n Network) frames(r *http.Request) string {
-	scheme, host := "http", hostOf(r.Host)
+	scheme, host := "http", hostOf(r.Host) // http stands for both, which a proxy needs
 	if n.Certificate != nil {
-		scheme = "https" // http stands for both, which a proxy needs
+		scheme = "https"
 	}
 	if a, err := netip.ParseAddr(host); err == nil && a.Is6() {
 		// The language of policies has no such addresses. A page at another host that has the port can't be meant: without
