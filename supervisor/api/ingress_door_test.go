@@ -160,16 +160,22 @@ func (p *parlour) visit(t *testing.T, name, password string) *browser {
 	return b
 }
 
-// enter begins a session for pages.
+// enter begins a session for pages. Its cookie is for all ports of the host.
 func (b *browser) enter(t *testing.T, p *parlour, headers ...string) {
 	t.Helper()
-	s := answered[api.IngressSession](t, b.ask(t, "POST", p.ui+"/ingress/session", "", headers...))
+	r := b.ask(t, "POST", p.ui+"/ingress/session", "", headers...)
+	b.session = answered[api.IngressSession](t, r).Session
+	for _, c := range r.Cookies() {
+		if c.Name == "ingress_session" { // the jar has it
+			b.session = c.Value
+			return
+		}
+	}
 	at, err := url.Parse(p.pages)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.session = s.Session
-	b.Jar.SetCookies(at, []*http.Cookie{{Name: "ingress_session", Value: s.Session, Path: "/", Secure: true, HttpOnly: true}})
+	b.Jar.SetCookies(at, []*http.Cookie{{Name: "ingress_session", Value: b.session, Path: "/", Secure: true, HttpOnly: true}})
 }
 
 // answered reads the data of an answer.

@@ -74,8 +74,13 @@ func (p *loggedIn) guest(slug string) *guest {
 			p.t.Fatalf("%s: %d %s", path, r.StatusCode, body)
 		}
 	}
-	_, body := p.call("POST", "/ingress/session", "")
+	r, body := p.call("POST", "/ingress/session", "")
 	must(p.t, json.Unmarshal([]byte(body), &session))
+	for _, c := range r.Cookies() {
+		if c.Name == "ingress_session" {
+			session.Data.Session = c.Value
+		}
+	}
 	host, _, _ := strings.Cut(strings.TrimPrefix(p.ui, "https://"), ":")
 	host = fmt.Sprintf("%s:%d", host, status.Data.Network.IngressPort)
 	return &guest{t: p.t, base: "https://" + host + info.Data.URL, prefix: info.Data.Entry, host: host, client: p.client,
