@@ -12,6 +12,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -66,6 +67,8 @@ func (s *Server) pages() *httputil.ReverseProxy {
 			switch {
 			case errors.As(err, &known):
 				s.pageFailed(w, r, known.Status, fmt.Sprintf("%s: %s. %s", p.page.Name, known.Message, sentence(known.Next)))
+			case errors.Is(err, syscall.ECONNREFUSED): // it has just been started, more often than not
+				s.pageFailed(w, r, http.StatusBadGateway, fmt.Sprintf("%s does not show its pages yet. Wait a moment; if that does not help, look at its log.", p.page.Name))
 			case r.Context().Err() != nil: // who asked is gone
 				s.pageFailed(w, r, http.StatusBadGateway, "the request has ended")
 			default:

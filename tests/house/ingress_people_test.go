@@ -115,6 +115,7 @@ func TestPeopleSeePagesOfAddonsOnAPortOfTheirOwn(t *testing.T) {
 	h.castellan("status").says(t, 0, "pages     "+first)
 	anna := h.newOwner(people)
 	g := anna.guest("local_radio")
+	g.appears()
 	g.looksAround(h.apiAddress()+":", anna.cookie[strings.Index(anna.cookie, "=")+1:], "ingress_session", "Host-")
 	r, _ := g.says("GET", "seen", 200, "X-Remote-User-Name: anna\r\n", "X-Forwarded-Proto: https\r\n")
 	_, port, _ := strings.Cut(people, ":")
@@ -142,7 +143,7 @@ func TestPeopleSeePagesOfAddonsOnAPortOfTheirOwn(t *testing.T) {
 	h.castellan("addon", "stop", "local_radio").says(t, 0)
 	g.says("GET", "", 503, "radio: it does not run. Start it.")
 	h.castellan("addon", "start", "local_radio").says(t, 0)
-	g.says("GET", "", 200)
+	g.appears()
 
 	// The configuration moves the pages, switches them off, and on again.
 	reload(second)
