@@ -276,7 +276,7 @@ func (s *Server) failed(r *http.Request, err error) *Error {
 	if !errors.As(err, &known) {
 		known = &Error{Status: http.StatusBadRequest, Message: err.Error()}
 	}
-	s.cfg.Log.Log(r.Context(), slog.LevelDebug, "call failed", "method", r.Method, "path", r.URL.Path, "caller", callerOf(r).String(),
+	s.cfg.Log.Log(r.Context(), slog.LevelDebug, "call failed", "method", r.Method, "path", pathInWords(r.URL.Path), "caller", callerOf(r).String(),
 		"status", known.Status, "error", known.Message)
 	return known
 }

@@ -43,7 +43,7 @@ func newParlour(t *testing.T) *parlour {
 	addon := httptest.NewServer(http.HandlerFunc(p.addon))
 	t.Cleanup(addon.Close)
 	p.srv = api.New(api.Config{Backend: p.house, Guests: p.guests, Registry: p.reg, HostToken: hostToken, People: p.people, From: netip.MustParsePrefix("172.30.32.0/23"),
-		Ingress: &pages{at: strings.TrimPrefix(addon.URL, "http://")}, Log: slog.New(slog.DiscardHandler)})
+		Ingress: &pages{at: strings.TrimPrefix(addon.URL, "http://")}, Log: slog.New(slog.NewTextHandler(p.log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
 	n := api.Network{Hosts: []string{"castellan.example"}}
 	p.net, p.handler = p.srv.PeopleHandler(n), p.srv.IngressHandler(n)
 	n.Certificate = certificate(t).GetCertificate
@@ -355,6 +355,9 @@ func TestWhoMaySeePagesOnTheNetwork(t *testing.T) {
 	}
 	if p.asked() != nil {
 		t.Errorf("reached the add-on: %s", p.asked().URL)
+	}
+	if log := p.log.String(); strings.Contains(log, pageToken) || !strings.Contains(log, "path=/api/hassio_ingress/…/") {
+		t.Errorf("the log tells where the pages are, or nothing:\n%s", log)
 	}
 	// A program's token begins one too, and nothing of a login but its session for pages is of use here.
 	bot := newBrowser(t)
