@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"net/http"
 	"os"
 	"sync"
@@ -43,6 +44,8 @@ type backupFiles struct {
 type backupState struct {
 	DaysUntilStale int       `json:"daysUntilStale"`
 	Scheduled      time.Time `json:"scheduled,omitzero"` // the last time that the schedule was kept, or began to count
+
+	Before map[string]backupTry `json:"before,omitempty"` // the newest that was made before an update, by service
 }
 
 // openBackups ends a restore that was cut off, before anything starts on what it exchanges, and opens the folder. A folder
@@ -54,10 +57,7 @@ func (h *house) openBackups(_ context.Context, data func(string) string, _ bool)
 	if err := b.resume(); err != nil {
 		return fmt.Errorf("cannot start: a restore was cut off and does not end: %w; nothing runs on data that is restored by halves", err)
 	}
-	raw, err := fileStore(b.files.state).Load()
-	if err == nil && raw != nil {
-		err = json.Unmarshal(raw, &b.state)
-	}
+	err := b.load()
 	if err != nil {
 		h.log.Warn("cannot read what is kept of backups; it begins anew", "error", err) // it says only when the next one is due
 	}
@@ -66,6 +66,16 @@ func (h *house) openBackups(_ context.Context, data func(string) string, _ bool)
 	}
 	h.backups = b
 	return nil
+}
+
+// load reads what is kept of backups.
+func (b *backupHouse) load() error {
+	raw, err := fileStore(b.files.state).Load()
+	if err == nil && raw != nil {
+		err = json.Unmarshal(raw, &b.state)
+	}
+	maps.Copy(b.tries, b.state.Before)
+	return err
 }
 
 // Close waits for what is under way, which is cancelled, and lets nothing more begin.

@@ -132,17 +132,23 @@ func (b backupWork) NewKey(_ context.Context, by string) (api.BackupKey, error) 
 // errNoUnit says that a service has nothing that backups hold.
 var errNoUnit = errors.New("backups hold add-ons and Home Assistant, and it is neither")
 
-// first makes a backup of one service before its update; it waits for its turn. name may be an add-on's slug.
+// first is saved for the API.
 func (b *backupHouse) first(ctx context.Context, name string) error {
+	_, err := b.saved(ctx, name)
+	return err
+}
+
+// saved makes a backup of one service before its update; it waits for its turn. name may be an add-on's slug.
+func (b *backupHouse) saved(ctx context.Context, name string) (archive.Made, error) {
 	service, r, err := b.requestFor(name)
 	if err != nil {
-		return err
+		return archive.Made{}, err
 	}
 	made, err := detach(ctx, b, true, func(ctx context.Context) (archive.Made, error) { return b.make(ctx, r, archive.BeforeUpdate, service) })
 	if err == nil {
 		b.log.Info("backup made before an update", "service", service, "backup", made.Slug)
 	}
-	return err
+	return made, err
 }
 
 // requestFor is the backup of one service, named as Home Assistant does.

@@ -311,31 +311,3 @@ func TestKeysAreTold(t *testing.T) {
 		t.Error("a broken recovery key was taken for a passphrase")
 	}
 }
-
-func TestOneBackupServesForAnUpdateAndAFailureHoldsItBack(t *testing.T) {
-	now := time.Now()
-	failure := errors.New("the disk is full")
-	for _, c := range []struct {
-		name string
-		try  backupTry
-		wait bool
-		done bool
-		says string
-	}{
-		{"none was made", backupTry{}, false, false, ""},
-		{"it is being made", backupTry{to: "2", at: now, busy: true}, false, false, "is being made"},
-		{"an owner waits for another", backupTry{to: "2", at: now, busy: true}, true, false, ""},
-		{"it was made", backupTry{to: "2", at: now.Add(-time.Hour)}, false, true, ""},
-		{"it was made and an owner asks", backupTry{to: "2", at: now}, true, false, ""},
-		{"it is old", backupTry{to: "2", at: now.Add(-25 * time.Hour)}, false, false, ""},
-		{"it was for another version", backupTry{to: "1", at: now}, false, false, ""},
-		{"it failed", backupTry{to: "2", at: now, err: failure}, false, false, "the disk is full"},
-		{"it failed and an owner asks", backupTry{to: "2", at: now, err: failure}, true, false, ""},
-		{"it failed long ago", backupTry{to: "2", at: now.Add(-2 * time.Hour), err: failure}, false, false, ""},
-	} {
-		done, err := c.try.serves("2", now, c.wait)
-		if done != c.done || (err == nil) != (c.says == "") || err != nil && !strings.Contains(err.Error(), c.says) {
-			t.Errorf("%s: %v, %v", c.name, done, err)
-		}
-	}
-}
