@@ -97,9 +97,9 @@ func (b *backupHouse) ready() error {
 	return nil
 }
 
-// detach does work of the daemon's own: its caller may leave. One backup or restore goes on at a time; whoever is to wait
-// for that does so as long as ctx lasts.
-func detach[T any](ctx context.Context, b *backupHouse, wait bool, do func(context.Context) (T, error)) (out T, err error) {
+// inTurn does work when nothing else is being backed up or restored. Whoever is to wait for that does so as long as ctx
+// lasts. The work ends with ctx, and with the daemon.
+func inTurn[T any](ctx context.Context, b *backupHouse, wait bool, do func(context.Context) (T, error)) (out T, err error) {
 	if err := b.ready(); err != nil {
 		return out, err
 	}
@@ -114,24 +114,15 @@ func detach[T any](ctx context.Context, b *backupHouse, wait bool, do func(conte
 		case b.turn <- struct{}{}:
 		case <-ctx.Done():
 			return out, busy
+		case <-b.ctx.Done():
+			return out, busy
 		}
 	}
-	type result struct {
-		out T
-		err error
-	}
-	done := make(chan result, 1)
-	go func() {
-		defer func() { <-b.turn }()
-		out, err := do(b.ctx)
-		done <- result{out, err}
-	}()
-	select {
-	case r := <-done:
-		return r.out, r.err
-	case <-ctx.Done():
-		return out, &api.Error{Status: http.StatusServiceUnavailable, Key: api.KeyBackup, Message: "nobody waits for its end any more; it goes on", Next: "castellan backup list"}
-	}
+	defer func() { <-b.turn }()
+	ctx, end := context.WithCancel(ctx)
+	defer end()
+	defer context.AfterFunc(b.ctx, end)()
+	return do(ctx)
 }
 
 // keep writes the state down.

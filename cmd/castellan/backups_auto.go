@@ -66,7 +66,7 @@ func (b *backupHouse) onSchedule(ctx context.Context) error {
 	if err := b.keep(func(st *backupState) { st.Scheduled = now }); err != nil {
 		return err // or it would be made each minute
 	}
-	made, err := detach(ctx, b, true, func(ctx context.Context) (archive.Made, error) {
+	made, err := b.asJob(ctx, jobFullBackup, func(ctx context.Context) (archive.Made, error) {
 		return b.make(ctx, api.BackupRequest{Name: "scheduled " + now.UTC().Format(time.DateOnly), Full: true, Core: true, AllAddons: true, Folders: api.BackupFolders,
 			NoDatabase: b.config().Backup.ExcludeDatabase}, archive.Scheduled, "")
 	})

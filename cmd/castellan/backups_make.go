@@ -20,7 +20,7 @@ var _ api.BackupWork = backupWork{}
 
 // Create implements api.BackupWork.
 func (b backupWork) Create(ctx context.Context, r api.BackupRequest, by string) (api.BackupMade, error) {
-	return detach(ctx, b.backupHouse, false, func(ctx context.Context) (out api.BackupMade, err error) {
+	return inTurn(ctx, b.backupHouse, false, func(ctx context.Context) (out api.BackupMade, err error) {
 		made, err := b.make(ctx, r, archive.Owner, "")
 		if err == nil {
 			out.Slug, out.Notes = made.Slug, notesOf(made)
@@ -58,6 +58,7 @@ func (b *backupHouse) make(ctx context.Context, r api.BackupRequest, origin arch
 	if req.Name == "" {
 		req.Name = fmt.Sprintf("%s backup %s", req.Type, b.now().UTC().Format(time.DateTime))
 	}
+	shown(ctx, &req)
 	made, err := b.store.Create(ctx, req)
 	if err != nil {
 		return fail(err)
@@ -144,7 +145,7 @@ func (b *backupHouse) saved(ctx context.Context, name string) (archive.Made, err
 	if err != nil {
 		return archive.Made{}, err
 	}
-	made, err := detach(ctx, b, true, func(ctx context.Context) (archive.Made, error) { return b.make(ctx, r, archive.BeforeUpdate, service) })
+	made, err := b.asJob(ctx, jobPartialBackup, func(ctx context.Context) (archive.Made, error) { return b.make(ctx, r, archive.BeforeUpdate, service) })
 	if err == nil {
 		b.log.Info("backup made before an update", "service", service, "backup", made.Slug)
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -253,39 +252,6 @@ func TestTheClockTakesNoBackupThatWasJustMade(t *testing.T) {
 	}
 	if items, err := store.List(t.Context()); len(items) != three+1 { // one too many: it is the one that serves
 		t.Errorf("%d are left, %v", len(items), err)
-	}
-}
-
-func detached(ctx context.Context, b *backupHouse, wait bool, do func() error) error {
-	_, err := detach(ctx, b, wait, func(context.Context) (int, error) { return 0, do() })
-	return err
-}
-
-func TestOneBackupAtATimeAndItsCallerMayLeave(t *testing.T) {
-	b, _, _ := cutHouse(t)
-	b.ctx, b.stop = context.WithCancel(context.Background())
-	b.turn = make(chan struct{}, 1)
-	going, end := make(chan struct{}), make(chan struct{})
-	ctx, leave := context.WithCancel(t.Context())
-	left := make(chan error, 1)
-	go func() {
-		left <- detached(ctx, b, false, func() error { close(going); <-end; return nil })
-	}()
-	<-going
-	if err := detached(t.Context(), b, false, func() error { t.Error("two at a time"); return nil }); err == nil || !strings.Contains(err.Error(), "Another job is running") {
-		t.Errorf("a second one: %v", err)
-	}
-	leave()
-	if err := <-left; err == nil || !strings.Contains(err.Error(), "it goes on") {
-		t.Errorf("who left was told %v", err)
-	}
-	waited := make(chan error, 1)
-	go func() {
-		waited <- detached(t.Context(), b, true, func() error { return errors.New("mine") })
-	}()
-	close(end)
-	if err := <-waited; err == nil || err.Error() != "mine" {
-		t.Errorf("who waited was told %v", err)
 	}
 }
 

@@ -13,12 +13,13 @@ import (
 
 // mood is how a house is disposed.
 type mood struct {
-	unset   error                  // why settings can't be set, while options can
-	found   string                 // in Core's configuration
-	refuses error                  // what every update is answered with
-	records func() []api.LogRecord // of the verification log; nil = there is one
-	printed []printedLine          // by Core; nil = two lines
-	blocked chan struct{}          // a look at everything waits for it; nil = it does not
+	unset   error                                         // why settings can't be set, while options can
+	found   string                                        // in Core's configuration
+	refuses error                                         // what every update is answered with
+	records func() []api.LogRecord                        // of the verification log; nil = there is one
+	saves   func(context.Context) (api.BackupMade, error) // makes a backup, or restores one; nil = that is done at once
+	printed []printedLine                                 // by Core; nil = two lines
+	blocked chan struct{}                                 // a look at everything waits for it; nil = it does not
 }
 
 // residence is Home Assistant's side of a house. It records what reached it there.
