@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -140,5 +141,24 @@ func TestABackupIsAJobOfItsParts(t *testing.T) {
 	j := b.jobs.List()[0]
 	if j.Name != "backup_manager_full_backup" || len(j.Errors) != 1 || len(j.Children[0].Errors) != 1 || !strings.Contains(j.Children[0].Errors[0].Message, "it does not stop") {
 		t.Errorf("it failed as %+v", j)
+	}
+}
+
+func TestABackupHeedsTheConditionThatIsSwitchedOff(t *testing.T) {
+	b, _ := workingHouse(t)
+	var log strings.Builder
+	b.log = slog.New(slog.NewTextHandler(&log, nil))
+	r := archive.Request{Name: "mine"}
+	if b.heed(&r); r.Doubt != nil {
+		t.Error("it is begun in doubt, though nobody said so")
+	}
+	if err := b.jobs.Ignore([]string{jobs.FreeSpace}); err != nil {
+		t.Fatal(err)
+	}
+	if b.heed(&r); r.Doubt == nil {
+		t.Fatal("it is refused nevertheless")
+	}
+	if r.Doubt(archive.ErrNoSpace); !strings.Contains(log.String(), "level=WARN") || !strings.Contains(log.String(), "backup=mine") {
+		t.Errorf("the log says %q", log.String())
 	}
 }
