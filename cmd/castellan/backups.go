@@ -165,7 +165,7 @@ func backupError(slug string, err error) error {
 		return &api.Error{Status: http.StatusBadRequest, Key: key, Message: err.Error(), Next: next}
 	}
 	switch {
-	case err == nil, errors.As(err, &known):
+	case err == nil, errors.As(err, &known), errors.Is(err, context.Canceled): // whose job says who ended it
 		return err
 	case errors.Is(err, archive.ErrNotFound):
 		return api.NoBackup(slug)

@@ -156,7 +156,8 @@ func TestWhatIsKeptOfJobsSurvivesARestart(t *testing.T) {
 		}
 		return n, jobs.New(t.Context(), jobs.Config{Ignored: ignored, KeepIgnored: n.keepIgnored}), func() { _ = journal.Close() }
 	}
-	n, m, end := open()
+	var m *jobs.Manager
+	n, _, end := open()
 	if err := errors.Join(n.keepIgnored([]string{"healthy", "free_space"}), n.KeepJob("c1", "j1"), n.KeepJob("c2", "j2")); err != nil {
 		t.Fatal(err)
 	}
