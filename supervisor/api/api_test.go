@@ -97,10 +97,14 @@ func (h *house) House(context.Context) (api.HouseList, error) {
 func (h *house) Trust() api.Trust { return h }
 func (h *house) Log() api.Log     { return h }
 func (h *house) Records(_ context.Context, q api.LogQuery) ([]api.LogRecord, error) {
-	if h.log == nil {
+	all := h.log
+	switch {
+	case h.records != nil:
+		all = h.records()
+	case h.log == nil:
 		return []api.LogRecord{{Seq: 1}}, nil
 	}
-	all := slices.DeleteFunc(slices.Clone(h.log), func(r api.LogRecord) bool { return q.Before > 0 && r.Seq >= q.Before })
+	all = slices.DeleteFunc(slices.Clone(all), func(r api.LogRecord) bool { return q.Before > 0 && r.Seq >= q.Before })
 	return all[max(0, len(all)-q.Last):], nil
 }
 func (h *house) Verify(context.Context) (api.LogReport, error) { return api.LogReport{OK: true}, nil }
