@@ -95,13 +95,13 @@ func (h *house) ledgerView(st api.LedgerStatus, role string, l Ledger, r *ledger
 func mirrors(urls []string, met []ledger.MirrorReport) []api.LedgerMirror {
 	out := []api.LedgerMirror{}
 	for _, at := range urls {
-		row := api.LedgerMirror{URL: shown(at), State: "unasked"}
+		row := api.LedgerMirror{URL: shownAddress(at), State: "unasked"}
 		if i := slices.IndexFunc(met, func(m ledger.MirrorReport) bool { return m.URL == strings.TrimSuffix(at, "/") }); i >= 0 {
 			m := met[i]
 			row.State, row.Count, row.Time = "agrees", m.Count, m.Time
 			switch {
 			case m.Err != nil:
-				row.State, row.Error = "failed", strings.ReplaceAll(m.Err.Error(), m.URL, shown(m.URL))
+				row.State, row.Error = "failed", strings.ReplaceAll(m.Err.Error(), m.URL, shownAddress(m.URL))
 			case m.Stale:
 				row.State = "stale"
 			}
@@ -112,7 +112,7 @@ func mirrors(urls []string, met []ledger.MirrorReport) []api.LedgerMirror {
 	return out
 }
 
-func shown(at string) string {
+func shownAddress(at string) string {
 	u, err := url.Parse(at)
 	if err != nil {
 		return "an address that can't be read"
