@@ -12,6 +12,11 @@ func (c *Client) Backups(ctx context.Context) (api.BackupsInfo, error) {
 	return call[api.BackupsInfo](ctx, c, "GET", "/backups/info", nil)
 }
 
+// BackupRoom lists the backups with all that is known of them, and tells how they are made.
+func (c *Client) BackupRoom(ctx context.Context) (api.BackupRoom, error) {
+	return call[api.BackupRoom](ctx, c, "GET", "/castellan/backups", nil)
+}
+
 // Backup asks for one backup.
 func (c *Client) Backup(ctx context.Context, slug string) (api.BackupDetail, error) {
 	return call[api.BackupDetail](ctx, c, "GET", "/backups/"+url.PathEscape(slug)+"/info", nil)
