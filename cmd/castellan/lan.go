@@ -34,12 +34,14 @@ type lanAPI struct {
 	dir    string // of the certificate
 	want   func() config.API
 	serve  func(context.Context, net.Listener, api.Network) error
-	pages  func(http.Handler) http.Handler // the web UI before the API
+	shut   func(context.Context, net.Listener, api.Network) error // in its place while nobody can be let in; nil = nothing
+	pages  func(http.Handler) http.Handler                        // the web UI before the API
 	log    *slog.Logger
 	kick   chan struct{}
 
 	mu   sync.Mutex // guards the rest
 	in   config.API // that is served
+	away bool       // that nobody can be let in is all that is served
 	at   string     // address it is served at, "" = nowhere
 	cert *tlscert.Source
 	err  error // why it is not as it should be
@@ -77,6 +79,9 @@ func (l *lanAPI) status() (out api.NetworkStatus) {
 	}
 	l.mu.Lock()
 	at, cert, cfg, err := l.at, l.cert, l.in, l.err
+	if l.away {
+		at = "" // nobody can call there
+	}
 	l.mu.Unlock()
 	out.Owner = l.people != nil && len(l.people.Users()) > 0
 	if closed := l.closed(); closed != nil {
@@ -155,9 +160,10 @@ func (l *lanAPI) tell(told string, err error, what string) string {
 // turn sees to it that a listener answers as the configuration says, or none.
 func (l *lanAPI) turn(ctx context.Context, now *addonListener) (*addonListener, error) {
 	cfg := l.want()
-	if now != nil && (!now.answers() || cfg.Listen == "" || l.closed() != nil || !cfg.Equal(l.in)) {
+	closed := l.closed() != nil // status says why, and the register told the log
+	if now != nil && (!now.answers() || cfg.Listen == "" || closed != l.away || !cfg.Equal(l.in)) {
 		err, broke := now.stop(), !now.answers()
-		l.set("", nil, config.API{})
+		l.set("", nil, config.API{}, false)
 		if now = nil; broke && err != nil && ctx.Err() == nil && cfg.Listen != "" {
 			l.log.Warn("the API for people broke off; it begins anew", "error", err)
 		}
@@ -165,41 +171,61 @@ func (l *lanAPI) turn(ctx context.Context, now *addonListener) (*addonListener, 
 	switch {
 	case now != nil || cfg.Listen == "":
 		return now, nil
-	case l.closed() != nil:
-		return nil, nil // status says so, and the register told the log
+	case closed && l.shut == nil:
+		return nil, nil
+	}
+	serve := l.serve
+	if closed {
+		serve = l.shut
 	}
 	o := api.Network{Hosts: cfg.Hosts, Pages: l.pages, Page: web.Mine}
-	var cert *tlscert.Source
-	if cfg.TLS != "off" {
-		var err error
-		if cert, err = tlscert.Open(tlscert.Config{Dir: l.dir, Cert: cfg.Cert, Key: cfg.Key, Hosts: certHosts(cfg), Log: l.log}); err != nil {
-			return nil, fmt.Errorf("cannot answer on %s: %w", cfg.Listen, err)
-		}
-		o.Certificate = func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) { return cert.GetCertificate(hello) }
-	}
-	var lc net.ListenConfig
-	listener, err := lc.Listen(ctx, "tcp", cfg.Listen)
+	cert, listener, err := openNetwork(ctx, cfg, l.dir, l.log)
 	if err != nil {
-		return nil, fmt.Errorf("cannot answer on %s: %w; end the other program, or change api.listen", cfg.Listen, err)
+		return nil, err
+	}
+	if cert != nil {
+		o.Certificate = certificateOf(cert)
 	}
 	at := listener.Addr().String()
-	l.set(at, cert, cfg)
-	l.log.Info("people reach the API", "address", at, "tls", cfg.TLS)
+	l.set(at, cert, cfg, closed)
+	if closed {
+		l.log.Info("people are told that nobody can log in", "address", at)
+	} else {
+		l.log.Info("people reach the API", "address", at, "tls", cfg.TLS)
+	}
 	next := &addonListener{ended: make(chan struct{})}
 	ctx, next.cancel = context.WithCancel(ctx)
 	go func() {
 		defer close(next.ended)
-		if next.err = l.serve(ctx, listener, o); next.err == nil && ctx.Err() == nil {
+		if next.err = serve(ctx, listener, o); next.err == nil && ctx.Err() == nil {
 			next.err = net.ErrClosed
 		}
 	}()
 	return next, nil
 }
 
-func (l *lanAPI) set(at string, cert *tlscert.Source, cfg config.API) {
+func (l *lanAPI) set(at string, cert *tlscert.Source, cfg config.API, away bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.at, l.cert, l.in = at, cert, cfg
+	l.at, l.cert, l.in, l.away = at, cert, cfg, away
+}
+
+// openNetwork opens the listener for people, and the certificate that it shows; nil = it is in the clear.
+func openNetwork(ctx context.Context, cfg config.API, dir string, log *slog.Logger) (cert *tlscert.Source, l net.Listener, err error) {
+	if cfg.TLS != "off" {
+		if cert, err = tlscert.Open(tlscert.Config{Dir: dir, Cert: cfg.Cert, Key: cfg.Key, Hosts: certHosts(cfg), Log: log}); err != nil {
+			return nil, nil, fmt.Errorf("cannot answer on %s: %w", cfg.Listen, err)
+		}
+	}
+	var lc net.ListenConfig
+	if l, err = lc.Listen(ctx, "tcp", cfg.Listen); err != nil {
+		return nil, nil, fmt.Errorf("cannot answer on %s: %w; end the other program, or change api.listen", cfg.Listen, err)
+	}
+	return cert, l, nil
+}
+
+func certificateOf(cert *tlscert.Source) func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	return func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) { return cert.GetCertificate(hello) }
 }
 
 // certHosts are the names of a self-made certificate. Addresses are not among them, but for one that is configured: they

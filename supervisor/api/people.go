@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"crypto/tls"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
@@ -40,11 +41,22 @@ const (
 // ServePeople answers on l, a listener on the network of the house, as [Server.Serve] does. Callers are those whom
 // [Config].People lets in, by the cookie of a session or by an API token.
 func (s *Server) ServePeople(ctx context.Context, l net.Listener, n Network) error {
+	return s.servePeople(ctx, l, n, s.PeopleHandler(n))
+}
+
+// ServeNotice answers on l with the bounds of [Server.ServePeople], and with h alone: what people are told while there is no
+// API for them. h must be safe to show to everybody.
+func ServeNotice(ctx context.Context, l net.Listener, n Network, h http.Handler) error {
+	s := &Server{cfg: Config{Log: slog.New(slog.DiscardHandler)}}
+	return s.servePeople(ctx, l, n, h)
+}
+
+func (s *Server) servePeople(ctx context.Context, l net.Listener, n Network, h http.Handler) error {
 	wait := n.Patience
 	if wait == 0 {
 		wait = patience
 	}
-	srv := s.http(s.PeopleHandler(n))
+	srv := s.http(h)
 	srv.ReadHeaderTimeout, srv.ReadTimeout, srv.IdleTimeout = wait, 3*wait, 12*wait
 	srv.WriteTimeout = peopleWithin + takeWithin
 	l = limitBy(l, netip.Prefix{}, peopleConns, peoplePerAddr)

@@ -32,6 +32,9 @@ func (v *visit) fail(err error) fault {
 			f.Code = e.Key
 		}
 	}
+	if t := v.troubleOf(f.Code, f.What); t != "" {
+		f.Code, f.Next = t, ""
+	}
 	words := v.ui.in(v.lang)
 	f.Title = words.known("fault."+f.Code+".title", words.text("fault.title"))
 	f.Still = words.known("fault."+f.Code+".still", words.text("fault.still"))
@@ -39,6 +42,21 @@ func (v *visit) fail(err error) fault {
 		f.Next = words.known("fault."+f.Code+".next", words.text("fault.next"))
 	}
 	return f
+}
+
+// troubleOf is what is behind an error, where that has a page of its own: a full disk, or an engine that is away, fails many
+// calls in many words.
+func (v *visit) troubleOf(code, what string) string {
+	if code == "closed" || code == "no_users" {
+		return string(RegisterShut)
+	}
+	if t := troubleIn(what); t != "" || code != "failed" {
+		return t
+	}
+	if s, err := v.status(); err == nil && s.Engine.Error != "" {
+		return "engine_away"
+	}
+	return ""
 }
 
 // fault is the page of an error. It needs nothing of what may be broken.
