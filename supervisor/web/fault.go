@@ -16,6 +16,8 @@ type fault struct {
 	What  string
 	Still string // what is unchanged
 	Next  string
+	Run   string // a command for who is on the appliance
+	Said  string // the daemon's own words, where What is the catalogue's
 }
 
 // codeShape is what a code may look like: it becomes part of an address and of a key of the catalogue.
@@ -32,10 +34,12 @@ func (v *visit) fail(err error) fault {
 			f.Code = e.Key
 		}
 	}
-	if t := v.troubleOf(f.Code, f.What); t != "" {
-		f.Code, f.Next = t, ""
-	}
 	words := v.ui.in(v.lang)
+	if t := v.troubleOf(f.Code, f.What); t != "" {
+		key := "down." + t
+		return fault{Code: t, Title: words.text(key + ".title"), What: words.text(key+".what", v.ui.cfg.Host), Still: words.text(key + ".still"),
+			Next: words.text(key + ".next"), Run: words.known(key+".run", ""), Said: f.What}
+	}
 	f.Title = words.known("fault."+f.Code+".title", words.text("fault.title"))
 	f.Still = words.known("fault."+f.Code+".still", words.text("fault.still"))
 	if f.Next == "" {
