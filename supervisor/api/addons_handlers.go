@@ -183,7 +183,7 @@ type logsIn struct {
 }
 
 func (s *Server) getLogs(ctx context.Context, _ Caller, in logsIn) (io.ReadCloser, error) {
-	return s.cfg.Backend.Addons().Output().Logs(ctx, in.Slug, cmp.Or(in.Lines, defaultLines), in.Follow)
+	return s.cfg.Backend.Addons().Output().Logs(ctx, in.Slug, LogRequest{Lines: cmp.Or(in.Lines, defaultLines), Follow: in.Follow})
 }
 
 func getStats(ctx context.Context, a Addons, _ Caller, slug string, _ none) (AddonStats, error) {

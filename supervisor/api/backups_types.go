@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Backups are those that people ask for. Calls are safe for concurrent use; long ones go on when their caller leaves.
+// Backups are those that people ask for. Calls are safe for concurrent use.
 type Backups interface {
 	// List tells of all, newest first. One that cannot be used has a Problem and may have nothing else.
 	List(ctx context.Context) ([]Backup, error)
@@ -21,7 +21,8 @@ type Backups interface {
 	Work() BackupWork
 }
 
-// BackupWork is what takes its time.
+// BackupWork is what takes its time. Create and Restore are called in a job: they accept it ([jobs.Job.Accepted]) when what
+// is asked for is possible, tell it how far they are, and end with its context, leaving nothing half done.
 type BackupWork interface {
 	Create(ctx context.Context, r BackupRequest, by string) (BackupMade, error)
 	// Restore takes the rights that were granted along only for who may grant them.
@@ -174,6 +175,6 @@ type BackupDetail struct {
 // BackupDone is the answer of what makes a backup.
 type BackupDone struct {
 	Job
-	Slug  string   `json:"slug"`
+	Slug  string   `json:"slug,omitempty"` // "" while it is being made
 	Notes []string `json:"notes"`
 }

@@ -263,11 +263,11 @@ func TestTextsOfHomeAssistant(t *testing.T) {
 	}{
 		{"/core/logs", "Accept: text/plain", 200, "text/plain", "\x1b[32mone\x1b[0m\ntwo\n", "core logs 100"},
 		{"/core/logs?no_colors", "Accept: text/plain", 200, "text/plain", "one\ntwo\n", "core logs 100"},
-		{"/core/logs/latest", "Accept: text/x-log", 200, "text/plain", "two\n", "core logs 100"},
+		{"/core/logs/latest", "Accept: text/x-log", 200, "text/plain", "2026-11-26 05:00:01.000 ", "core logs 100"},
 		{"/core/logs", "Accept: application/json", 400, "text/plain", "want Accept text/plain", ""},
 		{"/core/logs", "Range: entries=:-6:", 200, "text/plain", "two\n", "core logs 7"},
 		{"/core/logs", "Range: entries=:0:", 200, "text/plain", "two\n", "core logs 1"},
-		{"/core/logs", "Range: entries=:-99:10", 200, "text/plain", "two\n", "core logs 10"},
+		{"/core/logs", "Range: entries=:-99:10", 200, "text/plain", "two\n", "core logs 100"},
 		{"/core/logs", "Range: bytes=0-", 400, "text/plain", "cannot read header", ""},
 		{"/core/logs/boots/0", "Accept: text/plain", 200, "text/plain", "two\n", "core logs 100"},
 		{"/core/logs/boots/-1", "Accept: text/plain", 404, "text/plain", "no log of boot", ""},

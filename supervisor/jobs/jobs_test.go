@@ -333,3 +333,19 @@ func TestConditions(t *testing.T) {
 		t.Errorf("reset: %v", err)
 	}
 }
+
+// TestAReferenceMayComeWithTheWork: a backup has its slug once it is made, and who hears of its end knows it.
+func TestAReferenceMayComeWithTheWork(t *testing.T) {
+	in(t, Config{}, func(h *house) {
+		id := h.start(Spec{Name: "backup"}, func(ctx context.Context, j *Job) error {
+			err := j.Child(ctx, Spec{Name: "part"}, lasting(0))
+			j.SetReference(strings.Repeat("x", 2*mostName))
+			j.SetReference("0a1b2c3d")
+			return err
+		})
+		last := h.heard[len(h.heard)-1]
+		if v := h.get(id); *v.Reference != "0a1b2c3d" || *last.Reference != "0a1b2c3d" || last.RootAbout != "0a1b2c3d" || !*last.Done {
+			t.Errorf("%+v, last heard %+v", v, last)
+		}
+	})
+}
