@@ -49,22 +49,30 @@ func (d *supportDesk) gather(ctx context.Context) (*support.Bundle, error) {
 }
 
 // Gather implements api.Support.
-func (d *supportDesk) Gather(ctx context.Context) (api.SupportContents, error) {
+func (d *supportDesk) Gather(ctx context.Context, id string) (api.SupportContents, error) {
+	if b := d.bundle(id); b != nil {
+		return contentsOf(id, b), nil
+	}
 	b, err := d.gather(ctx)
 	if err != nil {
 		return api.SupportContents{}, err
 	}
 	raw := make([]byte, 8)
 	_, _ = rand.Read(raw) // it never fails
-	out := api.SupportContents{ID: hex.EncodeToString(raw), Made: b.Made, Until: b.Made.Add(bundleFor)}
-	for _, p := range b.Parts {
-		out.Files = append(out.Files, fileOf(p))
-		out.Size += int64(p.Size)
-	}
+	out := contentsOf(hex.EncodeToString(raw), b)
 	if out.Size <= mostBundle {
 		d.keep(out.ID, b)
 	}
 	return out, nil
+}
+
+func contentsOf(id string, b *support.Bundle) api.SupportContents {
+	out := api.SupportContents{ID: id, Made: b.Made, Until: b.Made.Add(bundleFor)}
+	for _, p := range b.Parts {
+		out.Files = append(out.Files, fileOf(p))
+		out.Size += int64(p.Size)
+	}
+	return out
 }
 
 func fileOf(p support.Part) api.SupportFile {

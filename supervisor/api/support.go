@@ -11,8 +11,8 @@ import (
 
 // Support gathers support bundles. One that was gathered is kept for a while, so that what is downloaded is what was looked at.
 type Support interface {
-	// Gather makes a bundle and says what is in it.
-	Gather(ctx context.Context) (SupportContents, error)
+	// Gather says what is in a bundle; of an id that is not kept any more, and of none, it makes a new one.
+	Gather(ctx context.Context, id string) (SupportContents, error)
 	// File is one file of a bundle.
 	File(ctx context.Context, id, name string) (SupportText, error)
 	// Zip is a bundle in one file; of an id that is not kept any more, and of none, it is a new one.
@@ -22,8 +22,8 @@ type Support interface {
 // supportRoutes are about what somebody needs who helps. Nothing is sent anywhere.
 var supportRoutes = []route{
 	{"GET", "/castellan/support-bundle", Admin, never, "The support bundle, a zip file with a manifest; with an id, the one that was looked at.", bundles()},
-	{"GET", "/castellan/support-bundle/contents", Admin, never, "Gathers a support bundle and lists its files, with what was hidden in each.", onSupport(func(s *Server, ctx context.Context, _ Caller, _ none) (SupportContents, error) {
-		out, err := s.cfg.Support.Gather(ctx)
+	{"GET", "/castellan/support-bundle/contents", Admin, never, "Gathers a support bundle and lists its files, with what was hidden in each; with an id, of one that is kept.", onSupport(func(s *Server, ctx context.Context, _ Caller, in supportIn) (SupportContents, error) {
+		out, err := s.cfg.Support.Gather(ctx, in.ID)
 		fill(&out.Files)
 		return out, err
 	})},

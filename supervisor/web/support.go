@@ -24,10 +24,11 @@ type supportPage struct {
 }
 
 func (v *visit) support() (answer, error) {
-	if v.query("gather") == "" {
+	id := v.query("id")
+	if v.query("gather") == "" && !idShape.MatchString(id) {
 		return show("support", supportPage{})
 	}
-	c, err := v.api.SupportContents(v.ctx())
+	c, err := v.api.SupportContents(v.ctx(), id)
 	if err != nil {
 		return answer{}, err
 	}

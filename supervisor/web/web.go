@@ -96,7 +96,7 @@ const maxForm = 1 << 20
 // serve answers one screen.
 func (u *UI) serve(w http.ResponseWriter, r *http.Request, s screen) {
 	v := u.visit(w, r)
-	if r.Method == http.MethodPost {
+	if r.Method == http.MethodPost && !carriesFile(r) {
 		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 		if err := v.readForm(); err != nil {
 			u.send(v, v.fault(err))

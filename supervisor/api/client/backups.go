@@ -54,6 +54,12 @@ func (c *Client) VerifyBackup(ctx context.Context, slug string) error {
 	return err
 }
 
+// SetBackupOptions sets when a backup is too old.
+func (c *Client) SetBackupOptions(ctx context.Context, r api.BackupOptions) error {
+	_, err := call[struct{}](ctx, c, "POST", "/backups/options", r)
+	return err
+}
+
 // NewBackupKey makes a recovery key.
 func (c *Client) NewBackupKey(ctx context.Context) (api.BackupKey, error) {
 	return call[api.BackupKey](ctx, c, "POST", "/castellan/backups/key", nil)

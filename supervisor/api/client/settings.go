@@ -32,9 +32,9 @@ func (c *Client) Resolution(ctx context.Context) (api.Resolution, error) {
 	return call[api.Resolution](ctx, c, "GET", "/resolution/info", nil)
 }
 
-// SupportContents gathers a support bundle and says what is in it.
-func (c *Client) SupportContents(ctx context.Context) (api.SupportContents, error) {
-	return call[api.SupportContents](ctx, c, "GET", "/castellan/support-bundle/contents", nil)
+// SupportContents says what is in a support bundle; with id "" it gathers one.
+func (c *Client) SupportContents(ctx context.Context, id string) (api.SupportContents, error) {
+	return call[api.SupportContents](ctx, c, "GET", "/castellan/support-bundle/contents?"+url.Values{"id": {id}}.Encode(), nil)
 }
 
 // SupportFile asks for one file of a support bundle.
