@@ -76,7 +76,7 @@ func contentsOf(id string, b *support.Bundle) api.SupportContents {
 }
 
 func fileOf(p support.Part) api.SupportFile {
-	return api.SupportFile{Name: p.Name, What: p.What, Size: p.Size, SHA256: p.SHA256, Error: p.Error, Hidden: p.Hidden}
+	return api.SupportFile{Name: p.Name, What: p.What, Size: int64(p.Size), SHA256: p.SHA256, Error: p.Error, Hidden: p.Hidden}
 }
 
 func (d *supportDesk) keep(id string, b *support.Bundle) {

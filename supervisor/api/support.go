@@ -45,7 +45,7 @@ type SupportContents struct {
 type SupportFile struct {
 	Name   string         `json:"name"`
 	What   string         `json:"what"`
-	Size   int            `json:"size"`
+	Size   int64          `json:"size"`
 	SHA256 string         `json:"sha256,omitempty"`
 	Error  string         `json:"error,omitempty"`
 	Hidden map[string]int `json:"hidden,omitempty"` // how often something is hidden, by sort: secret, host, email, lan, ip, mac, word

@@ -40,10 +40,14 @@ func (v *visit) fail(err error) fault {
 		return fault{Code: t, Title: words.text(key + ".title"), What: words.text(key+".what", v.ui.cfg.Host), Still: words.text(key + ".still"),
 			Next: words.text(key + ".next"), Run: words.known(key+".run", ""), Said: f.What}
 	}
-	f.Title = words.known("fault."+f.Code+".title", words.text("fault.title"))
-	f.Still = words.known("fault."+f.Code+".still", words.text("fault.still"))
-	if f.Next == "" {
-		f.Next = words.known("fault."+f.Code+".next", words.text("fault.next"))
+	key := "fault." + f.Code
+	f.Title = words.known(key+".title", words.text("fault.title"))
+	f.Still = words.known(key+".still", words.text("fault.still"))
+	if what := words.known(key+".what", f.What); what != f.What {
+		f.What, f.Said = what, f.What
+	}
+	if f.Next = words.known(key+".next", f.Next); f.Next == "" { // the catalogue knows a button where the daemon names a command
+		f.Next = words.text("fault.next")
 	}
 	return f
 }
