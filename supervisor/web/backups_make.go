@@ -60,6 +60,9 @@ func (v *visit) askBackup() error {
 			return v.unfit("backups.short")
 		}
 	}
+	if q.Name == "" {
+		q.Name = v.say("backups.named", v.now)
+	}
 	if v.form("what") != "parts" {
 		_, err := v.api.FullBackup(v.ctx(), q)
 		return err
