@@ -17,6 +17,7 @@ import (
 // cellar has one backup, made with a passphrase. It notes what is asked of it.
 type cellar struct{ asked *[]string }
 
+func (c cellar) Place(context.Context) api.BackupPlace { return api.BackupPlace{} }
 func (c cellar) did(format string, args ...any) {
 	*c.asked = append(*c.asked, fmt.Sprintf(format, args...))
 }

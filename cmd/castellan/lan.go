@@ -30,6 +30,7 @@ type lanAPI struct {
 	dir    string // of the certificate
 	want   func() config.API
 	serve  func(context.Context, net.Listener, api.Network) error
+	shut   func(context.Context, net.Listener, api.Network) error // in its place while nobody can be let in; nil = nothing
 	pages  func(context.Context, net.Listener, api.Network) error // add-ons' own, on a port beside it
 	ui     func(http.Handler) http.Handler                        // the web UI, before the API
 	log    *slog.Logger
@@ -37,6 +38,7 @@ type lanAPI struct {
 
 	mu       sync.Mutex // guards the rest
 	in       config.API // that is served
+	away     bool       // that nobody can be let in is all that is served
 	at       string     // address it is served at, "" = nowhere
 	cert     *tlscert.Source
 	err      error  // why it is not as it should be
@@ -83,6 +85,9 @@ func (l *lanAPI) status() (out api.NetworkStatus) {
 	}
 	l.mu.Lock()
 	at, cert, cfg, err, pagesAt, pagesErr := l.at, l.cert, l.in, l.err, l.pagesAt, l.pagesErr
+	if l.away {
+		at = "" // nobody can call there
+	}
 	l.mu.Unlock()
 	out.Owner = l.people != nil && len(l.people.Users()) > 0
 	if closed := l.closed(); closed != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/netip"
 	"os"
@@ -25,39 +26,52 @@ func (d lanDoors) stop() error {
 	return d.people.stop()
 }
 
-// turn sees to it that people are answered as the configuration says, or nowhere.
+// turn sees to it that people are answered as the configuration says, or nowhere; while nobody can be let in they are told that.
 func (l *lanAPI) turn(ctx context.Context, now lanDoors) (lanDoors, error) {
 	cfg := l.want()
-	if now.people != nil && (!now.people.answers() || cfg.Listen == "" || l.closed() != nil || !cfg.Equal(l.in)) {
+	closed := l.closed() != nil // status says why, and the register told the log
+	if now.people != nil && (!now.people.answers() || cfg.Listen == "" || closed != l.away || !cfg.Equal(l.in)) {
 		err, broke := now.stop(), !now.people.answers()
-		l.set("", nil, config.API{})
+		l.set("", nil, config.API{}, false)
 		if now = (lanDoors{}); broke && err != nil && ctx.Err() == nil && cfg.Listen != "" {
 			l.log.Warn("the API for people broke off; it begins anew", "error", err)
 		}
 	}
-	switch {
-	case now.people != nil || cfg.Listen == "":
+	if now.people != nil || cfg.Listen == "" || closed && l.shut == nil {
 		return now, nil
-	case l.closed() != nil:
-		return now, nil // status says so, and the register told the log
 	}
-	var cert *tlscert.Source
+	cert, listener, err := openNetwork(ctx, cfg, l.dir, l.log)
+	if err != nil {
+		return now, err
+	}
+	at, serve := listener.Addr().String(), l.serve
+	l.set(at, cert, cfg, closed)
+	if closed {
+		serve = l.shut
+		l.log.Info("people are told that nobody can log in", "address", at)
+	} else {
+		l.log.Info("people reach the API", "address", at, "tls", cfg.TLS)
+	}
+	now.people = answerOn(ctx, listener, l.network(), serve)
+	return now, nil
+}
+
+// openNetwork opens the listener for people, and the certificate that it shows; nil = it is in the clear.
+func openNetwork(ctx context.Context, cfg config.API, dir string, log *slog.Logger) (cert *tlscert.Source, l net.Listener, err error) {
 	if cfg.TLS != "off" {
-		var err error
-		if cert, err = tlscert.Open(tlscert.Config{Dir: l.dir, Cert: cfg.Cert, Key: cfg.Key, Hosts: certHosts(cfg), Log: l.log}); err != nil {
-			return now, fmt.Errorf("cannot answer on %s: %w", cfg.Listen, err)
+		if cert, err = tlscert.Open(tlscert.Config{Dir: dir, Cert: cfg.Cert, Key: cfg.Key, Hosts: certHosts(cfg), Log: log}); err != nil {
+			return nil, nil, fmt.Errorf("cannot answer on %s: %w", cfg.Listen, err)
 		}
 	}
 	var lc net.ListenConfig
-	listener, err := lc.Listen(ctx, "tcp", cfg.Listen)
-	if err != nil {
-		return now, fmt.Errorf("cannot answer on %s: %w; end the other program, or change api.listen", cfg.Listen, err)
+	if l, err = lc.Listen(ctx, "tcp", cfg.Listen); err != nil {
+		return nil, nil, fmt.Errorf("cannot answer on %s: %w; end the other program, or change api.listen", cfg.Listen, err)
 	}
-	at := listener.Addr().String()
-	l.set(at, cert, cfg)
-	l.log.Info("people reach the API", "address", at, "tls", cfg.TLS)
-	now.people = answerOn(ctx, listener, l.network(), l.serve)
-	return now, nil
+	return cert, l, nil
+}
+
+func certificateOf(cert *tlscert.Source) func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	return func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) { return cert.GetCertificate(hello) }
 }
 
 // turnPages sees to it that add-ons' own pages are where the configuration says, or nowhere. It comes after turn.
@@ -70,7 +84,7 @@ func (l *lanAPI) turnPages(ctx context.Context, now lanDoors) (*addonListener, e
 		now.pages = nil
 	}
 	to := l.in.Ingress()
-	if now.pages != nil || now.people == nil || to == "" {
+	if now.pages != nil || now.people == nil || l.away || to == "" {
 		return now.pages, nil
 	}
 	var lc net.ListenConfig
@@ -87,7 +101,7 @@ func (l *lanAPI) turnPages(ctx context.Context, now lanDoors) (*addonListener, e
 func (l *lanAPI) network() api.Network {
 	n := api.Network{Hosts: l.in.Hosts, UI: portOf(l.at), Pages: l.ui, Page: web.Mine}
 	if cert := l.cert; cert != nil {
-		n.Certificate = func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) { return cert.GetCertificate(hello) }
+		n.Certificate = certificateOf(cert)
 	}
 	return n
 }
@@ -106,10 +120,10 @@ func answerOn(ctx context.Context, on net.Listener, as api.Network, serve func(c
 }
 
 // set says where people are answered now. Add-ons' pages are nowhere at first.
-func (l *lanAPI) set(at string, cert *tlscert.Source, cfg config.API) {
+func (l *lanAPI) set(at string, cert *tlscert.Source, cfg config.API, away bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.at, l.cert, l.in, l.pagesAt = at, cert, cfg, ""
+	l.at, l.cert, l.in, l.away, l.pagesAt = at, cert, cfg, away, ""
 }
 
 func (l *lanAPI) setPages(at string) {

@@ -26,6 +26,9 @@ func (v vault) Set(_ context.Context, s api.BackupSettings) error {
 	v.did(fmt.Sprint("stale ", s.DaysUntilStale))
 	return nil
 }
+func (v vault) Place(context.Context) api.BackupPlace {
+	return api.BackupPlace{Dir: "/backups", Days: []string{"mon"}, Hour: 3, KeepScheduled: 7}
+}
 func (v vault) Open(_ context.Context, slug string) (io.ReadCloser, error) {
 	v.did("download " + slug)
 	return io.NopCloser(strings.NewReader("tar")), nil

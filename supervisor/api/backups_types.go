@@ -13,6 +13,8 @@ type Backups interface {
 	// Settings are what its owner set; Set changes it.
 	Settings() BackupSettings
 	Set(ctx context.Context, s BackupSettings) error
+	// Place tells where backups lie and when they come by themselves.
+	Place(ctx context.Context) BackupPlace
 	Open(ctx context.Context, slug string) (io.ReadCloser, error)
 	Add(ctx context.Context, r io.Reader, by string) (slug string, err error)
 	Remove(ctx context.Context, slug, by string) error

@@ -36,6 +36,7 @@ var backupRoutes = []route{
 	{"POST", "/backups/{backup}/restore/full", Admin, byBackup, "Restores everything in a backup, as a job.", onBackups((*Server).postRestoreFull).lasting()},
 	{"POST", "/backups/{backup}/restore/partial", Admin, byBackup, "Restores what is named, as a job.", onBackups((*Server).postRestorePartial).lasting()},
 	{"DELETE", "/backups/{backup}", Admin, byBackup, "Removes a backup.", onBackups((*Server).deleteBackup)},
+	{"GET", "/castellan/backups", Viewer, never, "The backups with all that is known of them, those that cannot be used too, and how they are made.", onBackups((*Server).getBackupRoom)},
 	{"POST", "/castellan/backups/key", Admin, never, "Makes the recovery key: shown once, and later backups are encrypted for it.", onBackups((*Server).postBackupKey)},
 	{"POST", "/castellan/backups/{backup}/verify", Operator, never, "Reads a backup and compares its checksums.", onBackups((*Server).postBackupVerify).lasting()},
 }

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"crypto/tls"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
@@ -46,6 +47,13 @@ const (
 // [Config].People lets in, by the cookie of a session or by an API token.
 func (s *Server) ServePeople(ctx context.Context, l net.Listener, n Network) error {
 	return s.serveNetwork(ctx, l, n, s.PeopleHandler(n))
+}
+
+// ServeNotice answers on l with the bounds of [Server.ServePeople], and with h alone: what people are told while there is no
+// API for them. h must be safe to show to everybody.
+func ServeNotice(ctx context.Context, l net.Listener, n Network, h http.Handler) error {
+	s := &Server{cfg: Config{Log: slog.New(slog.DiscardHandler)}}
+	return s.serveNetwork(ctx, l, n, h)
 }
 
 // serveNetwork is [Server.ServePeople] with another handler.

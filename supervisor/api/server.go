@@ -46,6 +46,10 @@ type Config struct {
 	Backups Backups
 	// BackupFirst makes backups before updates; nil = there are none, and who asks for one is told.
 	BackupFirst BackupFirst
+	// Settings tells what the configuration in force says; nil = nobody does.
+	Settings func(context.Context) (Settings, error)
+	// Support gathers support bundles; nil = the appliance makes none.
+	Support Support
 	// People are who may call from the network of the house; nil = nobody may, and there are no users.
 	People *access.Access
 	// Account writes down what becomes of a user or a token, and by whom, before it counts; an error fails the call, see

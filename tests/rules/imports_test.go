@@ -54,6 +54,7 @@ var mayImport = map[string][]string{
 
 	"supervisor/api":        {"supervisor/...", "trust/...", "updater/...", "config/...", "addons", "addons/services"},
 	"supervisor/api/client": {"supervisor/api", "supervisor/spec", "trust"},
+	"supervisor/support":    {"supervisor/api", "supervisor/api/client", "config", "trust/audit"}, // support bundles
 	"supervisor/web":        {"supervisor/...", "trust/...", "updater/...", "config/...", "addons"},
 
 	"cmd/cas":         {"trust/...", "config/durable"},

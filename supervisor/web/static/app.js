@@ -45,4 +45,22 @@
     var main = document.getElementById("main");
     if (main && !location.hash) main.focus({ preventScroll: true });
   });
+
+  // A page without the frame (log in, a fault of the appliance) takes the place of the whole page, not of a part of it.
+  document.addEventListener("htmx:beforeSwap", function (e) {
+    var d = e.detail, id = d.target && d.target.id;
+    if ((id !== "shell" && id !== "main") || d.serverResponse.indexOf('id="shell"') >= 0) return;
+    d.shouldSwap = false;
+    if (id === "main" && d.xhr.status === 503) return; // the stream's line says so, and it comes back
+    var asked = d.requestConfig.verb === "get" ? "" : d.pathInfo.finalRequestPath;
+    location.assign(asked && d.xhr.responseURL.indexOf(asked) > 0 ? "/ui/" : d.xhr.responseURL);
+  });
+
+  // A page that only says what is the matter looks again by itself, and is left when that is over.
+  var wait = parseInt(document.body.getAttribute("data-again"), 10);
+  if (wait) setInterval(function () {
+    fetch(location.href, { credentials: "same-origin", cache: "no-store" }).then(function (r) { return r.text(); }).then(function (text) {
+      if (text.indexOf('id="' + document.querySelector("section.fault").id + '"') < 0) location.reload();
+    }).catch(function () { /* it is away altogether: the page stays as it is */ });
+  }, wait * 1000);
 })();
