@@ -21,7 +21,7 @@ func (h *house) openAPI(_ context.Context, data func(string) string, _ bool) err
 	}
 	h.api = api.New(api.Config{Backend: h, Version: version, Owner: uint32(os.Getuid()), Log: h.log.With("part", "api"),
 		Guests: addonCalls{h}, Registry: h.addons.offers, From: h.cfg.Addons.Network.Prefix(), Home: haView{h}, HostToken: token, State: h.stateNow,
-		Jobs: h.jobs, JobIDs: h.jobIDs, Events: h.news.hub, Verdicts: h.news.counts, People: h.lan.people,
+		Jobs: h.jobs, JobIDs: h.jobIDs, Events: h.news.hub, Verdicts: h.news.counts, People: h.lan.people, Account: h.account,
 		Backups: backupShelf{h.backups}, BackupFirst: h.backups.first, Ingress: &addonPages{h}, Core: coreWay{h}})
 	h.lan.serve = h.api.ServePeople
 	h.lan.pages = h.pages

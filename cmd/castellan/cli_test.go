@@ -28,6 +28,7 @@ type butler struct {
 	addon  api.AddonInfo
 	vault  api.Backups
 	seen   bool // the first reading of a change finds it under way
+	bad    int  // installed images that are refused now
 }
 
 func (b *butler) Status(context.Context) (api.Status, error) {

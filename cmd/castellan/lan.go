@@ -17,6 +17,7 @@ import (
 	"github.com/castellan/castellan/supervisor/access/tlscert"
 	"github.com/castellan/castellan/supervisor/api"
 	"github.com/castellan/castellan/supervisor/web"
+	"github.com/castellan/castellan/trust/audit"
 )
 
 // Times of [lanAPI].
@@ -57,6 +58,13 @@ func (h *house) openPeople(_ context.Context, data func(string) string, _ bool) 
 	h.opened(people)
 	h.lan.people = people
 	return nil
+}
+
+// account writes into the verification log what becomes of a user or a token, before it counts.
+func (h *house) account(e access.Event, by string) error {
+	_, err := h.audit.Append(context.Background(), audit.KindAccount, // who asked may have left; it is done all the same
+		audit.AccountPayload{What: e.What, User: e.User, Role: string(e.Role), Token: e.Token, Name: e.Name, By: by})
+	return err
 }
 
 // wake makes it look at the configuration at once.

@@ -97,7 +97,7 @@ func (g *gathered) ask(c *client.Client) {
 		return l, err
 	})
 	put(g, "verdicts.json", "the last verdicts", func(ctx context.Context) (api.LogList, error) {
-		l, err := c.Log(ctx, api.LogQuery{Last: bundleLog, Kind: "verdict"})
+		l, err := c.Log(ctx, api.LogQuery{Last: bundleLog, Kinds: []string{"verdict"}})
 		for i := range l.Records {
 			l.Records[i].Line = nil
 		}
@@ -105,6 +105,10 @@ func (g *gathered) ask(c *client.Client) {
 	})
 	put(g, "log-verify.json", "whether the verification log holds together, and its head", c.VerifyLog)
 	put(g, "pins.json", "which publisher each service is bound to", c.Pins)
+	put(g, "overrides.json", "what was forced and runs, or may", c.Overrides)
+	put(g, "ledgers.json", "the ledgers that are followed, and their mirrors", c.Ledgers)
+	put(g, "publishers.json", "whose word counts, and what was withdrawn", c.Publishers)
+	put(g, "judged.json", "how each installed image was judged last", c.Judged)
 	put(g, "house.json", "what the house key vouched for", c.House)
 	put(g, "repositories.json", "the repositories of add-ons", c.Repositories)
 }

@@ -55,11 +55,15 @@ type Trust interface {
 	// Forget drops a service's pin: its next signed image may come from another publisher, and be older.
 	Forget(ctx context.Context, service, by string) error
 	House
+	Sight
 }
 
 // Log is the verification log as the API sees it.
 type Log interface {
+	// Records are the newest q.Last that match, oldest first.
 	Records(ctx context.Context, q LogQuery) ([]LogRecord, error)
+	// Walk hands over all that match, oldest first, until take fails; q.Last is not heeded.
+	Walk(ctx context.Context, q LogQuery, take func(LogRecord) error) error
 	Verify(ctx context.Context) (LogReport, error)
 	Explain(ctx context.Context, seq uint64) (Explanation, error)
 	Replay(ctx context.Context, seq uint64) (Replay, error)

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -36,6 +37,9 @@ type house struct {
 	waits func()        // is called when somebody waits for one
 
 	kept map[string]string // the jobs of changes
+
+	log    []api.LogRecord // oldest first
+	broken error           // why the log can't be read to its end
 }
 
 func (h *house) did(s string) {
@@ -92,8 +96,12 @@ func (h *house) House(context.Context) (api.HouseList, error) {
 }
 func (h *house) Trust() api.Trust { return h }
 func (h *house) Log() api.Log     { return h }
-func (h *house) Records(context.Context, api.LogQuery) ([]api.LogRecord, error) {
-	return []api.LogRecord{{Seq: 1}}, nil
+func (h *house) Records(_ context.Context, q api.LogQuery) ([]api.LogRecord, error) {
+	if h.log == nil {
+		return []api.LogRecord{{Seq: 1}}, nil
+	}
+	all := slices.DeleteFunc(slices.Clone(h.log), func(r api.LogRecord) bool { return q.Before > 0 && r.Seq >= q.Before })
+	return all[max(0, len(all)-q.Last):], nil
 }
 func (h *house) Verify(context.Context) (api.LogReport, error) { return api.LogReport{OK: true}, nil }
 func (h *house) Explain(_ context.Context, n uint64) (api.Explanation, error) {

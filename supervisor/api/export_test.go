@@ -133,3 +133,6 @@ func Passages() (out []string) {
 	}
 	return out
 }
+
+// Visitor is who calls from the network, as the people's door sees him.
+func (s *Server) Visitor(r *http.Request) Caller { return s.visitor(r, false) }

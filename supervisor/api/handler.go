@@ -149,12 +149,18 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, rt route, d door)
 	switch ctl := http.NewResponseController(w); {
 	case rt.long: // its time is up when it is done; a writer that knows no deadlines has none
 		_ = ctl.SetWriteDeadline(time.Time{})
-		if c.visit != nil {
-			var cancel context.CancelFunc
-			ctx, cancel = s.whileIn(ctx, c)
-			defer cancel()
-			r = r.WithContext(ctx)
+		if rt.media != "" {
+			done, err := s.streams.begin(c)
+			if err != nil {
+				fail(w, r, err)
+				return
+			}
+			defer done()
 		}
+		var cancel context.CancelFunc
+		ctx, cancel = s.whileIn(ctx, c)
+		defer cancel()
+		r = r.WithContext(ctx)
 	case d.within > 0:
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, d.within)

@@ -122,7 +122,9 @@ func (s *Server) servePage(w http.ResponseWriter, r *http.Request, d door) bool 
 	if r.Header.Get("X-Ingress-Path") == ingressOutside+token { // the browser is at Home Assistant
 		visible = ingressOutside + token
 	}
-	r = r.WithContext(context.WithValue(r.Context(), pageKey{}, &pageCall{page, rest, visible, who}))
+	ctx, cancel := s.whileIn(r.Context(), who.owner) // a page that is alive ends with the login it began with
+	defer cancel()
+	r = r.WithContext(context.WithValue(ctx, pageKey{}, &pageCall{page, rest, visible, who}))
 	s.forward(w, r, page)
 	return true
 }

@@ -28,6 +28,8 @@ type ingressSession struct {
 
 // ingressSessions are kept in memory: after a restart a person begins anew.
 type ingressSessions struct {
+	in func(owner Caller) bool // tells whether who began a session is let in still
+
 	mu  sync.Mutex
 	all map[string]*ingressSession
 }
@@ -92,7 +94,7 @@ func (v *ingressSessions) use(id string, c Caller) (*ingressSession, bool) {
 
 func (v *ingressSessions) find(id string, c Caller) (*ingressSession, bool) {
 	s, now := v.all[id], time.Now() // 512 random bits: how long a look takes tells nothing of them
-	if s == nil || s.over(now) || !s.owner.sameAs(c) {
+	if s == nil || s.over(now) || !s.owner.sameAs(c) || !v.in(s.owner) {
 		return nil, false
 	}
 	s.used = now

@@ -31,8 +31,10 @@ type Network struct {
 
 // Limits on people: the network of the house must not take the daemon's memory and files.
 const (
-	peoplePerAddr = 64
-	peopleConns   = 256
+	peoplePerAddr = 64              // connections of one place
+	peopleConns   = 256             // in all
+	peopleStreams = 128             // of these, that follow something
+	personStreams = 16              // of one person, whatever he logs in with
 	peopleWithin  = 5 * time.Minute // for a call that does not last
 	patience      = 10 * time.Second
 )

@@ -1,9 +1,6 @@
 package api
 
-import (
-	"encoding/json"
-	"time"
-)
+import "time"
 
 // Status is the state of the house in one answer.
 type Status struct {
@@ -180,23 +177,6 @@ type Pin struct {
 // ForgetRequest asks to drop a pin.
 type ForgetRequest struct {
 	Service string `json:"service"`
-}
-
-// LogQuery selects records: the newest Last (0 = 20) that match.
-type LogQuery struct {
-	Last    int    `json:"last,omitempty"`
-	Kind    string `json:"kind,omitempty"`
-	Service string `json:"service,omitempty"`
-}
-
-// LogRecord is one line of the verification log. Line is the record exactly as stored.
-type LogRecord struct {
-	Seq     uint64          `json:"seq"`
-	Time    time.Time       `json:"time"`
-	Kind    string          `json:"kind"`
-	Service string          `json:"service,omitempty"`
-	Summary string          `json:"summary"`
-	Line    json.RawMessage `json:"line"`
 }
 
 // LogReport says whether the log's chain holds.

@@ -1,12 +1,10 @@
 package api
 
 import (
-	"context"
 	"errors"
 	"net"
 	"net/http"
 	"net/netip"
-	"slices"
 	"strings"
 	"time"
 
@@ -87,40 +85,6 @@ func (s *Server) stolen(r *http.Request, from netip.Addr, who access.Principal) 
 		}
 	}
 	return true
-}
-
-// lookAgain is how often a call that lasts looks whether its caller may still make it.
-const lookAgain = 5 * time.Second
-
-// whileIn ends a context when the session or token of a caller does, or may less than when the call began.
-func (s *Server) whileIn(ctx context.Context, c Caller) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(ctx)
-	go func() {
-		again := time.NewTicker(lookAgain)
-		defer again.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-again.C:
-			}
-			if !s.in(c) {
-				cancel()
-				return
-			}
-		}
-	}()
-	return ctx, cancel
-}
-
-// in tells whether a caller is let in still. Looking is no use of a session.
-func (s *Server) in(c Caller) bool {
-	who := c.visit.who
-	mayStill := slices.ContainsFunc(s.cfg.People.Users(), func(u access.UserInfo) bool { return u.Name == who.Name && u.Role.May(who.Role) })
-	if who.Kind == access.ByToken {
-		return mayStill && slices.ContainsFunc(s.cfg.People.Tokens(who.Name), func(k access.TokenInfo) bool { return k.ID == who.ID && !k.Ended })
-	}
-	return mayStill && slices.ContainsFunc(s.cfg.People.Sessions(who.Name), func(i access.SessionInfo) bool { return i.ID == who.ID })
 }
 
 func roleOf(r access.Role) Role {
