@@ -3,7 +3,6 @@ package web
 import (
 	"cmp"
 	"net/http"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -123,13 +122,10 @@ func (w *views) codes(room string) []string {
 	return out
 }
 
-// helpShape is what a code in an address may look like.
-var helpShape = regexp.MustCompile(`^[A-Za-z0-9_-]{1,60}$`)
-
 func (v *visit) helpCode() (answer, error) {
 	_, _ = v.enter() // as above
 	code := v.r.PathValue("code")
-	if p, ok := v.helpAbout(code); ok && helpShape.MatchString(code) {
+	if p, ok := v.helpAbout(code); ok && codeShape.MatchString(code) {
 		return show("help_code", p)
 	}
 	return answer{view: "help_unknown", data: cut(code, 60), status: http.StatusNotFound}, nil

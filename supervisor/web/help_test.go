@@ -102,7 +102,7 @@ func TestHelpIsWhole(t *testing.T) {
 					t.Errorf("%s.%s has no %q", room, code, f)
 				}
 			}
-			if !helpShape.MatchString(code) {
+			if !codeShape.MatchString(code) {
 				t.Errorf("%s.%s can't be in an address", room, code)
 			}
 		}
