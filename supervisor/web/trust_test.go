@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"slices"
 	"strings"
@@ -347,6 +348,30 @@ func TestKindsHaveWords(t *testing.T) {
 	for _, a := range []trust.Action{trust.AutoUpdate, trust.OwnerUpdate, trust.Install, trust.Restore, trust.Rollback, trust.Rejudge} {
 		if _, ok := w.words["trust.asked_"+string(a)]; !ok {
 			t.Errorf("judgements for %s have no words", a)
+		}
+	}
+}
+
+// TestOtherRecordsSaid: records that are no verdict are told in words too.
+func TestOtherRecordsSaid(t *testing.T) {
+	u, _ := fakeUI(t, "viewer", busy())
+	for _, c := range []struct {
+		kind    string
+		payload any
+		want    string
+	}{
+		{"action", map[string]any{"what": "waits: failed-before"}, "It waits: It was tried and did not work"},
+		{"action", map[string]any{"what": "waits: omen"}, "It waits: omen"},
+		{"action", map[string]any{"what": "rolled-back"}, "It went back to the version before"},
+		{"action", map[string]any{"what": "sung"}, "Action"},
+		{"mirror", map[string]any{"recovered": true}, "The ledger answers again"},
+		{"mirror", map[string]any{"error": "none"}, "The ledger could not be asked"},
+		{"pin", map[string]any{"forgotten": map[string]any{"component": "core"}}, "Unbound from its publisher"},
+		{"boot", "what", "Castellan started"},
+	} {
+		v := u.visit(nil, httptest.NewRequest("GET", "/ui/trust", nil))
+		if got := v.otherSaid(logOther(1, time.Now(), c.kind, "", "", c.payload)); got != c.want {
+			t.Errorf("%s %v is told as %q, want %q", c.kind, c.payload, got, c.want)
 		}
 	}
 }
