@@ -34,7 +34,7 @@ type logFilter struct {
 	Kind    string
 	Service string
 	Since   string // 1, 7, 30: days
-	Day     string // one day, as "2026-11-26", in place of Since
+	Day     string // one day, as "2026-11-26", without Since
 	Text    string
 	Before  uint64
 }
@@ -55,8 +55,8 @@ func (v *visit) logFilter() logFilter {
 	if s := v.query("since"); slices.Contains(logPeriods, s) {
 		f.Since = s
 	}
-	if _, err := time.ParseInLocation(time.DateOnly, v.query("day"), time.Local); err == nil {
-		f.Day, f.Since = v.query("day"), ""
+	if _, err := time.ParseInLocation(time.DateOnly, v.query("day"), time.Local); err == nil && f.Since == "" {
+		f.Day = v.query("day")
 	}
 	f.Before, _ = strconv.ParseUint(v.query("before"), 10, 64) // what is no number is the newest page
 	return f
@@ -67,6 +67,9 @@ func (f logFilter) whole() bool { return f == logFilter{} }
 
 // Any tells that something is filtered.
 func (f logFilter) Any() bool { f.Before = 0; return !f.whole() }
+
+// Only tells that nothing but a result is filtered.
+func (f logFilter) Only(result string) bool { f.Before = 0; return f == logFilter{Result: result} }
 
 // query is the filter as the API takes it.
 func (f logFilter) query(now time.Time) api.LogQuery {

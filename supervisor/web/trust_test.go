@@ -63,7 +63,7 @@ func TestThreeStepsToWhy(t *testing.T) {
 	u, f := fakeUI(t, "viewer", busy())
 	steps := []struct{ page, link string }{
 		{"/ui/", `href="/ui/trust"`},
-		{"/ui/trust", `value="REFUSE"`},
+		{"/ui/trust", `href="/ui/trust?result=REFUSE#log"`},
 		{"/ui/trust?result=REFUSE", `href="/ui/trust/log/408"`},
 		{"/ui/trust/log/408", `href="/ui/help/REVOKED"`},
 	}
