@@ -76,8 +76,9 @@ func (b *butler) Force(_ context.Context, r api.ForceRequest, by string) (api.Ov
 	b.asked = append(b.asked, "force "+r.Service+" "+r.Why+" "+r.Confirm)
 	return api.Override{ID: "o", Service: r.Service, Version: "2", Digest: "sha256:" + strings.Repeat("0", 64), Reasons: []string{"SIGNATURE_MISSING"}, Seq: 9}, b.err
 }
-func (b *butler) Pins(context.Context) ([]api.Pin, error)      { return nil, b.err }
-func (b *butler) Forget(context.Context, string, string) error { return b.err }
+func (b *butler) Against(context.Context, string) (api.Refusal, error) { return api.Refusal{}, b.err }
+func (b *butler) Pins(context.Context) ([]api.Pin, error)              { return nil, b.err }
+func (b *butler) Forget(context.Context, string, string) error         { return b.err }
 func (b *butler) InitHouse(context.Context, string) (api.HouseKey, error) {
 	b.asked = append(b.asked, "house init")
 	return api.HouseKey{Publisher: "p-x", Seq: 9}, b.err

@@ -50,6 +50,8 @@ type Upkeep interface {
 
 // Trust is what an owner decides about trust. by is the caller in words ("root", "uid 1000").
 type Trust interface {
+	// Against is what stands against the image of a service that was refused or deferred last.
+	Against(ctx context.Context, service string) (Refusal, error)
 	Force(ctx context.Context, r ForceRequest, by string) (Override, error)
 	Pins(ctx context.Context) ([]Pin, error)
 	// Forget drops a service's pin: its next signed image may come from another publisher, and be older.

@@ -70,6 +70,9 @@ func (h *house) Rollback(_ context.Context, s string) (api.Accepted, error) {
 func (h *house) Changes(context.Context) ([]api.Change, error) {
 	return []api.Change{{ID: "c1", Service: "core", Kind: "update", State: "committed", Done: true, Good: true}}, nil
 }
+func (h *house) Against(_ context.Context, service string) (api.Refusal, error) {
+	return api.Refusal{Change: api.Change{Service: service}}, nil
+}
 func (h *house) Force(_ context.Context, r api.ForceRequest, by string) (api.Override, error) {
 	h.did("force " + r.Service + " by " + by)
 	return api.Override{ID: "o1"}, nil

@@ -17,7 +17,7 @@ import (
 // fakeAPI answers as the API does, with what a test says; it remembers what was asked. Who comes with the cookie is logged in.
 type fakeAPI struct {
 	mu      sync.Mutex
-	answers map[string]any // by method and path; an error is a refusal
+	answers map[string]any // by method and path, or a func(*http.Request) any that gives it; an error is a refusal
 	asked   []asked
 	role    string
 }
@@ -46,6 +46,9 @@ func (f *fakeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		default:
 			data = &api.Error{Status: 404, Message: "no such path"}
 		}
+	}
+	if answer, ok := data.(func(*http.Request) any); ok {
+		data = answer(r)
 	}
 	env := map[string]any{"result": "ok", "data": data}
 	if e, bad := data.(*api.Error); bad {

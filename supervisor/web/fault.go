@@ -21,7 +21,7 @@ type fault struct {
 }
 
 // codeShape is what a code may look like: it becomes part of an address and of a key of the catalogue.
-var codeShape = regexp.MustCompile(`^[A-Za-z0-9_]{1,60}$`)
+var codeShape = regexp.MustCompile(`^[A-Za-z0-9_-]{1,60}$`)
 
 // fail puts an error in words. What the catalogue knows by its code is told in the visitor's language; the daemon's own words
 // stand beside it.

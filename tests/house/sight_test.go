@@ -1,6 +1,7 @@
 package house
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -44,6 +45,13 @@ func TestAnOwnerSeesWhyThingsRun(t *testing.T) {
 	w.untrust(bad, "--severity", "notify")
 	h.castellan("update", h.core, "--to", "1.1.0").says(t, 4, "withdrawn")
 	h.castellan("trust", "overrides").says(t, 0, "nothing is forced")
+	against, err := h.client.Against(t.Context(), h.core)
+	must(t, err)
+	if len(against.Reasons) != 1 || against.Reasons[0].Code != "REVOKED" || against.Reasons[0].Force != "typed" || against.Outcome != "REFUSE" ||
+		against.Digest != string(bad.Manifest) || against.Change.To != "1.1.0" || against.Verdict == 0 {
+		t.Errorf("against it stands %+v", against)
+	}
+	h.castellan("log", "explain", fmt.Sprint(against.Verdict)).says(t, 0, "REVOKED")
 	h.castellan("trust", "force", h.core, "--why", "I know", "--confirm", h.core).says(t, 0)
 	var list api.OverrideList
 	overrides := func() []api.OverrideState {

@@ -23,6 +23,11 @@ func (c *Client) EndOverride(ctx context.Context, id string) error {
 	return err
 }
 
+// Against tells what stands against the image of a service that was refused or deferred last.
+func (c *Client) Against(ctx context.Context, service string) (api.Refusal, error) {
+	return call[api.Refusal](ctx, c, "GET", "/castellan/trust/against?service="+url.QueryEscape(service), nil)
+}
+
 // Ledgers lists the ledgers that are followed.
 func (c *Client) Ledgers(ctx context.Context) (api.LedgerList, error) {
 	return call[api.LedgerList](ctx, c, "GET", "/castellan/trust/ledgers", nil)

@@ -37,6 +37,28 @@
   document.addEventListener("htmx:sendError", function () { offline(true); });
   document.addEventListener("htmx:afterRequest", function (e) { if (e.detail.successful && !lost) offline(false); });
 
+  // Buttons that copy a text are there only where a script can do it. On plain HTTP browsers have no clipboard but the old one.
+  function showCopy() {
+    document.querySelectorAll("button[data-copy][hidden]").forEach(function (b) { b.hidden = false; });
+  }
+  document.addEventListener("DOMContentLoaded", showCopy);
+  document.addEventListener("htmx:afterSettle", showCopy);
+  document.addEventListener("click", function (e) {
+    var button = e.target.closest("button[data-copy]");
+    if (!button) return;
+    var from = document.getElementById(button.dataset.copy), word = button.querySelector("span");
+    function done() {
+      document.getElementById("announce").textContent = word.textContent = button.dataset.copied;
+    }
+    if (navigator.clipboard) {
+      navigator.clipboard.writeText(from.textContent).then(done, select);
+    } else {
+      select();
+      if (document.execCommand("copy")) done();
+    }
+    function select() { getSelection().selectAllChildren(from); }
+  });
+
   // After a link, readers of the screen are at the new page's beginning, and so is its top.
   document.addEventListener("htmx:afterSettle", function (e) {
     var boosted = e.detail.requestConfig && e.detail.requestConfig.boosted;
