@@ -61,6 +61,8 @@ type Trust interface {
 type Log interface {
 	Records(ctx context.Context, q LogQuery) ([]LogRecord, error)
 	Verify(ctx context.Context) (LogReport, error)
+	// Days counts verdicts by outcome for that many days up to today, oldest first.
+	Days(ctx context.Context, n int) ([]LogDay, error)
 	Explain(ctx context.Context, seq uint64) (Explanation, error)
 	Replay(ctx context.Context, seq uint64) (Replay, error)
 }

@@ -95,6 +95,9 @@ func (h *house) Log() api.Log     { return h }
 func (h *house) Records(context.Context, api.LogQuery) ([]api.LogRecord, error) {
 	return []api.LogRecord{{Seq: 1}}, nil
 }
+func (h *house) Days(_ context.Context, n int) ([]api.LogDay, error) {
+	return make([]api.LogDay, n), nil
+}
 func (h *house) Verify(context.Context) (api.LogReport, error) { return api.LogReport{OK: true}, nil }
 func (h *house) Explain(_ context.Context, n uint64) (api.Explanation, error) {
 	return api.Explanation{Seq: n}, nil
