@@ -22,7 +22,7 @@ func TestVerdictsByDay(t *testing.T) {
 	defer log.Close()
 	add := func(outcomes ...trust.Outcome) {
 		for _, o := range outcomes {
-			if _, err := log.Append(t.Context(), audit.KindVerdict, audit.VerdictPayload{Verdict: trust.Verdict{Outcome: o}}); err != nil {
+			if _, err := log.RecordVerdict(t.Context(), trust.Verdict{Outcome: o}, trust.Input{}); err != nil {
 				t.Fatal(err)
 			}
 		}
