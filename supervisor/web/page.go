@@ -60,7 +60,9 @@ func (p page) Host() string { return p.v.ui.cfg.Host }
 func (p page) Version() string { return p.v.ui.cfg.Version }
 
 // Notes are the words about what was done, which are shown this once.
-func (p page) Notes() []note { return p.v.ui.notes.take(p.v.me.CSRF) }
+func (p page) Notes() []note {
+	return p.v.ui.notes.take(p.v.me.CSRF, p.v.r.Header.Get("HX-Target") == "main", p.v.now)
+}
 
 // Query is a parameter of the address.
 func (p page) Query(name string) string { return p.v.query(name) }
