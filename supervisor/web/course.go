@@ -192,9 +192,12 @@ func (c course) steps() []changeStep {
 	if c.Good {
 		reached = len(stages) - 1
 	}
+	if c.Done && !c.Good && len(c.Passed) == 0 { // from before that was kept
+		return nil
+	}
 	var out []changeStep
 	for i, name := range stages {
-		s := changeStep{Stage: name, Done: i <= reached || c.Stage > i, Now: c.Stage == i}
+		s := changeStep{Stage: name, Done: i <= reached || c.Stage > i, Now: c.Stage == i, Failed: c.Done && !c.Good && i == reached+1}
 		if at := passedAt(c.Change, endOf[i]); endOf[i] != "" && !at.IsZero() {
 			s.Took = w.lasts(at.Sub(last))
 			last = at

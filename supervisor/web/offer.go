@@ -109,6 +109,16 @@ func passedAt(c api.Change, state string) time.Time {
 	return time.Time{}
 }
 
+// Unsized tells whether a registry could say how large it is.
+func (o offer) Unsized() bool {
+	return !o.Known && o.Trouble == "" && o.To != "" && o.To != o.From && o.Group() != groupRest && o.Code != "local-build" && o.Code != "busy"
+}
+
+// unsized tells whether any of them wants a size, on a page that was not given them yet.
+func (v *visit) unsized(list []offer) bool {
+	return v.query("sized") == "" && slices.ContainsFunc(list, offer.Unsized)
+}
+
 // Group tells where it stands on the page.
 func (o offer) Group() string {
 	if o.Code == "up-to-date" || o.To == "" {
@@ -145,13 +155,24 @@ func (o offer) Kind() string {
 }
 
 // Sentence says how it stands.
-func (o offer) Sentence() string { return o.v.skipText(o.PlanService, o.Name) }
+func (o offer) Sentence() string {
+	if o.Code == "failed-before" && o.yours() {
+		return o.v.say("skip.failed_before_yours", o.Name, o.To, o.From)
+	}
+	return o.v.skipText(o.PlanService, o.Name)
+}
+
+// yours tells that a person went back from what is offered: it did not fail.
+func (o offer) yours() bool { return o.Status.Error == o.To+": rolled back from it" }
 
 // Said are the daemon's own words where they tell more than the sentence: what failed, what is needed. Its advice for a
 // terminal is left out.
 func (o offer) Said() string {
 	switch o.Code {
 	case "failed-before":
+		if o.yours() {
+			return ""
+		}
 		return strings.TrimPrefix(o.Status.Error, o.To+": ")
 	case "options":
 		return o.Options

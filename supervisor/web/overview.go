@@ -30,6 +30,7 @@ type overview struct {
 	Recent   []course
 	Device   device
 	Chart    verdictChart
+	Unsized  bool // sizes are still asked for
 }
 
 // recent is how many past changes the first page tells of, mostWaiting how many updates.
@@ -60,6 +61,7 @@ func (v *visit) overview() (answer, error) {
 	v.read(out.Waiting)
 	out.Device = v.device(h)
 	out.Chart = v.verdictChart()
+	out.Unsized = v.unsized(out.Waiting)
 	return show("overview", out)
 }
 

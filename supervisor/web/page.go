@@ -106,7 +106,7 @@ func (v *visit) house() house {
 	switch m := moodOf(s); m.word {
 	case "bad":
 		h.Tone, h.Line = "bad", v.say("layout.house_bad")
-	case "engine", "ledger", "some":
+	case "engine", "ledger", "down", "some":
 		h.Tone, h.Line = "warn", v.say("layout.house_"+m.word)
 	}
 	return h

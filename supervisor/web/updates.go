@@ -16,6 +16,7 @@ var updateScreens = slices.Concat([]screen{
 	{"POST", "/ui/updates/update", api.Operator, (*visit).postUpdate},
 	{"GET", "/ui/updates/all", api.Viewer, (*visit).updateAll},
 	{"POST", "/ui/updates/all", api.Operator, (*visit).postUpdateAll},
+	{"GET", "/ui/updates/sizes", api.Viewer, (*visit).sizes},
 	{"GET", "/ui/updates/run", api.Viewer, (*visit).updateRun},
 }, serviceScreens, windowScreens, historyScreens)
 
@@ -32,6 +33,7 @@ type updatesPage struct {
 	Recent  []course
 	Unsure  string // why the channel's list does not count, or is old
 	Room    bool   // on the disk
+	Unsized bool   // sizes are still asked for
 }
 
 // askedFor is what somebody asked for and the daemon has not answered.
@@ -75,6 +77,7 @@ func (v *visit) updates() (answer, error) {
 	case c.Name != "" && !c.Verified && !c.Fetched.IsZero():
 		out.Unsure = "updates.channel_unverified"
 	}
+	out.Unsized = v.unsized(h.Offers)
 	return show("updates", out)
 }
 
@@ -109,6 +112,17 @@ func (v *visit) postUpdate() (answer, error) {
 		return v.again("/ui/updates", &api.Error{Status: 400, Key: "form", Message: v.say("updates.no_service"), Next: v.say("updates.no_service_next")})
 	}
 	return v.begin(r.Service, v.back("/ui/updates"), func(ctx context.Context) (api.Accepted, error) { return v.api.Update(ctx, r) })
+}
+
+// sizes has registries asked for sizes that are not known yet, and then shows the page that wanted them. That may take as
+// long as a network does, so pages come without them first.
+func (v *visit) sizes() (answer, error) {
+	to := "/ui/updates"
+	if v.query("next") == "/ui/" {
+		to = "/ui/"
+	}
+	_, _ = v.api.Plan(v.ctx(), true) // without an answer the page says no sizes
+	return seeOther(to + "?sized=1"), nil
 }
 
 // chosenPage is where somebody chooses which of what waits is updated.

@@ -72,15 +72,19 @@ type changePage struct {
 	Undo   bool   // it can be undone by going back
 	Back   string // address of the page that asks
 	Reason string // code of the verdict, that has a page of its own
-	Title  string // what that says in short, "" = the catalogue does not know
+	Means  string // what that says in short, "" = the catalogue does not know
 }
+
+// Course is the change itself.
+func (c changePage) Course() course { return c.course }
 
 // changeStep is one step of a change with its time.
 type changeStep struct {
-	Stage string
-	Done  bool
-	Now   bool
-	Took  string // how long, "" = not known
+	Stage  string
+	Done   bool
+	Now    bool
+	Failed bool   // here it turned round
+	Took   string // how long, "" = not known
 }
 
 func (v *visit) change() (answer, error) {
@@ -96,13 +100,13 @@ func (v *visit) change() (answer, error) {
 	out.Steps = out.steps()
 	for _, one := range s.Services {
 		if one.Name == c.Service {
-			out.Undo = v.may("operator") && one.Previous != "" && (one.Change == "" || c.State == "stuck") &&
-				(c.State == "stuck" || c.Good && one.Version == c.To && one.Previous == c.From && c.Kind != "remove")
+			undone := c.Good && c.Kind != "remove" && one.Change == "" && one.Version == c.To && one.Previous == c.From && c.From != ""
+			out.Undo = v.may("operator") && (undone || c.State == "stuck" && one.State == "stuck")
 		}
 	}
 	if codeShape.MatchString(c.Reason) {
 		out.Reason = c.Reason
-		out.Title = v.ui.in(v.lang).known("help_trust."+c.Reason+".title", "")
+		out.Means = v.ui.in(v.lang).known("help_trust."+c.Reason+".title", "")
 	}
 	return show("updates_change", out)
 }
