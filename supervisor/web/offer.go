@@ -5,6 +5,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/castellan/castellan/supervisor/api"
 )
 
@@ -30,22 +32,22 @@ type houseOfUpdates struct {
 	Changes []api.Change // newest first
 }
 
-// updatesNow asks for it. Sizes are those that are known already; registries are asked beside.
-func (v *visit) updatesNow() (houseOfUpdates, error) {
+// updatesNow asks for it, and for more beside it. Sizes are those that are known already.
+func (v *visit) updatesNow(more ...func()) (houseOfUpdates, error) {
 	var out houseOfUpdates
-	var err error
-	if out.Status, err = v.status(); err != nil {
-		return out, err
+	var ask errgroup.Group // beside each other: some of them ask the engine
+	ask.Go(func() (err error) { out.Status, err = v.status(); return err })
+	ask.Go(func() (err error) { out.Plan, err = v.api.Plan(v.ctx(), false); return err })
+	ask.Go(func() (err error) { out.Windows, err = v.api.Decisions(v.ctx()); return err })
+	ask.Go(func() error {
+		list, err := v.api.Changes(v.ctx())
+		out.Changes = list.Changes
+		return err
+	})
+	for _, one := range more {
+		ask.Go(func() error { one(); return nil })
 	}
-	if out.Plan, err = v.api.Plan(v.ctx(), false); err != nil {
-		return out, err
-	}
-	list, err := v.api.Changes(v.ctx())
-	if err != nil {
-		return out, err
-	}
-	out.Changes = list.Changes
-	if out.Windows, err = v.api.Decisions(v.ctx()); err != nil {
+	if err := ask.Wait(); err != nil {
 		return out, err
 	}
 	for _, p := range out.Plan.Services {

@@ -40,7 +40,9 @@ const (
 )
 
 func (v *visit) overview() (answer, error) {
-	h, err := v.updatesNow()
+	var dev device
+	var chart verdictChart
+	h, err := v.updatesNow(func() { dev = v.device() }, func() { chart = v.verdictChart() })
 	if err != nil {
 		return answer{}, err
 	}
@@ -59,8 +61,7 @@ func (v *visit) overview() (answer, error) {
 		out.Waiting, out.More = out.Waiting[:mostWaiting], n-mostWaiting
 	}
 	v.read(out.Waiting)
-	out.Device = v.device(h)
-	out.Chart = v.verdictChart()
+	out.Device, out.Chart = dev, chart
 	out.Unsized = v.unsized(out.Waiting)
 	return show("overview", out)
 }
@@ -69,13 +70,12 @@ func (v *visit) overview() (answer, error) {
 type device struct {
 	api.Device
 	Known  bool
-	Room   bool       // on the disk, for what waits
 	Backup *time.Time // the last one; nil = none
 	Told   bool       // what backups there are
 }
 
-func (v *visit) device(h houseOfUpdates) device {
-	d := device{Room: h.Plan.Disk.Enough || h.Plan.Disk.Needed == 0}
+func (v *visit) device() device {
+	var d device
 	if says, err := v.api.Device(v.ctx()); err == nil {
 		d.Device, d.Known = says, true
 	}
