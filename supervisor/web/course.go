@@ -74,6 +74,9 @@ func (c course) Awaited() string { return c.v.say("change.waits_" + c.Doing()) }
 // since is how long a moment is past. A stream lives longer than the request it came with.
 func (v *visit) since(t time.Time) time.Duration { return time.Since(t) }
 
+// At orders drawings of it: the later one counts.
+func (c course) At() int64 { return c.Updated.UnixMilli() }
+
 // Name is what it is about, as people call it.
 func (c course) Name() string { return c.v.called(c.Service, c.Slug) }
 

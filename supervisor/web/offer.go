@@ -18,7 +18,8 @@ type offer struct {
 	Slug    string // of an add-on
 	Status  api.ServiceStatus
 	Decided api.ServiceDecisions
-	News    *news // what it brings, where that is known
+	News    *news   // what it brings, where that is known
+	Failed  *course // how this version ended here before; nil = it was not tried
 	took    time.Duration
 	paused  time.Duration
 }
@@ -64,9 +65,24 @@ func (v *visit) updatesNow(more ...func()) (houseOfUpdates, error) {
 		}
 		o.Name = v.called(p.Service, o.Slug)
 		o.took, o.paused = lastTook(out.Changes, p.Service)
+		o.Failed = v.triedBefore(out.Changes, p)
 		out.Offers = append(out.Offers, o)
 	}
 	return out, nil
+}
+
+// triedBefore is the last change that brought a service no further to what is offered for it.
+func (v *visit) triedBefore(changes []api.Change, p api.PlanService) *course {
+	for _, c := range changes {
+		if c.Service == p.Service && c.To == p.To && c.Done && p.Code == "failed-before" {
+			if c.Good {
+				return nil
+			}
+			out := v.course(c)
+			return &out
+		}
+	}
+	return nil
 }
 
 // read fills in what updates bring, for those that are offered.
@@ -161,6 +177,9 @@ func (o offer) Sentence() string {
 	if o.Code == "failed-before" && o.yours() {
 		return o.v.say("skip.failed_before_yours", o.Name, o.To, o.From)
 	}
+	if o.Failed != nil && o.Failed.State == "refused" {
+		return o.v.say("skip.failed_before_refused", o.Name, o.To, o.From)
+	}
 	return o.v.skipText(o.PlanService, o.Name)
 }
 
@@ -172,7 +191,7 @@ func (o offer) yours() bool { return o.Status.Error == o.To+": rolled back from 
 func (o offer) Said() string {
 	switch o.Code {
 	case "failed-before":
-		if o.yours() {
+		if o.yours() || o.Failed != nil && o.Failed.State == "refused" { // its page tells more
 			return ""
 		}
 		return strings.TrimPrefix(o.Status.Error, o.To+": ")

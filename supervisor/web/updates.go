@@ -81,12 +81,17 @@ func (v *visit) updates() (answer, error) {
 	return show("updates", out)
 }
 
-// courses are the changes that go on, and so many of the last that ended or are stuck.
+// lingers is how long a change that ended stays where it was seen going on, to say how it ended.
+const lingers = 20 * time.Second
+
+// courses are the changes that go on or ended just now, and so many of the last that ended or are stuck.
 func (v *visit) courses(list []api.Change, most int) (running, ended []course) {
 	for _, c := range list {
+		if !c.Done || v.now.Sub(c.Updated) < lingers && c.State != "stuck" {
+			running = append(running, v.course(c))
+		}
 		switch {
 		case !c.Done:
-			running = append(running, v.course(c))
 		case len(ended) < most:
 			ended = append(ended, v.course(c))
 		}
@@ -98,7 +103,7 @@ func (v *visit) courses(list []api.Change, most int) (running, ended []course) {
 func (v *visit) asking(offers []offer, running []course) (out []askedFor) {
 	for _, o := range offers {
 		at, ok := v.ui.begun.since(o.Service)
-		if ok && !slices.ContainsFunc(running, func(c course) bool { return c.Service == o.Service }) {
+		if ok && !slices.ContainsFunc(running, func(c course) bool { return c.Service == o.Service && !c.Done }) {
 			out = append(out, askedFor{o.Name, at})
 		}
 	}

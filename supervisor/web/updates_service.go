@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/castellan/castellan/supervisor/api"
@@ -59,15 +60,8 @@ func (v *visit) servicePage(hold holdForm) (answer, error) {
 	one := []offer{o}
 	v.read(one)
 	out := servicePage{offer: one[0], Hold: hold, Modes: modes}
-	for _, c := range h.Changes {
-		switch {
-		case c.Service != o.Service:
-		case !c.Done:
-			out.Running = append(out.Running, v.course(c))
-		case len(out.Ended) < 8:
-			out.Ended = append(out.Ended, v.course(c))
-		}
-	}
+	own := slices.DeleteFunc(slices.Clone(h.Changes), func(c api.Change) bool { return c.Service != o.Service })
+	out.Running, out.Ended = v.courses(own, recent)
 	out.Asked = v.asking(one, out.Running)
 	if o.Slug != "" {
 		out.Addon = "/ui/addons/" + url.PathEscape(o.Slug)
