@@ -195,7 +195,7 @@ func (c course) steps() []changeStep {
 	if c.Good {
 		reached = len(stages) - 1
 	}
-	if c.Done && !c.Good && len(c.Passed) == 0 { // from before that was kept
+	if c.Stage < 0 && !c.Good && len(c.Passed) == 0 { // from before that was kept
 		return nil
 	}
 	var out []changeStep

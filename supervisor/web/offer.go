@@ -139,7 +139,10 @@ func (v *visit) unsized(list []offer) bool {
 
 // Group tells where it stands on the page.
 func (o offer) Group() string {
-	if o.Code == "up-to-date" || o.To == "" {
+	switch {
+	case o.Status.State == "stuck":
+		return groupYou
+	case o.Code == "up-to-date" || o.To == "":
 		return groupRest
 	}
 	return skipGroup(o.Code)
@@ -174,6 +177,9 @@ func (o offer) Kind() string {
 
 // Sentence says how it stands.
 func (o offer) Sentence() string {
+	if o.Status.State == "stuck" {
+		return o.v.say("skip.stuck", o.Name)
+	}
 	if o.Code == "failed-before" && o.yours() {
 		return o.v.say("skip.failed_before_yours", o.Name, o.To, o.From)
 	}

@@ -38,8 +38,9 @@ type updatesPage struct {
 
 // askedFor is what somebody asked for and the daemon has not answered.
 type askedFor struct {
-	Name  string
-	Since time.Time
+	Name   string
+	Since  time.Time
+	Backup bool // one is made first
 }
 
 func (v *visit) updates() (answer, error) {
@@ -104,7 +105,7 @@ func (v *visit) asking(offers []offer, running []course) (out []askedFor) {
 	for _, o := range offers {
 		at, ok := v.ui.begun.since(o.Service)
 		if ok && !slices.ContainsFunc(running, func(c course) bool { return c.Service == o.Service && !c.Done }) {
-			out = append(out, askedFor{o.Name, at})
+			out = append(out, askedFor{o.Name, at, o.Backup})
 		}
 	}
 	return out
@@ -208,7 +209,7 @@ func (v *visit) updateRun() (answer, error) {
 			out.Count[c.Outcome()]++
 			out.Going = out.Going || !c.Done
 		} else if begun, ok := v.ui.begun.since(service); ok {
-			out.Asked = append(out.Asked, askedFor{v.called(service, ""), begun})
+			out.Asked = append(out.Asked, askedFor{v.called(service, ""), begun, false})
 			out.Going = true
 		} else {
 			out.Left = append(out.Left, v.called(service, ""))
