@@ -3,6 +3,7 @@ package supervisor
 import (
 	"crypto/rand"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/castellan/castellan/trust"
@@ -53,8 +54,26 @@ type Change struct {
 	Created  time.Time `json:"created"`
 	Updated  time.Time `json:"updated"`
 	Switched time.Time `json:"switched,omitzero"`
+	Passed   []Passage `json:"passed,omitempty"` // the states it reached, oldest first; for people alone
 
 	wake bool // asked for: the service runs afterwards, whatever it did before
+}
+
+// Passage is when a change reached a state.
+type Passage struct {
+	State State     `json:"state"`
+	At    time.Time `json:"at"`
+}
+
+// mostPassed bounds what is kept of a stuck change that is tried again and again.
+const mostPassed = 24
+
+// pass notes that a state was reached.
+func (c *Change) pass(now time.Time) {
+	c.Passed = append(slices.Clone(c.Passed), Passage{c.State, now})
+	if n := len(c.Passed); n > mostPassed {
+		c.Passed = c.Passed[n-mostPassed:]
+	}
 }
 
 // Open tells whether the change has not ended. A stuck one is open and waits.

@@ -53,6 +53,9 @@ func (m *Manager) run(ctx context.Context, c Change) {
 			next = c.failed(err)
 			r.log.WarnContext(ctx, "step failed", "state", c.State, "attempt", c.Attempts+1, "error", err)
 		}
+		if next.State != c.State {
+			next.pass(m.now())
+		}
 		// Until the new state is on disk nothing else is done: the step may run twice, its successor must not come first.
 		for pause := retryFirst; ; pause = min(2*pause, retryMost) {
 			err := m.save(next)

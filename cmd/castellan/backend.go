@@ -16,7 +16,7 @@ import (
 )
 
 // Log implements api.Backend.
-func (h *house) Log() api.Log { return logView{h.audit} }
+func (h *house) Log() api.Log { return logView{h.audit, h.config().Addons.Timezone, &h.days} }
 
 // Trust implements api.Backend.
 func (h *house) Trust() api.Trust { return trustView{h} }
@@ -177,7 +177,13 @@ func (h *house) change(c supervisor.Change) api.Change {
 	if c.State == supervisor.StateStuck {
 		out.Why, out.Next = c.Why+"; then "+c.Trouble, "remove the cause, then: castellan rollback "+c.Service.Name
 	}
-	out.Bytes, out.Total = h.progress.get(c.ID)
+	for _, p := range c.Passed {
+		out.Passed = append(out.Passed, api.Passage{State: string(p.State), At: p.At})
+	}
+	var at time.Time
+	if out.Bytes, out.Total, at = h.progress.get(c.ID); at.After(out.Updated) {
+		out.Updated = at
+	}
 	return out
 }
 
@@ -192,14 +198,14 @@ func slugOf(service string) string {
 // progress remembers the bytes of changes that download.
 type progress struct {
 	mu    sync.Mutex
-	bytes map[string][2]int64
+	bytes map[string]downloaded
 }
 
-func (p *progress) get(id string) (done, total int64) {
+func (p *progress) get(id string) (done, total int64, at time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	b := p.bytes[id]
-	return b[0], b[1]
+	return b.done, b.total, b.at
 }
 
 // observe is told of every move of every change; the supervisor logs it.
@@ -234,13 +240,23 @@ func (b *progress) moved(c supervisor.Change, p supervisor.Progress) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.bytes == nil {
-		b.bytes = map[string][2]int64{}
+		b.bytes = map[string]downloaded{}
 	}
 	if c.Resting() {
 		delete(b.bytes, c.ID)
 	} else if p.Total > 0 && p.Check == "" {
-		b.bytes[c.ID] = [2]int64{p.Done, p.Total}
+		now := downloaded{p.Done, p.Total, time.Now().UTC()}
+		if before := b.bytes[c.ID]; before.done == p.Done && before.total == p.Total {
+			now.at = before.at // a sign of life is bytes
+		}
+		b.bytes[c.ID] = now
 	}
+}
+
+// downloaded is how much of an image is here, and since when.
+type downloaded struct {
+	done, total int64
+	at          time.Time
 }
 
 // engineWithin bounds how long a status waits for the engine.

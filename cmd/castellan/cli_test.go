@@ -97,6 +97,9 @@ func (b *butler) House(context.Context) (api.HouseList, error) {
 func (b *butler) Records(context.Context, api.LogQuery) ([]api.LogRecord, error) {
 	return []api.LogRecord{{Seq: 1, Kind: "boot", Summary: "started", Line: json.RawMessage(`{}`)}}, b.err
 }
+func (b *butler) Days(_ context.Context, n int) ([]api.LogDay, error) {
+	return make([]api.LogDay, n), b.err
+}
 func (b *butler) Verify(context.Context) (api.LogReport, error) { return b.report, b.err }
 func (b *butler) Explain(_ context.Context, n uint64) (api.Explanation, error) {
 	return api.Explanation{Seq: n, Text: "because", Next: "nothing"}, b.err

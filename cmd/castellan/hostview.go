@@ -23,7 +23,7 @@ func (h haView) Host(ctx context.Context) (api.Host, error) {
 	}
 	cfg := h.config()
 	net := cfg.Addons.Network
-	out := api.Host{Info: h.hostInfo(), Network: api.NetworkInfo{Interfaces: interfaces(), SupervisorInternet: st.Ledger.Error == "" && st.Channel.Error == "",
+	out := api.Host{Info: h.hostInfo(), Device: device(cfg.DataDir, "/sys"), Network: api.NetworkInfo{Interfaces: interfaces(), SupervisorInternet: st.Ledger.Error == "" && st.Channel.Error == "",
 		Docker: api.DockerNetwork{Interface: net.Name, Address: net.Prefix().String(), Gateway: net.Gateway().String(), DNS: ""}},
 		Docker: api.DockerInfo{Version: st.Engine.Version, Registries: map[string]any{}}}
 	within, cancel := context.WithTimeout(ctx, engineWithin)

@@ -68,6 +68,7 @@ type house struct {
 
 	acts     ownActs       // what add-ons have done to themselves
 	progress progress      // of changes under way
+	days     verdictDays   // for whom the log is too long to read
 	kick     chan struct{} // asks the update loop for a turn
 	turn     chan struct{} // holds a token during one turn of the update loop
 

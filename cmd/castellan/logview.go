@@ -16,7 +16,11 @@ import (
 )
 
 // logView shows the verification log through the API.
-type logView struct{ log *audit.Log }
+type logView struct {
+	log  *audit.Log
+	zone string // the appliance's
+	days *verdictDays
+}
 
 // Records implements api.Log.
 func (v logView) Records(ctx context.Context, q api.LogQuery) ([]api.LogRecord, error) {

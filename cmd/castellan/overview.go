@@ -202,7 +202,8 @@ func fromPlan(row *api.ServiceStatus, plan updater.Plan) {
 		}
 	}
 	for _, skip := range plan.Skips {
-		if skip.Service != row.Name || skip.Code == updater.SkipUpToDate || skip.Code == updater.SkipBusy {
+		if skip.Service != row.Name || skip.Code == updater.SkipUpToDate || skip.Code == updater.SkipBusy ||
+			skip.Code == updater.SkipDowngrade { // what is older is nothing to wait for
 			continue
 		}
 		if skip.To.Version != row.Version {

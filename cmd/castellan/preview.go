@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/castellan/castellan/addons/lifecycle"
 	"github.com/castellan/castellan/supervisor"
 	"github.com/castellan/castellan/supervisor/api"
 	"github.com/castellan/castellan/trust"
@@ -30,6 +31,11 @@ func (h decisionView) Preview(ctx context.Context, sizes bool) (api.PlanPreview,
 	out := api.PlanPreview{Made: plan.Made, Together: plan.Together, Services: preview(plan, installed, status)}
 	all, broken := h.decisions.All()
 	out.Open, out.Next = h.opening(all, broken)
+	for i, s := range out.Services { // as submit makes them: backups hold add-ons and Home Assistant
+		_, isAddon := lifecycle.Slug(s.Service)
+		changes := s.To != "" && s.Code != updater.SkipUpToDate && s.From != ""
+		out.Services[i].Backup = changes && (isAddon || s.Service == h.coreName()) && h.backups != nil && h.config().Backup.BeforeUpdate
+	}
 	if sizes {
 		h.sizes.fill(ctx, fetcher{h.resolver}, targets(plan), out.Services)
 	} else {

@@ -67,6 +67,8 @@ type Log interface {
 	// Walk hands over all that match, oldest first, until take fails; q.Last is not heeded.
 	Walk(ctx context.Context, q LogQuery, take func(LogRecord) error) error
 	Verify(ctx context.Context) (LogReport, error)
+	// Days counts verdicts by outcome for that many days up to today, oldest first.
+	Days(ctx context.Context, n int) ([]LogDay, error)
 	Explain(ctx context.Context, seq uint64) (Explanation, error)
 	Replay(ctx context.Context, seq uint64) (Replay, error)
 }

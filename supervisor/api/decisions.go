@@ -150,6 +150,7 @@ type PlanService struct {
 	Known    bool      `json:"bytes_known"`
 	Trouble  string    `json:"trouble,omitempty"` // why the size is not known
 	Restarts bool      `json:"restarts"`          // it runs and would be stopped and started
+	Backup   bool      `json:"backup,omitempty"`  // one is made before
 	Breaking bool      `json:"breaking"`          // the version breaks with what was before
 	Options  string    `json:"options,omitempty"` // why the options are not good for the version
 	Consent  []string  `json:"consent"`           // rights the version asks for that were not granted

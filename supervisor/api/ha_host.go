@@ -41,6 +41,7 @@ func fixed[Out any](v Out) func(*Server, context.Context, Caller, none) (Out, er
 // Host is what is around the daemon.
 type Host struct {
 	Info    HostInfo
+	Device  Device // only what Info does not say
 	Network NetworkInfo
 	Docker  DockerInfo
 }

@@ -147,7 +147,14 @@ type Change struct {
 	Total   int64     `json:"total,omitempty"`
 	Verdict uint64    `json:"verdict,omitempty"`
 	Created time.Time `json:"created"`
-	Updated time.Time `json:"updated"`
+	Updated time.Time `json:"updated"`          // when it last moved, in a download by bytes
+	Passed  []Passage `json:"passed,omitempty"` // the states it reached, oldest first
+}
+
+// Passage is when a change reached a state.
+type Passage struct {
+	State string    `json:"state"`
+	At    time.Time `json:"at"`
 }
 
 // ForceRequest asks for an override (TRUST.md §7).

@@ -14,6 +14,9 @@ var stages = []string{"ledger", "download", "verify", "prepare", "switch", "heal
 // stageOf is the step that a change in a state is at. A state says that the way into it is behind it.
 var stageOf = map[string]int{"planned": 0, "resolved": 0, "verified": 1, "pulled": 3, "created": 4, "switched": 5, "healthy": 5}
 
+// endOf is the state that ends each step.
+var endOf = []string{"verified", "", "pulled", "created", "switched", "healthy"}
+
 // stalled is after how long without a sign a change is told to wait.
 const stalled = 30 * time.Second
 
@@ -48,7 +51,11 @@ func (c course) Percent() int {
 
 // Left is how long the download goes on if it goes on as it did, 0 when nothing can be said of it.
 func (c course) Left() time.Duration {
-	took := c.Updated.Sub(c.Created)
+	began := passedAt(c.Change, "verified")
+	if began.IsZero() {
+		began = c.Created
+	}
+	took := c.Updated.Sub(began)
 	if c.Percent() < 5 || took < 2*time.Second {
 		return 0
 	}
@@ -56,7 +63,19 @@ func (c course) Left() time.Duration {
 }
 
 // Waits tells that nothing has moved for a while.
-func (c course) Waits() bool { return !c.Done && c.v.now.Sub(c.Updated) > stalled }
+func (c course) Waits() bool { return !c.Done && c.v.since(c.Updated) > stalled }
+
+// Idle is how long nothing has moved.
+func (c course) Idle() time.Duration { return c.v.since(c.Updated) }
+
+// Awaited is what a change that waits waits for: the step it is at.
+func (c course) Awaited() string { return c.v.say("change.waits_" + c.Doing()) }
+
+// since is how long a moment is past. A stream lives longer than the request it came with.
+func (v *visit) since(t time.Time) time.Duration { return time.Since(t) }
+
+// At orders drawings of it: the later one counts.
+func (c course) At() int64 { return c.Updated.UnixMilli() }
 
 // Name is what it is about, as people call it.
 func (c course) Name() string { return c.v.called(c.Service, c.Slug) }
@@ -70,22 +89,123 @@ func (c course) Tone() string {
 		return "ok"
 	case c.State == "refused" || c.State == "stuck":
 		return "bad"
+	case c.State == "deferred":
+		return "info"
+	case c.State == "abandoned":
+		return "mute"
 	}
 	return "warn"
 }
 
+// Outcome is how it stands, in the words of the filter.
+func (c course) Outcome() string {
+	switch {
+	case !c.Done:
+		return "going"
+	case c.Good:
+		return "good"
+	case c.State == "rolled-back":
+		return "back"
+	}
+	return c.State
+}
+
+// Icon is the picture of how it stands; its word stands beside.
+func (c course) Icon() string {
+	switch c.Outcome() {
+	case "good":
+		return "circle-check"
+	case "back":
+		return "undo-2"
+	case "refused":
+		return "shield-x"
+	case "deferred":
+		return "shield-question-mark"
+	case "abandoned":
+		return "circle-slash"
+	case "stuck":
+		return "triangle-alert"
+	}
+	return "refresh-cw"
+}
+
+// Title is what it is for.
+func (c course) Title() string {
+	key := "change.kind_" + strings.ReplaceAll(c.Kind, "-", "_")
+	if !c.v.known(key) {
+		key = "change.kind_other"
+	}
+	return c.v.say(key, c.Name(), c.To)
+}
+
 // Said is how it ended, in a sentence.
 func (c course) Said() string {
-	w := c.v.ui.in(c.v.lang)
 	key := "change." + strings.ReplaceAll(c.Kind, "-", "_") + "_" + strings.ReplaceAll(c.State, "-", "_")
-	if _, ok := w.words[key]; !ok {
+	if !c.v.known(key) {
 		key = "change." + strings.ReplaceAll(c.State, "-", "_")
 	}
-	return w.text(key, c.Name(), c.To, c.From)
+	if !c.v.known(key) { // it has not ended, or in a way that is not known yet
+		return c.Title()
+	}
+	return c.v.say(key, c.Name(), c.To, c.From)
+}
+
+// Unchanged says what goes on as it was, where it did not end as it should, and After what to do; "" = nothing.
+func (c course) Unchanged() string { return c.about("unchanged") }
+
+// After is what a person can do.
+func (c course) After() string { return c.about("after") }
+
+func (c course) about(what string) string {
+	if c.Outcome() == "good" || c.Outcome() == "going" {
+		return ""
+	}
+	key := "change." + what + "_" + strings.ReplaceAll(c.State, "-", "_")
+	if !c.v.known(key) {
+		return ""
+	}
+	return c.v.say(key, c.Name(), c.To, c.From)
 }
 
 // Doing is the name of the step it is at.
 func (c course) Doing() string { return stages[max(0, c.Stage)] }
 
-// Idle is how long nothing has moved.
-func (c course) Idle() time.Duration { return c.v.now.Sub(c.Updated) }
+// Took is how long it was under way.
+func (c course) Took() time.Duration { return c.Updated.Sub(c.Created) }
+
+// Pause is for how long the service was away in it, 0 when that is not known.
+func (c course) Pause() time.Duration { return pauseOf(c.Change) }
+
+// Href is its own page.
+func (c course) Href() string { return "/ui/updates/changes/" + c.ID }
+
+// Service's page here.
+func (c course) ServiceHref() string { return servicePath(c.Service) }
+
+// steps are its steps with their times, where they are known.
+func (c course) steps() []changeStep {
+	w := c.v.ui.in(c.v.lang)
+	last := c.Created
+	reached := -1 // the last step that is known to be behind it
+	for i, state := range endOf {
+		if state != "" && !passedAt(c.Change, state).IsZero() {
+			reached = i
+		}
+	}
+	if c.Good {
+		reached = len(stages) - 1
+	}
+	if c.Stage < 0 && !c.Good && len(c.Passed) == 0 { // from before that was kept
+		return nil
+	}
+	var out []changeStep
+	for i, name := range stages {
+		s := changeStep{Stage: name, Done: i <= reached || c.Stage > i, Now: c.Stage == i, Failed: c.Done && !c.Good && i == reached+1}
+		if at := passedAt(c.Change, endOf[i]); endOf[i] != "" && !at.IsZero() {
+			s.Took = w.lasts(at.Sub(last))
+			last = at
+		}
+		out = append(out, s)
+	}
+	return out
+}

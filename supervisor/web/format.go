@@ -93,6 +93,8 @@ func (w *views) day(t time.Time) string {
 // lasts writes a duration: "20 s", "3 min", "2 h".
 func (w *views) lasts(d time.Duration) string {
 	switch {
+	case d < time.Second:
+		return w.text("time.under_second")
 	case d < 90*time.Second:
 		return w.text("time.seconds", int(d.Round(time.Second)/time.Second))
 	case d < 90*time.Minute:

@@ -1,6 +1,9 @@
 package web
 
-import "strings"
+import (
+	"regexp"
+	"strings"
+)
 
 // called is what people call a service: an add-on by its name, core by the house's word for it.
 func (v *visit) called(service, slug string) string {
@@ -13,8 +16,11 @@ func (v *visit) called(service, slug string) string {
 	if service == "core" || strings.HasPrefix(service, "core-") {
 		return v.say("layout.core")
 	}
-	return slug
+	return withoutRepository.ReplaceAllString(slug, "")
 }
+
+// withoutRepository takes off a slug what the repository put before it.
+var withoutRepository = regexp.MustCompile(`^(?:[0-9a-f]{8}|local|core)_`)
 
 // names looks up an add-on's name. The list is asked for once, and again when a name is not in it: a stream lives longer than
 // a page.

@@ -1,6 +1,9 @@
 package web
 
-import "sync"
+import (
+	"sync"
+	"time"
+)
 
 // note is a word about what a form did, shown once on the page after it.
 type note struct {
@@ -8,6 +11,8 @@ type note struct {
 	Text string
 	Next string
 	Code string // of the help page
+
+	shown time.Time // first, on a page that is read anew by itself
 }
 
 // notes wait for the next page of each session, by the session's CSRF token, which no address and no cookie carries. A lost
@@ -21,6 +26,7 @@ type notes struct {
 const (
 	mostNotes     = 256 // sessions
 	mostNotesEach = 4
+	noteStays     = 12 * time.Second // on a page that is read anew by itself
 )
 
 func (n *notes) add(session string, one note) {
@@ -37,10 +43,26 @@ func (n *notes) add(session string, one note) {
 	}
 }
 
-func (n *notes) take(session string) []note {
+// take gives a session's notes. A page that somebody asked for shows those that no page has shown; one that is read anew by
+// itself (again) shows those of the page before for a while, or nobody could read them.
+func (n *notes) take(session string, again bool, now time.Time) []note {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	out := n.all[session]
-	delete(n.all, session)
+	var out, stay []note
+	for _, one := range n.all[session] {
+		if !one.shown.IsZero() && (!again || now.Sub(one.shown) > noteStays) {
+			continue
+		}
+		out = append(out, one)
+		if one.shown.IsZero() {
+			one.shown = now
+		}
+		stay = append(stay, one)
+	}
+	if len(stay) == 0 {
+		delete(n.all, session)
+	} else {
+		n.all[session] = stay
+	}
 	return out
 }

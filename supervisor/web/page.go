@@ -69,7 +69,9 @@ func (p page) Host() string { return p.v.ui.cfg.Host }
 func (p page) Version() string { return p.v.ui.cfg.Version }
 
 // Notes are the words about what was done, which are shown this once.
-func (p page) Notes() []note { return p.v.ui.notes.take(p.v.me.CSRF) }
+func (p page) Notes() []note {
+	return p.v.ui.notes.take(p.v.me.CSRF, p.v.r.Header.Get("HX-Target") == "main", p.v.now)
+}
 
 // Query is a parameter of the address.
 func (p page) Query(name string) string { return p.v.query(name) }
@@ -113,7 +115,7 @@ func (v *visit) house() house {
 	switch m := moodOf(s); m.word {
 	case "bad":
 		h.Tone, h.Line = "bad", v.say("layout.house_bad")
-	case "engine", "ledger", "some":
+	case "engine", "ledger", "down", "some":
 		h.Tone, h.Line = "warn", v.say("layout.house_"+m.word)
 	}
 	return h

@@ -71,7 +71,7 @@ func (v *visit) peopleNow() (out people, err error) {
 		return out, err
 	}
 	for _, s := range sessions.Sessions {
-		out.Sessions = append(out.Sessions, session{s, v.device(s.Agent)})
+		out.Sessions = append(out.Sessions, session{s, v.browser(s.Agent)})
 	}
 	tokens, err := v.api.Tokens(v.ctx(), "")
 	out.Tokens = tokens.Tokens
@@ -207,8 +207,8 @@ var (
 	systems  = [][2]string{{"Android", "Android"}, {"iPhone", "iPhone"}, {"iPad", "iPad"}, {"Windows", "Windows"}, {"Mac OS", "macOS"}, {"CrOS", "ChromeOS"}, {"Linux", "Linux"}}
 )
 
-// device is what a browser says of itself, in words. It may say anything.
-func (v *visit) device(agent string) string {
+// browser is what a browser says of itself, in words. It may say anything.
+func (v *visit) browser(agent string) string {
 	find := func(list [][2]string) string {
 		for _, k := range list {
 			if strings.Contains(agent, k[0]) {

@@ -174,7 +174,7 @@ func TestDevice(t *testing.T) {
 		"Mozilla/5.0 (Windows NT 10.0; Win64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140 Safari/537 Edg/140.0": "Edge on Windows",
 		"curl/8": "curl/8", "": "Unknown device", strings.Repeat("ä", 100): strings.Repeat("ä", 30) + "…",
 	} {
-		if got := v.device(agent); got != want {
+		if got := v.browser(agent); got != want {
 			t.Errorf("%q is %q, want %q", agent, got, want)
 		}
 	}

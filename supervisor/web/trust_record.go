@@ -61,7 +61,7 @@ func (v *visit) recordAsked() (recordPage, error) {
 	}
 	p := recordPage{Row: *row}
 	if row.Kind != "verdict" {
-		p.Support = v.support(p)
+		p.Support = v.forSupport(p)
 		return p, nil
 	}
 	for _, f := range row.Verdict.Findings {
@@ -71,7 +71,7 @@ func (v *visit) recordAsked() (recordPage, error) {
 		p.Explain, p.Rests = &e, rests(e.Text)
 	}
 	p.Force = !trust.Outcome(row.Outcome).Allowed() && trust.Reason(row.Reason).Meaning().Force != trust.ForceNo
-	p.Support = v.support(p)
+	p.Support = v.forSupport(p)
 	return p, nil
 }
 
@@ -119,8 +119,8 @@ func rests(text string) (out []string) {
 	return out
 }
 
-// support is all about a record in the daemon's own words, whatever language the page is in: who helps may read another.
-func (v *visit) support(p recordPage) string {
+// forSupport is all about a record in the daemon's own words, whatever language the page is in: who helps may read another.
+func (v *visit) forSupport(p recordPage) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Castellan %s\n", v.ui.cfg.Version)
 	if p.Explain != nil {

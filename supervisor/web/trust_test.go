@@ -47,7 +47,7 @@ func TestTrustOfAViewer(t *testing.T) {
 		u, _ := fakeUI(t, role, busy())
 		for _, path := range trustPages {
 			page := get(u, path).Body.String()
-			if posts := strings.Contains(page, `method="post"`); posts && !forms {
+			if posts := strings.Count(page, `method="post"`) > strings.Count(page, `action="/ui/logout"`); posts && !forms {
 				t.Errorf("a viewer is offered a form on %s", path)
 			}
 		}

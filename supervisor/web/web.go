@@ -40,6 +40,7 @@ type UI struct {
 	cfg   Config
 	mux   *http.ServeMux
 	notes notes
+	begun begun // what was asked for and is not answered yet
 
 	mu    sync.Mutex // guards the rest
 	views map[string]*views

@@ -41,7 +41,7 @@ type welcome struct {
 type checked struct {
 	Name string // of the catalogue: docker, storage, clock, network, ledger, issues
 	Tone string // ok, warn, bad
-	Key  string // of the sentence
+	Word string // of the sentence
 	Args []any
 	Said string // the daemon's own words
 	Run  string // a command that helps
@@ -75,7 +75,7 @@ func (v *visit) welcomeChecks() (answer, error) {
 	net, netErr := v.api.Network(v.ctx())
 	out.Checks = []checked{dockerCheck(st), storageCheck(host, hostErr), clockCheck(host, hostErr), networkCheck(st, net, netErr), ledgerCheck(st)}
 	if r, err := v.api.Resolution(v.ctx()); err == nil && len(r.Issues) > 0 {
-		out.Checks = append(out.Checks, checked{Name: "issues", Tone: "warn", Key: "issues", Args: []any{len(r.Issues)}})
+		out.Checks = append(out.Checks, checked{Name: "issues", Tone: "warn", Word: "issues", Args: []any{len(r.Issues)}})
 	}
 	for _, c := range out.Checks {
 		if c.Tone != "ok" {
@@ -88,9 +88,9 @@ func (v *visit) welcomeChecks() (answer, error) {
 
 func dockerCheck(st api.Status) checked {
 	if st.Engine.Error != "" {
-		return checked{Name: "docker", Tone: "bad", Key: "docker_away", Said: st.Engine.Error, Run: "sudo systemctl restart docker"}
+		return checked{Name: "docker", Tone: "bad", Word: "docker_away", Said: st.Engine.Error, Run: "sudo systemctl restart docker"}
 	}
-	return checked{Name: "docker", Tone: "ok", Key: "docker_ok", Args: []any{st.Engine.Version}}
+	return checked{Name: "docker", Tone: "ok", Word: "docker_ok", Args: []any{st.Engine.Version}}
 }
 
 // leastFree is how much room an update of Home Assistant takes on its way, in GiB: less is told.
@@ -99,45 +99,45 @@ const leastFree = 5
 func storageCheck(h api.HostInfo, err error) checked {
 	switch {
 	case err != nil:
-		return checked{Name: "storage", Tone: "warn", Key: "unknown", Said: err.Error()}
+		return checked{Name: "storage", Tone: "warn", Word: "unknown", Said: err.Error()}
 	case h.DiskFree < leastFree:
-		return checked{Name: "storage", Tone: "bad", Key: "storage_small", Args: []any{h.DiskFree, h.DiskTotal, leastFree}, Run: "du -xh / | sort -h | tail -20"}
+		return checked{Name: "storage", Tone: "bad", Word: "storage_small", Args: []any{h.DiskFree, h.DiskTotal, leastFree}, Run: "du -xh / | sort -h | tail -20"}
 	}
-	return checked{Name: "storage", Tone: "ok", Key: "storage_ok", Args: []any{h.DiskFree, h.DiskTotal}}
+	return checked{Name: "storage", Tone: "ok", Word: "storage_ok", Args: []any{h.DiskFree, h.DiskTotal}}
 }
 
 func clockCheck(h api.HostInfo, err error) checked {
 	switch {
 	case err != nil || h.Synchronized == nil || h.Now == nil:
-		return checked{Name: "clock", Tone: "warn", Key: "unknown"}
+		return checked{Name: "clock", Tone: "warn", Word: "unknown"}
 	case !*h.Synchronized:
-		return checked{Name: "clock", Tone: "warn", Key: "clock_off", Args: []any{*h.Now}, Run: "sudo timedatectl set-ntp true"}
+		return checked{Name: "clock", Tone: "warn", Word: "clock_off", Args: []any{*h.Now}, Run: "sudo timedatectl set-ntp true"}
 	}
-	return checked{Name: "clock", Tone: "ok", Key: "clock_ok", Args: []any{*h.Now}}
+	return checked{Name: "clock", Tone: "ok", Word: "clock_ok", Args: []any{*h.Now}}
 }
 
 func networkCheck(st api.Status, n api.NetworkInfo, err error) checked {
 	switch {
 	case err != nil:
-		return checked{Name: "network", Tone: "warn", Key: "unknown", Said: err.Error()}
+		return checked{Name: "network", Tone: "warn", Word: "unknown", Said: err.Error()}
 	case st.Channel.Error != "":
-		return checked{Name: "network", Tone: "bad", Key: "network_channel", Said: st.Channel.Error}
+		return checked{Name: "network", Tone: "bad", Word: "network_channel", Said: st.Channel.Error}
 	case !n.SupervisorInternet:
-		return checked{Name: "network", Tone: "warn", Key: "network_some", Said: st.Ledger.Error}
+		return checked{Name: "network", Tone: "warn", Word: "network_some", Said: st.Ledger.Error}
 	}
-	return checked{Name: "network", Tone: "ok", Key: "network_ok"}
+	return checked{Name: "network", Tone: "ok", Word: "network_ok"}
 }
 
 func ledgerCheck(st api.Status) checked {
-	c := checked{Name: "ledger", Tone: "ok", Key: "ledger_ok", Args: []any{st.Ledger.Count}, Said: st.Ledger.Error}
+	c := checked{Name: "ledger", Tone: "ok", Word: "ledger_ok", Args: []any{st.Ledger.Count}, Said: st.Ledger.Error}
 	switch st.Ledger.State {
 	case "fresh":
 	case "empty":
-		c.Tone, c.Key, c.Args = "warn", "ledger_empty", nil
+		c.Tone, c.Word, c.Args = "warn", "ledger_empty", nil
 	case "quarantined", "unreadable":
-		c.Tone, c.Key, c.Args = "bad", "ledger_bad", nil
+		c.Tone, c.Word, c.Args = "bad", "ledger_bad", nil
 	default:
-		c.Tone, c.Key, c.Args = "warn", "ledger_old", []any{st.Ledger.Time}
+		c.Tone, c.Word, c.Args = "warn", "ledger_old", []any{st.Ledger.Time}
 	}
 	return c
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/castellan/castellan/supervisor/api"
 )
 
-// fresh is a house that was just set up, where everything is as it should be.
-func fresh() map[string]any {
+// newHouseAnswers is a house that was just set up, where everything is as it should be.
+func newHouseAnswers() map[string]any {
 	out := furnished()
 	yes, now := true, time.Now()
 	out["GET /host/info"] = api.HostInfo{DiskFree: 20, DiskTotal: 32, Synchronized: &yes, Now: &now}
@@ -50,7 +50,7 @@ func TestChecksSayWhatHelps(t *testing.T) {
 		{"a ledger that lies", status(func(s *api.Status) { s.Ledger.State = "quarantined" }), []string{"contradicts itself", "does not work"}},
 		{"something besides", func(a map[string]any) { a["GET /resolution/info"] = api.Resolution{Issues: make([]api.Issue, 2)} }, []string{"2 things besides"}},
 	} {
-		answers := fresh()
+		answers := newHouseAnswers()
 		c.edit(answers)
 		u, _ := fakeUI(t, "admin", answers)
 		w := get(u, "/ui/welcome/2")
@@ -66,7 +66,7 @@ func TestChecksSayWhatHelps(t *testing.T) {
 }
 
 func TestTrustIsToldAsItIsConfigured(t *testing.T) {
-	u, _ := fakeUI(t, "admin", fresh())
+	u, _ := fakeUI(t, "admin", newHouseAnswers())
 	page := get(u, "/ui/welcome/3").Body.String()
 	for _, want := range []string{"ledger.example", "AABB", "Strict:", "without one they are refused", "not signed", "trust.profile", "/etc/castellan/castellan.yaml"} {
 		if !strings.Contains(page, want) {
@@ -77,7 +77,7 @@ func TestTrustIsToldAsItIsConfigured(t *testing.T) {
 
 // TestTheFirstRunIsLeftAndTakenUpAgain on the device it was begun on.
 func TestTheFirstRunIsLeftAndTakenUpAgain(t *testing.T) {
-	answers := fresh()
+	answers := newHouseAnswers()
 	u, _ := fakeUI(t, "admin", answers)
 	kept := get(u, "/ui/welcome/3").Header().Get("Set-Cookie")
 	if !strings.HasPrefix(kept, "welcome=3;") || !strings.Contains(kept, "HttpOnly") || !strings.Contains(kept, "SameSite=Lax") {
@@ -114,7 +114,7 @@ func TestTheLastStepSetsHowUpdatesCome(t *testing.T) {
 		{"", nil, nil, 422},
 		{"off", nil, nil, 422},
 	} {
-		answers := fresh()
+		answers := newHouseAnswers()
 		d := answers["GET /castellan/decisions"].(api.DecisionList)
 		d.Windows = c.windows
 		answers["GET /castellan/decisions"] = d
@@ -135,7 +135,7 @@ func TestTheLastStepSetsHowUpdatesCome(t *testing.T) {
 }
 
 func TestSetupLeadsToTheChecks(t *testing.T) {
-	answers := fresh()
+	answers := newHouseAnswers()
 	answers["GET /castellan/setup"] = api.SetupState{}
 	answers["POST /castellan/setup"] = api.Me{Name: "anna"}
 	u, f := fakeUI(t, "admin", answers)

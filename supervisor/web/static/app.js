@@ -6,8 +6,15 @@
   Idiomorph.defaults.callbacks.beforeAttributeUpdated = function (name, node) {
     return !(name === "open" && (node.tagName === "DETAILS" || node.tagName === "DIALOG"));
   };
-  Idiomorph.defaults.callbacks.beforeNodeMorphed = function (node) {
-    return !(node.nodeType === 1 && node.matches("form.dirty"));
+  // And a page that was drawn a moment ago never sets progress back that the stream has brought since.
+  function drawnAt(node) {
+    var at = node.querySelector("[data-at]");
+    return at ? Number(at.getAttribute("data-at")) : 0;
+  }
+  Idiomorph.defaults.callbacks.beforeNodeMorphed = function (node, next) {
+    if (node.nodeType !== 1) return true;
+    if (node.matches(".live") && drawnAt(node) > drawnAt(next)) return false;
+    return !node.matches("form.dirty");
   };
   document.addEventListener("input", function (e) {
     var form = e.target.closest("form[data-keep]");
