@@ -133,3 +133,8 @@ func Passages() (out []string) {
 	}
 	return out
 }
+
+// Unmask puts what is in force in the place of each mask.
+func Unmask(asked, now AddonOptions) *OptionsCheck {
+	return unmask(asked, now)
+}
