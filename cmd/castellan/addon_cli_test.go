@@ -17,7 +17,7 @@ import (
 
 // Add-ons as the daemon tells of them.
 var (
-	sshOffered = api.AddonInfo{Addon: api.Addon{Slug: "core_ssh", Name: "SSH\x1b[2J", VersionLatest: "9", State: "absent", Badge: "verified", Publisher: "p-1", Rating: 5},
+	sshOffered = api.AddonInfo{Addon: api.Addon{Slug: "core_ssh", Name: "SSH\x1b[2J", VersionLatest: "9", State: "absent", Badge: "verified", Publisher: "p-1"}, Rating: 5,
 		Asks: []api.Right{{Code: "host_network", Words: "share the network of the appliance"}}}
 	sshInstalled = api.AddonInfo{Addon: api.Addon{Slug: "core_ssh", Name: "SSH", Version: "8", VersionLatest: "9", Update: true, State: "running", Badge: "verified",
 		Waiting: &api.PlanSkip{Code: "consent", Why: "it waits for your consent"}}, Asks: []api.Right{{Code: "usb", Words: "use USB devices"}},

@@ -78,7 +78,7 @@ func (h *house) runningNow(ctx context.Context) (map[string]bool, error) {
 func offered(e store.Entry, place addons.Place) api.Addon {
 	a := api.Addon{Slug: e.Slug, Name: e.Name, Repository: e.Repository, Description: e.Description, URL: e.URL, Stage: e.Stage,
 		VersionLatest: e.Version, State: "absent", Badge: "not checked", Build: e.Build(), Protected: true,
-		Rating: e.Rating, Icon: e.Icon}
+		Access: e.Access, Icon: e.Icon}
 	m := addons.Manifest{Version: e.Version, Arch: e.Arch, Machine: e.Machine, Core: e.Core, Image: e.Image}
 	a.Card = card(e)
 	a.UnavailableWhy = m.Unavailable(place)
@@ -107,7 +107,7 @@ func (h addonView) installed(slug string, plan updater.Plan, running map[string]
 	}
 	if m, err := h.addons.installs.Manifest(slug); err == nil {
 		a.Name, a.Description, a.URL, a.Stage, a.Build = m.Name, m.Description, m.URL, m.Stage, m.Image == ""
-		a.Rating = m.Rating(row.Badge == "verified", r.Manifests[m.Version].Profile != "" && h.addons.loader.here())
+		a.Access = string(addons.Rights(r.Granted).Access())
 		a.Ingress, a.WebUI = m.Ingress, m.WebUI
 		a.Boot = string(cmp.Or(r.Settings.Boot, m.Boot))
 		if m.Boot == addons.BootManualOnly {

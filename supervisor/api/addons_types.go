@@ -32,7 +32,7 @@ type Addon struct {
 	Watchdog       bool      `json:"watchdog"`
 	Protected      bool      `json:"protected"`
 	Trouble        string    `json:"trouble,omitempty"` // last failure
-	Rating         int       `json:"rating"`            // 1 to 8, with the evidence there is; 0 = not known yet
+	Access         string    `json:"access"`            // what it may reach in one word: low, medium, high; "" = not known yet
 	Icon           bool      `json:"icon"`              // there is one
 	Ingress        bool      `json:"ingress"`           // it has pages that are shown through the supervisor; known of what is installed
 	WebUI          string    `json:"webui,omitempty"`   // as its manifest writes it: "http://[HOST]:[PORT:80]/"
@@ -52,6 +52,7 @@ type AddonInfo struct {
 	LongDescription string  `json:"long_description,omitempty"` // Markdown
 	Granted         []Right `json:"granted"`                    // agreed to; none when not installed
 	Asks            []Right `json:"asks"`                       // of the offered version, beyond what is granted
+	Rating          int     `json:"rating"`                     // 1 to 8, with the evidence there is now
 	Evidence        string  `json:"evidence"`                   // what is known of the image, in words
 	Verdict         uint64  `json:"verdict,omitempty"`          // verification log record that let it in
 	Previous        string  `json:"previous,omitempty"`         // version to go back to

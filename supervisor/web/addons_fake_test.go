@@ -37,6 +37,11 @@ type shop struct {
 const shopToken = "csrf-of-this-session"
 
 func (s *shop) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == "/castellan/events" { // nothing happens
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+		return
+	}
 	body, _ := io.ReadAll(r.Body)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -149,13 +154,13 @@ func newShop() *shop {
 		s.info[info.Slug] = info
 	}
 	add(zigbee())
-	add(api.AddonInfo{Addon: api.Addon{Slug: "core_mosquitto", Name: "Mosquitto broker", Repository: "core", Description: "A small MQTT broker the rest of your home can talk to.", Version: "6.5.2", VersionLatest: "6.5.2", State: "running", Badge: "verified", Available: true, Rating: 6, Stage: "stable"}, Schema: []map[string]any{}, Verdict: 50})
-	add(api.AddonInfo{Addon: api.Addon{Slug: "core_whisper", Name: "Whisper", Repository: "core", Description: "Speech to text.", VersionLatest: "3.1.0", State: "absent", Badge: "unsigned", Available: true, Rating: 5, Stage: "experimental"},
+	add(api.AddonInfo{Addon: api.Addon{Slug: "core_mosquitto", Name: "Mosquitto broker", Repository: "core", Description: "A small MQTT broker the rest of your home can talk to.", Version: "6.5.2", VersionLatest: "6.5.2", State: "running", Badge: "verified", Available: true, Access: "low", Stage: "stable"}, Schema: []map[string]any{}, Verdict: 50})
+	add(api.AddonInfo{Addon: api.Addon{Slug: "core_whisper", Name: "Whisper", Repository: "core", Description: "Speech to text.", VersionLatest: "3.1.0", State: "absent", Badge: "unsigned", Available: true, Access: "medium", Stage: "experimental"},
 		Asks: []api.Right{{Code: "host_network", Words: "use the network"}, {Code: "audio", Words: "use microphones"}}, Download: 415e6, Evidence: "nobody vouches for it, and nobody has to"})
-	add(api.AddonInfo{Addon: api.Addon{Slug: "a0d7b954_frigate", Name: "Frigate", Repository: "a0d7b954", Description: "Watches your cameras locally and tells people from cats.", VersionLatest: "0.18.2", State: "absent", Badge: "not checked", Available: true, Rating: 2}})
-	add(api.AddonInfo{Addon: api.Addon{Slug: "a0d7b954_bridge", Name: "Bridge Toolkit", Repository: "a0d7b954", Description: "Adds older hub devices.", Version: "1.3.0", VersionLatest: "1.4.0", State: "running", Badge: "withdrawn", Available: true, Rating: 3}, Evidence: "its publisher has withdrawn it since it was let in"})
-	add(api.AddonInfo{Addon: api.Addon{Slug: "a0d7b954_arm", Name: "Only for ARM", Repository: "a0d7b954", Description: "For another machine.", VersionLatest: "1", State: "absent", Badge: "not checked", UnavailableWhy: "it is made for armv7", Rating: 5}})
-	add(api.AddonInfo{Addon: api.Addon{Slug: "local_own", Name: "My own", Repository: "local", Description: "Built here.", VersionLatest: "0.1", State: "absent", Badge: "local", Available: true, Build: true, Rating: 5}, Kept: &api.AddonKept{Version: "0.1", Removed: time.Now(), Bytes: 1200}})
+	add(api.AddonInfo{Addon: api.Addon{Slug: "a0d7b954_frigate", Name: "Frigate", Repository: "a0d7b954", Description: "Watches your cameras locally and tells people from cats.", VersionLatest: "0.18.2", State: "absent", Badge: "not checked", Available: true, Access: "high"}})
+	add(api.AddonInfo{Addon: api.Addon{Slug: "a0d7b954_bridge", Name: "Bridge Toolkit", Repository: "a0d7b954", Description: "Adds older hub devices.", Version: "1.3.0", VersionLatest: "1.4.0", State: "running", Badge: "withdrawn", Available: true, Access: "medium"}, Evidence: "its publisher has withdrawn it since it was let in"})
+	add(api.AddonInfo{Addon: api.Addon{Slug: "a0d7b954_arm", Name: "Only for ARM", Repository: "a0d7b954", Description: "For another machine.", VersionLatest: "1", State: "absent", Badge: "not checked", UnavailableWhy: "it is made for armv7", Access: "medium"}})
+	add(api.AddonInfo{Addon: api.Addon{Slug: "local_own", Name: "My own", Repository: "local", Description: "Built here.", VersionLatest: "0.1", State: "absent", Badge: "local", Available: true, Build: true, Access: "medium"}, Kept: &api.AddonKept{Version: "0.1", Removed: time.Now(), Bytes: 1200}})
 	return s
 }
 
@@ -164,7 +169,7 @@ func zigbee() api.AddonInfo {
 	port := uint16(8099)
 	return api.AddonInfo{
 		Addon: api.Addon{Slug: "a0d7b954_zigbee2mqtt", Name: "Zigbee2MQTT", Repository: "a0d7b954", Description: "Use Zigbee lamps, sensors and switches without their maker's bridge.", Version: "2.7.1", VersionLatest: "2.8.0", State: "running", Badge: "verified",
-			Publisher: "p-koen", Available: true, Update: true, Rating: 4, Boot: "auto", Protected: true, Ingress: true, Waiting: &api.PlanSkip{Code: "ask", Why: "it waits for you: castellan update addon_x"}},
+			Publisher: "p-koen", Available: true, Update: true, Access: "medium", Boot: "auto", Protected: true, Ingress: true, Waiting: &api.PlanSkip{Code: "ask", Why: "it waits for you: castellan update addon_x"}},
 		Granted: []api.Right{{Code: "uart", Words: "use all serial ports"}, {Code: "service:mqtt", Words: "use mqtt"}, {Code: "future:thing", Words: "do a thing of the future"}},
 		Verdict: 50, Previous: "2.6.0", BootConfig: "auto", DataBytes: 4_200_000, Image: "ghcr.io/koenkk/zigbee2mqtt:2.7.1", Documentation: true, Changelog: true,
 		Options: api.AddonOptions{"serial": "/dev/ttyUSB0", "channel": json.Number("15"), "ratio": json.Number("1.0"), "password": "s3cretWord", "join": true, "level": "info", "mail": "a@b.example",

@@ -47,7 +47,6 @@ type card struct {
 	By      string  // its repository's name
 	Course  *course // a change that goes on
 	Mark    string  // name of an icon
-	Level   string  // low, medium, high, "" = not known
 	Consent bool    // the update waits for the owner's word
 }
 
@@ -113,7 +112,14 @@ func (v *visit) addonStore() (answer, error) {
 			found = append(found, c)
 		}
 	}
+	first := out.Show == "all" && out.Find == "" && out.Repo == "" // what is installed stands above what could be
 	slices.SortStableFunc(found, func(a, b card) int {
+		if first && a.Installed() != b.Installed() {
+			return map[bool]int{true: -1, false: 1}[a.Installed()]
+		}
+		if first && a.Installed() {
+			return strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name))
+		}
 		return cmp.Or(strings.Compare(strings.ToLower(a.By), strings.ToLower(b.By)), strings.Compare(a.Repository, b.Repository), strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)))
 	})
 	out.Nothing, out.Found = len(list.Addons) == 0, len(found)
@@ -125,8 +131,12 @@ func (v *visit) addonStore() (answer, error) {
 	out.Page = min(max(n, 1), out.Pages)
 	found = found[(out.Page-1)*perPage:]
 	for _, c := range found[:min(perPage, len(found))] {
-		if len(out.Groups) == 0 || out.Groups[len(out.Groups)-1].Slug != c.Repository {
-			out.Groups = append(out.Groups, storeGroup{Slug: c.Repository, Name: c.By, Trouble: broken[c.Repository]})
+		group := storeGroup{Slug: c.Repository, Name: c.By, Trouble: broken[c.Repository]}
+		if first && c.Installed() {
+			group = storeGroup{Name: v.say("addons.show_installed")}
+		}
+		if len(out.Groups) == 0 || out.Groups[len(out.Groups)-1].Slug != group.Slug {
+			out.Groups = append(out.Groups, group)
 		}
 		g := &out.Groups[len(out.Groups)-1]
 		g.Cards = append(g.Cards, c)
@@ -154,20 +164,7 @@ func (v *visit) card(a api.Addon, by string, open map[string]*course) card {
 		v.named = map[string]string{}
 	}
 	v.named[a.Slug] = a.Name // names of courses need not be asked for again
-	return card{Addon: a, By: by, Course: open[a.Slug], Mark: markOf(a.Slug + " " + a.Name), Level: level(a.Rating), Consent: a.Waiting != nil && a.Waiting.Code == "consent"}
-}
-
-// level is a security rating in one word.
-func level(rating int) string {
-	switch {
-	case rating == 0:
-		return ""
-	case rating <= 2:
-		return "high"
-	case rating <= 4:
-		return "medium"
-	}
-	return "low"
+	return card{Addon: a, By: by, Course: open[a.Slug], Mark: markOf(a.Slug + " " + a.Name), Consent: a.Waiting != nil && a.Waiting.Code == "consent"}
 }
 
 // everyAddon are words that any add-on answers to: Home Assistant calls them apps now.
