@@ -107,7 +107,6 @@ func comment(t api.AddonTranslation) string {
 // Texts that need no quotes: no number, no word that YAML takes for something else, nothing with a meaning.
 var (
 	plainText = regexp.MustCompile(`^[A-Za-z/][A-Za-z0-9_./@-]*( [A-Za-z0-9_./@-]+)*$`)
-	plainSaid = regexp.MustCompile(`^!secret [A-Za-z0-9_-]+$`)
 	otherWord = regexp.MustCompile(`(?i)^(y|n|yes|no|on|off|true|false|null|nan|inf)$`)
 )
 
@@ -116,7 +115,7 @@ func yamlScalar(v any) string {
 	case nil:
 		return "null"
 	case string:
-		if plainSaid.MatchString(v) || plainText.MatchString(v) && !otherWord.MatchString(v) {
+		if plainText.MatchString(v) && !otherWord.MatchString(v) {
 			return v
 		}
 		b, _ := json.Marshal(v) // a text: it can't fail. JSON's quotes are YAML's
