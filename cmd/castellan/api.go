@@ -23,8 +23,7 @@ func (h *house) openAPI(_ context.Context, data func(string) string, _ bool) err
 		Guests: addonCalls{h}, Registry: h.addons.offers, From: h.cfg.Addons.Network.Prefix(), Home: haView{h}, HostToken: token, State: h.stateNow,
 		Jobs: h.jobs, JobIDs: h.jobIDs, Events: h.news.hub, Verdicts: h.news.counts, People: h.lan.people,
 		Backups: backupShelf{h.backups}, BackupFirst: h.backups.first, Ingress: &addonPages{h}, Core: coreWay{h}})
-	h.lan.serve = h.api.ServePeople
-	h.lan.pages = h.pages
+	h.lan.serve, h.lan.pages, h.lan.ui = h.api.ServePeople, h.api.ServeIngress, h.pages
 	return h.adoptJobs()
 }
 

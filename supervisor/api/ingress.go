@@ -117,3 +117,11 @@ func pagePath(escaped string) (prefix, token, rest string, ok bool) {
 	}
 	return "", "", "", false
 }
+
+// pathInWords is a path as the log has it: without what leads to the pages of an add-on.
+func pathInWords(p string) string {
+	if prefix, token, rest, ok := pagePath(p); ok {
+		return strings.TrimSuffix(prefix, token) + "…" + rest
+	}
+	return p
+}

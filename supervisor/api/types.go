@@ -35,6 +35,10 @@ type NetworkStatus struct {
 	Ends        time.Time `json:"ends,omitzero"`         // when the certificate does
 	Owner       bool      `json:"owner"`                 // somebody can log in
 	Error       string    `json:"error,omitempty"`       // why nobody can, or what is wrong with the certificate
+
+	Ingress      string `json:"ingress,omitempty"`       // address and port of add-ons' own pages; "" = nowhere
+	IngressPort  uint16 `json:"ingress_port,omitempty"`  // that port: what a page's address has in place of the one people log in at
+	IngressError string `json:"ingress_error,omitempty"` // why they are not there although they should be
 }
 
 // EngineStatus tells whether the Docker engine answers.

@@ -35,6 +35,8 @@ var addonScreens = []screen{
 	{"GET", "/ui/addons/{slug}/backups", api.Viewer, (*visit).addonBackups},
 	{"POST", "/ui/addons/{slug}/backups", api.Operator, (*visit).postAddonBackup},
 	{"POST", "/ui/addons/{slug}/backups/{backup}/restore", api.Operator, (*visit).postAddonRestore},
+	{"GET", "/ui/addons/{slug}/open", api.Viewer, (*visit).addonOpen},
+	{"POST", "/ui/addons/{slug}/open", api.Operator, (*visit).postAddonOpen},
 	{"GET", "/ui/addons/{slug}/stats", api.Viewer, (*visit).addonStats},
 
 	{"POST", "/ui/addons/{slug}/start", api.Operator, (*visit).postAddonStart},

@@ -31,6 +31,7 @@ type shop struct {
 	log     string
 	logPipe io.Reader // of a log that is followed
 	texts   map[string]string
+	pages   uint16 // port of add-ons' pages
 	did     []string
 }
 
@@ -75,7 +76,7 @@ func answerError(w http.ResponseWriter, e *api.Error) {
 // answer is the data of one call, or nil when it was written.
 func (s *shop) answer(w http.ResponseWriter, r *http.Request, body []byte) any {
 	path := r.URL.Path
-	if rest, ok := strings.CutPrefix(path, "/castellan/addons/"); ok {
+	if rest, ok := strings.CutPrefix(strings.TrimPrefix(path, "/castellan"), "/addons/"); ok {
 		slug, call, _ := strings.Cut(rest, "/")
 		info, known := s.info[slug]
 		switch {
@@ -84,6 +85,8 @@ func (s *shop) answer(w http.ResponseWriter, r *http.Request, body []byte) any {
 			return nil
 		case call == "":
 			return info
+		case call == "info":
+			return map[string]any{"ingress_url": "/api/hassio_ingress/tokenOfPages/start"}
 		case call == "options/validate":
 			return s.check
 		case call == "options", call == "settings":
@@ -113,7 +116,7 @@ func (s *shop) answer(w http.ResponseWriter, r *http.Request, body []byte) any {
 	case "/castellan/me":
 		return api.Me{Name: "anna", Role: s.role, Kind: "session", CSRF: shopToken}
 	case "/castellan/status":
-		st := api.Status{Appliance: "attic", Ledger: api.LedgerStatus{State: "fresh", Time: time.Now()}}
+		st := api.Status{Appliance: "attic", Network: api.NetworkStatus{IngressPort: s.pages}, Ledger: api.LedgerStatus{State: "fresh", Time: time.Now()}}
 		for _, a := range s.list {
 			st.Services = append(st.Services, api.ServiceStatus{Name: "addon_" + a.Slug, Slug: a.Slug, Class: "addon", Version: a.Version, Badge: a.Badge, Mode: "ask"})
 		}
@@ -126,6 +129,14 @@ func (s *shop) answer(w http.ResponseWriter, r *http.Request, body []byte) any {
 		return api.ChangeList{Changes: s.changes}
 	case "/castellan/log":
 		return api.LogList{Records: []api.LogRecord{{Seq: 50, Kind: "verdict", Line: json.RawMessage(`{"payload":{"verdict":{"subject":{"index":"sha256:3bf2c008b8c5cf1110d877d8c986d75dfa912679c7d749a1318e3a15a21e6d87"},"publisher":"p-signer","record":{"tx":14},"head":{"origin":"ledger.example/one"}}}}`)}}}
+	case "/ingress/session":
+		return api.IngressSession{Session: "sessionOfPages"}
+	case "/ingress/validate_session":
+		if !strings.Contains(string(body), "sessionOfPages") {
+			answerError(w, &api.Error{Status: 401, Message: "no such session"})
+			return nil
+		}
+		return map[string]any{}
 	case "/backups/info":
 		return api.BackupsInfo{Backups: s.backups}
 	}

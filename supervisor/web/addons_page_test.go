@@ -205,6 +205,50 @@ func TestAddonLog(t *testing.T) {
 	}
 }
 
+// TestAddonOpen: an add-on's pages stand in a frame from the port of pages, and the policy lets no other in.
+func TestAddonOpen(t *testing.T) {
+	s := newShop()
+	wants(t, s.get(t, zigbeePage+"/open").Body.String(), []string{"pages are not shown here"}, "<iframe")
+	s.pages = 8100
+	w := s.get(t, zigbeePage+"/open")
+	wants(t, w.Body.String(), []string{`src="http://example.com:8100/api/hassio_ingress/tokenOfPages/start"`, `sandbox="allow-scripts`}, "allow-top-navigation", "sessionOfPages", "⟨")
+	if csp := w.Header().Get("Content-Security-Policy"); csp != policy("http://example.com:8100") || !strings.Contains(csp, "frame-src http://example.com:8100") || w.Header().Get("X-Frame-Options") != "DENY" {
+		t.Errorf("policy %q", csp)
+	}
+	if c := w.Result().Cookies(); len(c) != 1 || c[0].Name != "ingress_session" || c[0].Value != "sessionOfPages" || !c[0].HttpOnly || c[0].SameSite != http.SameSiteStrictMode {
+		t.Errorf("cookies %v", c)
+	}
+	if w := s.get(t, zigbeePage+"/open", "Cookie", "ingress_session=sessionOfPages"); len(w.Result().Cookies()) != 0 || !strings.Contains(w.Body.String(), "<iframe") {
+		t.Errorf("a session that lasts is begun anew: %v", w.Result().Cookies())
+	}
+	if w := s.get(t, zigbeePage+"/open", "Cookie", "ingress_session=old"); len(w.Result().Cookies()) != 1 {
+		t.Error("a session that has ended is not begun anew")
+	}
+	if csp := s.get(t, zigbeePage).Header().Get("Content-Security-Policy"); strings.Contains(csp, "frame-src") {
+		t.Errorf("other pages let frames in: %s", csp)
+	}
+	for host, want := range map[string][2]string{"attic.local:8099": {"http://attic.local:8100", "http://attic.local:8100"}, "[fd00::1]:8099": {"http://[fd00::1]:8100", "http://*:8100"}, "attic": {"http://attic:8100", "http://attic:8100"}} {
+		r := httptest.NewRequest(http.MethodGet, zigbeePage, nil)
+		r.Host = host
+		if a, b := s.ui().visit(httptest.NewRecorder(), r).pagesOrigin(8100); a != want[0] || b != want[1] {
+			t.Errorf("%s: %s %s", host, a, b)
+		}
+	}
+	s.role = "viewer"
+	wants(t, s.get(t, zigbeePage+"/open").Body.String(), []string{"Only operators"}, "<iframe")
+	s.role = "admin"
+	for change, want := range map[string]func(*api.AddonInfo){
+		"It does not run":          func(i *api.AddonInfo) { i.State = "stopped" },
+		"It has no pages":          func(i *api.AddonInfo) { i.Ingress = false },
+		"http://example.com:8099/": func(i *api.AddonInfo) { i.Ingress, i.WebUI = false, "http://[HOST]:[PORT:8099]/" },
+	} {
+		info := zigbee()
+		want(&info)
+		s.info[info.Slug] = info
+		wants(t, s.get(t, zigbeePage+"/open").Body.String(), []string{change}, "<iframe")
+	}
+}
+
 func TestWebURL(t *testing.T) {
 	port := uint16(8123)
 	ports := []api.AddonPort{{Container: "80/tcp", Host: &port}, {Container: "81/tcp"}}

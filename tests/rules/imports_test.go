@@ -80,7 +80,7 @@ var onlyIn = []struct {
 }{
 	{"github.com/codenotary/immudb", []string{"trust/ledger", "trust/ledger/server", "trust/trusttest"}, nil},
 	{"github.com/docker/docker", []string{"supervisor/engine"}, nil},
-	{"github.com/coder/websocket", []string{"supervisor/health", "supervisor/api", "tests/testenv/core"}, nil},
+	{"github.com/coder/websocket", []string{"supervisor/health", "supervisor/api", "tests/testenv/app", "tests/testenv/core"}, []string{"tests/house"}},
 	{"github.com/go-git/go-git", []string{"addons/store"}, nil},
 	{"go.etcd.io/bbolt", []string{"supervisor/state"}, nil},
 	{"github.com/danielgtaylor/huma", []string{"supervisor/api"}, nil}, // describes the API; it routes nothing
