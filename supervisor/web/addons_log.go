@@ -23,6 +23,7 @@ const (
 	logPause  = 250 * time.Millisecond
 	logAlive  = 10 * time.Second // a sign of life, by which a browser notices that it is not looked at any more
 	logOnPage = 512 << 10
+	logAgain  = 4 * time.Second // after which it is looked whether an add-on that ended runs again
 )
 
 // ansi are the sequences by which programs colour a terminal.
@@ -69,7 +70,8 @@ func (v *visit) addonLogDownload() (answer, error) {
 	}}, nil
 }
 
-// addonLogLines is the stream: "all" empties the page's log, "more" has lines to add, as text.
+// addonLogLines is the stream: "all" empties the page's log, "more" has lines to add, as text. It lasts as long as somebody
+// looks, also while the add-on is started again; "ended" says that nothing comes any more.
 func (v *visit) addonLogLines() (answer, error) {
 	ctx, cancel := context.WithCancel(v.ctx())
 	r, err := v.api.AddonLogs(ctx, v.slug(), logShown, true)
@@ -78,8 +80,7 @@ func (v *visit) addonLogLines() (answer, error) {
 		return answer{}, err
 	}
 	return answer{serve: func(w http.ResponseWriter, _ *http.Request) {
-		defer r.Close()
-		defer cancel()
+		defer func() { cancel(); _ = r.Close() }() // of what was read
 		c := http.NewResponseController(w)
 		_ = c.SetReadDeadline(time.Time{}) // of a tab that says no more; it would end the stream
 		w.Header().Set("Content-Type", "text/event-stream")
@@ -94,15 +95,49 @@ func (v *visit) addonLogLines() (answer, error) {
 			return c.Flush() == nil
 		}
 		var first bytes.Buffer
-		if v.ui.in(v.lang).draw(&first, "log_begin", nil) != nil || !send("all", first.String()) {
+		if v.ui.in(v.lang).draw(&first, "log_begin", nil) != nil { // our own template
 			return
 		}
-		v.passLines(ctx, r, send)
+		for {
+			if !send("all", first.String()) || !passLines(ctx, r, send) {
+				return
+			}
+			_ = r.Close() // it was read to its end
+			next, err := v.nextLog(ctx, send)
+			if err != nil {
+				send("ended", "")
+				return
+			}
+			r = next
+		}
 	}}, nil
 }
 
-// passLines sends lines as they come, some at once, until the log or the visitor ends.
-func (v *visit) passLines(ctx context.Context, r io.Reader, send func(name, html string) bool) {
+// nextLog waits until the add-on runs again, and follows what it prints then.
+func (v *visit) nextLog(ctx context.Context, send func(name, html string) bool) (io.ReadCloser, error) {
+	for {
+		info, err := v.api.Addon(ctx, v.slug(), "")
+		if err != nil {
+			return nil, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(logAgain):
+		}
+		if !send("more", "") {
+			return nil, context.Canceled
+		}
+		if info.State == "running" {
+			return v.api.AddonLogs(ctx, v.slug(), logShown, true)
+		}
+	}
+}
+
+// passLines sends lines as they come, some at once, until the log ends, or the visitor, which it tells.
+func passLines(ctx context.Context, r io.Reader, send func(name, html string) bool) (more bool) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	lines := make(chan []byte, 64)
 	go func() {
 		defer close(lines)
@@ -129,12 +164,11 @@ func (v *visit) passLines(ctx context.Context, r io.Reader, send func(name, html
 		var turn []byte
 		select {
 		case <-ctx.Done():
-			return
+			return false
 		case <-alive.C:
 		case line, more := <-lines:
 			if !more {
-				send("ended", "")
-				return
+				return true
 			}
 			turn = gather(ctx, line, lines)
 		}
@@ -143,7 +177,7 @@ func (v *visit) passLines(ctx context.Context, r io.Reader, send func(name, html
 			html = `<span>` + template.HTMLEscapeString(plainLog(turn)) + `</span>`
 		}
 		if !send("more", html) {
-			return
+			return false
 		}
 	}
 }

@@ -181,6 +181,7 @@ func TestAddonLog(t *testing.T) {
 		t.Errorf("%v", h)
 	}
 
+	s.refuse["GET /castellan/addons/a0d7b954_zigbee2mqtt"] = &api.Error{Status: 401, Message: "logged out"} // meanwhile
 	pr, pw := io.Pipe()
 	s.logPipe = pr
 	srv := httptest.NewServer(s.ui())
