@@ -65,12 +65,26 @@
     }
     function select() { getSelection().selectAllChildren(from); }
   });
+  // A log stays at its end while somebody is there, and what is followed for hours does not fill the browser.
+  var atEnd = true;
+  function toEnd() { var log = document.getElementById("log"); if (log) log.scrollTop = log.scrollHeight; }
+  document.addEventListener("htmx:sseBeforeMessage", function (e) {
+    var log = e.target.closest(".log");
+    if (log) atEnd = log.scrollTop + log.clientHeight >= log.scrollHeight - 40;
+  });
+  document.addEventListener("htmx:sseMessage", function (e) {
+    var log = e.target.closest(".log"), lines = log && log.querySelector(".log-lines");
+    while (lines && lines.childElementCount > 2000) lines.removeChild(lines.firstElementChild);
+    if (log && atEnd) toEnd();
+  });
+  toEnd();
 
   // After a link, readers of the screen are at the new page's beginning, and so is its top.
   document.addEventListener("htmx:afterSettle", function (e) {
     var boosted = e.detail.requestConfig && e.detail.requestConfig.boosted;
     if (!boosted || e.detail.requestConfig.verb !== "get") return;
     window.scrollTo(0, 0);
+    toEnd();
     var main = document.getElementById("main");
     if (main && !location.hash) main.focus({ preventScroll: true });
   });
