@@ -37,7 +37,7 @@ func (v *visit) newsOf(slug, from, to string) *news {
 	if err != nil || len(b) == 0 {
 		return nil
 	}
-	n := between(markdown(string(b), 3), from, to)
+	n := between(markdown(string(b), 2), from, to)
 	return &n
 }
 

@@ -119,33 +119,12 @@ const checkedWhat = "\x00check"
 // postCheck looks at ledger, channel and what is installed. That may take as long as a network does; who waits sees that it
 // was heard.
 func (v *visit) postCheck() (answer, error) {
-	to := v.back("/ui/")
-	if !v.ui.begun.take(checkedWhat, v.now) {
-		return v.done(to, "overview.checking")
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(v.ctx()), mostBegun)
-	ended := make(chan error, 1)
-	go func() {
-		defer cancel()
-		_, err := v.api.Check(ctx)
-		v.ui.begun.drop(checkedWhat)
-		if err != nil {
-			f := v.fail(err)
-			v.ui.notes.add(v.me.CSRF, note{Tone: "bad", Text: f.What, Next: f.Next, Code: f.Code})
-		} else {
-			v.ui.notes.add(v.me.CSRF, note{Tone: "ok", Text: v.say("overview.checked")})
+	return v.detach(checkedWhat, v.back("/ui/"), v.say("overview.checking"), func(ctx context.Context) (note, bool) {
+		if _, err := v.api.Check(ctx); err != nil {
+			return v.failed(err), true
 		}
-		ended <- err
-	}()
-	if v.r.Header.Get("HX-Request") == "" {
-		<-ended
-		return seeOther(to), nil
-	}
-	select {
-	case <-ended:
-	case <-time.After(patience):
-	}
-	return seeOther(to), nil
+		return note{Tone: "ok", Text: v.say("overview.checked")}, true
+	})
 }
 
 // Checking tells whether a check goes on.

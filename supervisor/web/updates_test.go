@@ -4,6 +4,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
@@ -263,5 +264,64 @@ func TestUpdateAllGoesOnPastTheOneThatFails(t *testing.T) {
 	}
 	if w := post(u, "/ui/updates/all", url.Values{}); w.Header().Get("Location") != "/ui/updates/all" {
 		t.Errorf("without a choice it leads to %q", w.Header().Get("Location"))
+	}
+}
+
+// slowAPI answers one call only when it is let.
+type slowAPI struct {
+	*fakeAPI
+	call string
+	let  chan struct{}
+}
+
+func (s slowAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method+" "+r.URL.Path == s.call {
+		<-s.let
+	}
+	s.fakeAPI.ServeHTTP(w, r)
+}
+
+// TestWhatIsAskedIsSeenBeforeItIsAnswered: a press shows on the page of everybody while the daemon still thinks, is not done
+// twice, and what came of it is told when it is known.
+func TestWhatIsAskedIsSeenBeforeItIsAnswered(t *testing.T) {
+	for _, c := range []struct {
+		call, path, page string
+		form             url.Values
+		seen, said       string
+	}{
+		{"POST /castellan/update", "/ui/updates/update", "/ui/updates", url.Values{"service": {"core"}}, "Asking the ledger and the list", "it is stuck"},
+		{"POST /castellan/check", "/ui/check", "/ui/", url.Values{}, "Checking…", "it is stuck"},
+	} {
+		answers := aHouse()
+		st := answers["GET /castellan/plan"].(api.PlanPreview)
+		st.Services[0].Backup = false
+		answers[c.call] = &api.Error{Status: 409, Key: "stuck", Message: "it is stuck", Next: "go back"}
+		u, f := fakeUI(t, "operator", answers)
+		s := slowAPI{f, c.call, make(chan struct{})}
+		u.cfg.API = s
+		for range 2 {
+			if w := post(u, c.path, c.form, "HX-Request", "true"); w.Code != 303 {
+				t.Fatalf("%s: %d", c.path, w.Code)
+			}
+		}
+		body := get(u, c.page).Body.String()
+		if !strings.Contains(body, c.seen) || !strings.Contains(body, `hx-trigger="every 1s"`) || !strings.Contains(body, "already") {
+			t.Errorf("%s does not show what was asked for", c.page)
+		}
+		close(s.let)
+		for { // until it is answered
+			_, on1 := u.begun.since("core")
+			if _, on2 := u.begun.since(checkedWhat); !on1 && !on2 {
+				break
+			}
+			time.Sleep(time.Millisecond)
+		}
+		body = get(u, c.page, "HX-Target", "main").Body.String()
+		if !strings.Contains(body, c.said) || strings.Contains(body, `hx-trigger="every 1s"`) {
+			t.Errorf("%s does not tell what came of it", c.page)
+		}
+		if n := len(f.calls()); n != 1 {
+			t.Errorf("asked %d times", n)
+		}
 	}
 }
