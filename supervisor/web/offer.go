@@ -68,6 +68,7 @@ func (v *visit) updatesNow(more ...func()) (houseOfUpdates, error) {
 		o.Failed = v.triedBefore(out.Changes, p)
 		out.Offers = append(out.Offers, o)
 	}
+	slices.SortStableFunc(out.Offers, func(a, b offer) int { return b.urgent() - a.urgent() })
 	return out, nil
 }
 
@@ -135,6 +136,14 @@ func (o offer) Unsized() bool {
 // unsized tells whether any of them wants a size, on a page that was not given them yet.
 func (v *visit) unsized(list []offer) bool {
 	return v.query("sized") == "" && slices.ContainsFunc(list, offer.Unsized)
+}
+
+// urgent sorts what is stuck before all else.
+func (o offer) urgent() int {
+	if o.Status.State == "stuck" {
+		return 1
+	}
+	return 0
 }
 
 // Group tells where it stands on the page.

@@ -132,7 +132,7 @@ func TestUpdatesPages(t *testing.T) {
 					t.Errorf("%s as %s: %d %s", path, role, w.Code, body)
 					continue
 				}
-				for _, no := range []string{"<script>alert", "<img src=x", "⟨", "castellan update", "%!"} {
+				for _, no := range []string{"\u202E", "<script>alert", "<img src=x", "⟨", "castellan update", "%!"} {
 					if strings.Contains(body, no) {
 						t.Errorf("%s as %s in %s holds %q", path, role, lang, no)
 					}
