@@ -65,17 +65,18 @@ func (v *visit) updatesNow(more ...func()) (houseOfUpdates, error) {
 		}
 		o.Name = v.called(p.Service, o.Slug)
 		o.took, o.paused = lastTook(out.Changes, p.Service)
-		o.Failed = v.triedBefore(out.Changes, p)
+		o.Failed = v.triedBefore(out.Changes, p, o.Status.State == "stuck")
 		out.Offers = append(out.Offers, o)
 	}
 	slices.SortStableFunc(out.Offers, func(a, b offer) int { return b.urgent() - a.urgent() })
 	return out, nil
 }
 
-// triedBefore is the last change that brought a service no further to what is offered for it.
-func (v *visit) triedBefore(changes []api.Change, p api.PlanService) *course {
+// triedBefore is the last change that brought a service no further to what is offered for it, or that is stuck.
+func (v *visit) triedBefore(changes []api.Change, p api.PlanService, stuck bool) *course {
 	for _, c := range changes {
-		if c.Service == p.Service && c.To == p.To && c.Done && p.Code == "failed-before" {
+		failed := c.Done && c.To == p.To && p.Code == "failed-before"
+		if c.Service == p.Service && (stuck && c.State == "stuck" || !stuck && failed) {
 			if c.Good {
 				return nil
 			}

@@ -157,7 +157,7 @@ func TestUpdatesSay(t *testing.T) {
 			"30 MB of 100 MB", "See the rights", "End the hold", "Take again", "Needs a decision"},
 		"/ui/updates/all":                                                                     {`value="core" checked`, `value="broken">`, "214 MB"},
 		"/ui/updates/services/core":                                                           {"Go back to 0.9", `name="mode" value="auto"`, "Skip this version"},
-		"/ui/updates/services/newer":                                                          {"Needs a decision", "Nothing is deleted", "Try to go back again"},
+		"/ui/updates/services/newer":                                                          {"Needs a decision", "Nothing is deleted", "Try to go back again", "no space left"},
 		"/ui/updates/services/passed":                                                         {"You skipped this version", "Take again"},
 		"/ui/updates/changes/20260101t000000000000001-aa":                                     {"is now 1 and running", "Pause", "20 s", `href="/ui/trust/log/7"`, "Undo: go back to 0.9"},
 		"/ui/updates/changes/20260101t000000000000002-bb":                                     {"went back to 1", "with its data as it was", "here it ended"},
