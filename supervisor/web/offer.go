@@ -33,7 +33,8 @@ type houseOfUpdates struct {
 	Changes []api.Change // newest first
 }
 
-// updatesNow asks for it, and for more beside it. Sizes are those that are known already.
+// updatesNow asks for it, and for more beside it. Sizes are those that are known already. With an error it tells what could be
+// asked.
 func (v *visit) updatesNow(more ...func()) (houseOfUpdates, error) {
 	var out houseOfUpdates
 	var ask errgroup.Group // beside each other: some of them ask the engine
@@ -48,9 +49,7 @@ func (v *visit) updatesNow(more ...func()) (houseOfUpdates, error) {
 	for _, one := range more {
 		ask.Go(func() error { one(); return nil })
 	}
-	if err := ask.Wait(); err != nil {
-		return out, err
-	}
+	err := ask.Wait()
 	for _, p := range out.Plan.Services {
 		o := offer{PlanService: p, v: v}
 		for _, s := range out.Status.Services {
@@ -69,7 +68,7 @@ func (v *visit) updatesNow(more ...func()) (houseOfUpdates, error) {
 		out.Offers = append(out.Offers, o)
 	}
 	slices.SortStableFunc(out.Offers, func(a, b offer) int { return b.urgent() - a.urgent() })
-	return out, nil
+	return out, err
 }
 
 // triedBefore is the last change that brought a service no further to what is offered for it, or that is stuck.

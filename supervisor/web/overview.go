@@ -30,7 +30,8 @@ type overview struct {
 	Recent   []course
 	Device   device
 	Chart    verdictChart
-	Unsized  bool // sizes are still asked for
+	Unsized  bool   // sizes are still asked for
+	Trouble  *fault // why the page is not whole
 }
 
 // recent is how many past changes the first page tells of, mostWaiting how many updates.
@@ -43,7 +44,7 @@ func (v *visit) overview() (answer, error) {
 	var dev device
 	var chart verdictChart
 	h, err := v.updatesNow(func() { dev = v.device() }, func() { chart = v.verdictChart() })
-	if err != nil {
+	if err != nil && h.Status.Ledger.State == "" { // not even the state is known
 		return answer{}, err
 	}
 	m := moodOf(h.Status)
@@ -63,6 +64,10 @@ func (v *visit) overview() (answer, error) {
 	v.read(out.Waiting)
 	out.Device, out.Chart = dev, chart
 	out.Unsized = v.unsized(out.Waiting)
+	if err != nil {
+		f := v.fail(err)
+		out.Trouble = &f
+	}
 	return show("overview", out)
 }
 

@@ -325,3 +325,49 @@ func TestWhatIsAskedIsSeenBeforeItIsAnswered(t *testing.T) {
 		}
 	}
 }
+
+// TestOverviewTellsWhatItCan: a part that does not answer takes no other part with it, and an outage is told as one.
+func TestOverviewTellsWhatItCan(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		do   func(map[string]any)
+		has  []string
+		not  string
+	}{
+		{"the engine is away", func(a map[string]any) {
+			st := a["GET /castellan/status"].(api.Status)
+			st.Engine.Error = "cannot connect to " + nasty
+			st.Services = st.Services[:1]
+			a["GET /castellan/status"] = st
+		}, []string{"Docker does not answer", "it is tried again by itself", "Home Assistant"}, "Something needs you"},
+		{"the ledger is old", func(a map[string]any) {
+			st := a["GET /castellan/status"].(api.Status)
+			st.Ledger.State, st.Services = "expired", st.Services[:1]
+			a["GET /castellan/status"] = st
+		}, []string{"What runs goes on", "Updates wait until it answers"}, "Something needs you"},
+		{"no plan", func(a map[string]any) {
+			a["GET /castellan/plan"] = &api.Error{Status: 400, Key: "plan_error", Message: "cannot plan: no channel", Next: "wait"}
+		}, []string{"Not everything could be told", "cannot plan: no channel", "Something needs you", "/ui/help/plan_error"}, "Nothing waits"},
+		{"no device, no backups", func(a map[string]any) {
+			delete(a, "GET /castellan/device")
+			delete(a, "GET /backups/info")
+		}, []string{"This device", "Something needs you"}, "none yet"},
+	} {
+		answers := aHouse()
+		c.do(answers)
+		u, _ := fakeUI(t, "viewer", answers)
+		w := get(u, "/ui/")
+		for _, one := range c.has {
+			if w.Code != 200 || !strings.Contains(w.Body.String(), one) {
+				t.Errorf("%s: %d, lacks %q", c.name, w.Code, one)
+			}
+		}
+		if strings.Contains(w.Body.String(), c.not) {
+			t.Errorf("%s: says %q", c.name, c.not)
+		}
+	}
+	u, _ := fakeUI(t, "viewer", map[string]any{"GET /castellan/status": &api.Error{Status: 502, Message: "the daemon stops", Next: "wait"}})
+	if w := get(u, "/ui/"); w.Code != 502 || !strings.Contains(w.Body.String(), "the daemon stops") {
+		t.Errorf("without a status: %d", w.Code)
+	}
+}
