@@ -166,6 +166,7 @@ func (h *house) run(ctx context.Context) error {
 	g.Go(func() error { h.daily(ctx); return nil })
 	g.Go(func() error { h.runBackups(ctx); return nil })
 	g.Go(func() error { h.lan.run(ctx); return nil })
+	g.Go(func() error { stayLean(ctx, h.log); return nil })
 	h.runAddons(ctx, func(f func(context.Context)) { g.Go(func() error { f(ctx); return nil }) })
 	return g.Wait()
 }

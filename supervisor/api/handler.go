@@ -149,9 +149,6 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, rt route, d door)
 	switch ctl := http.NewResponseController(w); {
 	case rt.long: // its time is up when it is done; a writer that knows no deadlines has none
 		_ = ctl.SetWriteDeadline(time.Time{})
-		if reads(r) { // with no body to wait for, the time for reading it would but end what lasts
-			_ = ctl.SetReadDeadline(time.Time{})
-		}
 		if c.visit != nil {
 			var cancel context.CancelFunc
 			ctx, cancel = s.whileIn(ctx, c)

@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"bufio"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/castellan/castellan/supervisor/access/tlscert"
 	"github.com/castellan/castellan/supervisor/api"
+	"github.com/castellan/castellan/supervisor/events"
 )
 
 func certificate(t testing.TB) *tlscert.Source {
@@ -266,4 +268,36 @@ func TestOneAddressTakesNotAllConnections(t *testing.T) {
 			t.Fatal("connections over the limit stay open")
 		}
 	}
+}
+
+// TestStreamsOutlastPatience: what bounds how long somebody may take to say what he wants does not end what he follows.
+func TestStreamsOutlastPatience(t *testing.T) {
+	h := settled(t)
+	addr := h.onNetwork(t, api.Network{Patience: 50 * time.Millisecond}) // a body may take 150 ms
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, "GET", "http://"+addr+"/castellan/events", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+h.tokens["anna"])
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	lines := bufio.NewScanner(resp.Body)
+	if !lines.Scan() {
+		t.Fatalf("the stream does not begin: %v", lines.Err())
+	}
+	time.Sleep(400 * time.Millisecond) // of real time: the kernel's timers are what is tried
+	if err := h.events.Health(events.Health{Healthy: true}); err != nil {
+		t.Fatal(err)
+	}
+	for lines.Scan() {
+		if lines.Text() == "event: health_changed" {
+			return
+		}
+	}
+	t.Errorf("the stream ended before what happened later: %v", lines.Err())
 }

@@ -57,7 +57,7 @@ func newHome(t testing.TB) *home {
 	t.Helper()
 	s := newStage(t)
 	h := &home{stage: s, log: &noise{}}
-	s.srv = api.New(api.Config{Backend: s.house, Home: residence{s.house, s.guests}, Guests: s.guests, Registry: s.reg, Version: "1.2.3", HostToken: hostToken,
+	s.srv = api.New(api.Config{Backend: s.house, Home: residence{s.house, s.guests}, Guests: s.guests, Registry: s.reg, Version: "1.2.3", HostToken: hostToken, Events: s.events,
 		People: s.people, From: netip.MustParsePrefix("172.30.32.0/23"), Owner: uint32(os.Getuid()), Log: slog.New(slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
 	h.net = s.srv.PeopleHandler(api.Network{Hosts: []string{"castellan.example"}})
 	return h

@@ -20,7 +20,7 @@ type begun struct {
 
 // Limits on calls that go on after their request.
 const (
-	patience  = 60 * time.Millisecond // how long an answer is waited for before the page is shown without it
+	glance    = 60 * time.Millisecond // how long an answer is waited for before the page is shown without it
 	mostBegun = 2 * time.Hour         // and how long a call may take
 )
 
@@ -80,7 +80,7 @@ func (v *visit) detach(what, to, already string, work func(ctx context.Context) 
 	}()
 	enough := v.ctx().Done()
 	if v.r.Header.Get("HX-Request") != "" {
-		soon, cancel := context.WithTimeout(v.ctx(), patience)
+		soon, cancel := context.WithTimeout(v.ctx(), glance)
 		defer cancel()
 		enough = soon.Done()
 	}

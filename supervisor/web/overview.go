@@ -43,7 +43,7 @@ const (
 func (v *visit) overview() (answer, error) {
 	var dev device
 	var chart verdictChart
-	h, err := v.updatesNow(func() { dev = v.device() }, func() { chart = v.verdictChart() })
+	h, err := v.updatesNow(func() { dev = v.machine() }, func() { chart = v.verdictChart() })
 	if err != nil && h.Status.Ledger.State == "" { // not even the state is known
 		return answer{}, err
 	}
@@ -79,7 +79,7 @@ type device struct {
 	Told   bool       // what backups there are
 }
 
-func (v *visit) device() device {
+func (v *visit) machine() device {
 	var d device
 	if says, err := v.api.Device(v.ctx()); err == nil {
 		d.Device, d.Known = says, true

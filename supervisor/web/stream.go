@@ -30,7 +30,6 @@ func (v *visit) stream() (answer, error) {
 	}
 	return answer{serve: func(w http.ResponseWriter, _ *http.Request) {
 		c := http.NewResponseController(w)
-		_ = c.SetReadDeadline(time.Time{}) // of a tab that says no more; it would end the stream
 		h := w.Header()
 		h.Set("Content-Type", "text/event-stream")
 		h.Set("X-Accel-Buffering", "no") // nginx would hold events back

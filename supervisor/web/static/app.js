@@ -22,10 +22,19 @@
   });
   document.addEventListener("submit", function (e) { e.target.classList.remove("dirty"); });
 
+  // A browser opens six connections to a house at most, in all its tabs: a tab that nobody sees gives its stream back.
+  var stream = null, resting = false;
+  htmx.createEventSource = function (url) { return (stream = new EventSource(url, { withCredentials: true })); };
+  document.addEventListener("visibilitychange", function () {
+    if (!stream) return;
+    if (document.hidden && !resting) { resting = true; stream.close(); }
+    if (!document.hidden && resting) { resting = false; lost = true; stream.onerror(new Event("error")); }
+  });
+
   // A stream that is lost is told, and when it is back the page is read anew.
   var lost = false;
   function offline(on) { document.getElementById("offline").hidden = !on; }
-  document.addEventListener("htmx:sseError", function () { lost = true; offline(true); });
+  document.addEventListener("htmx:sseError", function () { if (!lost) offline(true); lost = true; });
   document.addEventListener("htmx:sseOpen", function () {
     offline(false);
     var main = document.getElementById("main");
