@@ -1,11 +1,11 @@
 package web
 
 import (
+	"cmp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/castellan/castellan/supervisor/api"
 )
@@ -37,19 +37,20 @@ type houseOfUpdates struct {
 // asked.
 func (v *visit) updatesNow(more ...func()) (houseOfUpdates, error) {
 	var out houseOfUpdates
-	var ask errgroup.Group // beside each other: some of them ask the engine
-	ask.Go(func() (err error) { out.Status, err = v.status(); return err })
-	ask.Go(func() (err error) { out.Plan, err = v.api.Plan(v.ctx(), false); return err })
-	ask.Go(func() (err error) { out.Windows, err = v.api.Decisions(v.ctx()); return err })
-	ask.Go(func() error {
+	var ask sync.WaitGroup // beside each other: some of them ask the engine
+	var errs [4]error
+	ask.Go(func() { out.Status, errs[0] = v.status() })
+	ask.Go(func() { out.Plan, errs[1] = v.api.Plan(v.ctx(), false) })
+	ask.Go(func() {
 		list, err := v.api.Changes(v.ctx())
-		out.Changes = list.Changes
-		return err
+		out.Changes, errs[2] = list.Changes, err
 	})
+	ask.Go(func() { out.Windows, errs[3] = v.api.Decisions(v.ctx()) })
 	for _, one := range more {
-		ask.Go(func() error { one(); return nil })
+		ask.Go(one)
 	}
-	err := ask.Wait()
+	ask.Wait()
+	err := cmp.Or(errs[:]...) // the first of them says most
 	for _, p := range out.Plan.Services {
 		o := offer{PlanService: p, v: v}
 		for _, s := range out.Status.Services {
