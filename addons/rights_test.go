@@ -205,3 +205,18 @@ func TestReference(t *testing.T) {
 		}
 	}
 }
+
+// TestAccess: one word sums rights up, and the mightiest right counts.
+func TestAccess(t *testing.T) {
+	for want, cases := range map[Access][]Rights{
+		AccessLow:    {nil, {"service:mqtt", "udev", "hassio_api:default"}, {"service:mqtt:provide"}},
+		AccessMedium: {{"host_network"}, {"device:/dev/ttyUSB0", "udev"}, {"map:homeassistant_config:ro"}, {"homeassistant_api"}, {"a right of the future"}},
+		AccessHigh:   {{"docker_api"}, {"audio", "hassio_api:manager"}, {"map:homeassistant_config:rw"}, {"cap:SYS_ADMIN", "host_network"}},
+	} {
+		for _, r := range cases {
+			if got := r.Access(); got != want {
+				t.Errorf("%q: %s, want %s", r, got, want)
+			}
+		}
+	}
+}

@@ -1,7 +1,10 @@
 package config
 
 import (
+	"fmt"
+	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -80,12 +83,8 @@ func (s *source) backup(c *Config) error {
 	if within(b.Dir, c.Addons.Dir) || within(c.DataDir, b.Dir) {
 		return s.field("$.backup.dir", "%s is in addons.dir, whose folders are saved, or holds data_dir; name another", b.Dir)
 	}
-	for i, svc := range c.Services {
-		for _, path := range svc.Data {
-			if within(b.Dir, path) {
-				return s.field("$.backup.dir", "%s is in the data of services[%d], which backups save; name another", b.Dir, i)
-			}
-		}
+	if err := s.backupApart(c); err != nil {
+		return err
 	}
 	if b.Recipient != "" && b.Recipient != None {
 		if _, err := age.ParseX25519Recipient(b.Recipient); err != nil {
@@ -113,6 +112,30 @@ func (s *source) backup(c *Config) error {
 			return s.field(at, "%q is in the list already", day)
 		}
 		seen[day] = true
+	}
+	return nil
+}
+
+// backupApart keeps backups and what they save apart: a backup of itself never ends, and a restore would exchange the folder
+// that it reads from. Home Assistant's folder is saved also when data leaves it out.
+func (s *source) backupApart(c *Config) error {
+	dir := c.Backup.Dir
+	for i, svc := range c.Services {
+		saved := map[string]string{} // where it is written, by folder
+		for j, path := range svc.Data {
+			saved[path] = fmt.Sprintf("$.services[%d].data[%d]", i, j)
+		}
+		if svc.HomeAssistant != nil {
+			saved[svc.HomeAssistant.Config] = fmt.Sprintf("$.services[%d].home_assistant.config", i)
+		}
+		for _, path := range slices.Sorted(maps.Keys(saved)) {
+			if within(dir, path) {
+				return s.field("$.backup.dir", "%s is in %s, the data of services[%d], which backups save; name another", dir, path, i)
+			}
+			if within(path, dir) {
+				return s.field(saved[path], "%s is in backup.dir, %s, which holds the backups of it; name another", path, dir)
+			}
+		}
 	}
 	return nil
 }

@@ -221,11 +221,15 @@ func (s *source) ports(c *Config) error {
 	}
 	listen := netip.MustParseAddrPort(c.Registry.Listen) // registry has checked it
 	taken := []place{{"registry.listen", "tcp", listen.Addr(), listen.Port()}}
-	if a, ok := c.API.address(); ok {
-		if a.Port() == listen.Port() {
-			return s.field("$.api.listen", "tcp port %d is taken by registry.listen", a.Port())
+	for _, l := range []struct{ key, listen string }{{"api.listen", c.API.Listen}, {"api.ingress_listen", c.API.Ingress()}} {
+		a, ok := addressOf(l.listen)
+		if !ok {
+			continue
 		}
-		taken = append(taken, place{"api.listen", "tcp", a.Addr(), a.Port()})
+		if a.Port() == listen.Port() {
+			return s.field("$."+l.key, "tcp port %d is taken by registry.listen", a.Port())
+		}
+		taken = append(taken, place{l.key, "tcp", a.Addr(), a.Port()})
 	}
 	for i, svc := range c.Services {
 		if h := svc.HomeAssistant; h != nil && svc.Container.Network == "host" {

@@ -195,7 +195,11 @@ func (m *Manager) setStopped(ctx context.Context, service, why string, stays boo
 	if _, err := m.cfg.Story.RecordAction(ctx, a); err != nil {
 		return fmt.Errorf("%w: %w", errStory, err)
 	}
-	m.runs(service) // whatever kept it from running is tried anew
+	if why != "" {
+		m.runs(service)
+	} else {
+		m.anew(service) // whatever kept it from running is tried again
+	}
 
 	unlock, ok := m.lock(ctx, service) // a look at it would otherwise swallow the wish
 	if !ok {

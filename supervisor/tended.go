@@ -257,15 +257,26 @@ func (m *Manager) runs(service string) {
 	delete(m.tended, service)
 }
 
-// tried keeps how a try to start a service went.
+// anew forgets that a tended service was seen ended, and keeps what was wrong with it: only a try that the engine answered
+// tells whether that is over.
+func (m *Manager) anew(service string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if t, ok := m.tended[service]; ok {
+		m.tended[service] = tending{trouble: t.trouble}
+	}
+}
+
+// tried keeps how a try to start a service went. An engine that was away says nothing about the service.
 func (m *Manager) tried(service string, err error) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if err == nil || errors.Is(err, ErrEngineAway) {
+	switch {
+	case err == nil:
 		delete(m.tended, service)
-		return err
+	case !errors.Is(err, ErrEngineAway):
+		m.tended[service] = tending{trouble: err.Error()}
 	}
-	m.tended[service] = tending{trouble: err.Error()}
 	return err
 }
 

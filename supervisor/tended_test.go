@@ -161,6 +161,49 @@ func TestWhatCannotStartIsTriedAgainAndSaysWhy(t *testing.T) {
 	})
 }
 
+// TestAnEngineThatIsAwaySaysNothingOfAService: what was wrong with one is told until a try that the engine answered, and it
+// is tried again until then.
+func TestAnEngineThatIsAwaySaysNothingOfAService(t *testing.T) {
+	for name, act := range map[string]func(w *world) error{
+		"start":   func(w *world) error { return w.m.Start(context.Background(), "radio") },
+		"restart": func(w *world) error { return w.m.Restart(context.Background(), "radio", "") },
+		"look":    func(w *world) error { return w.m.Ensure(context.Background()) },
+	} {
+		for _, call := range []string{"list", "start"} {
+			t.Run(name+" without "+call, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					w := tendedWorld(t, "radio")
+					w.engine.powerCut()
+					deny := func(of string, err error) {
+						w.tap.deny = func(call string) error {
+							if call == of {
+								return err
+							}
+							return nil
+						}
+					}
+					deny("start", ErrPortTaken)
+					if err := w.m.BringUp(context.Background()); !errors.Is(err, ErrPortTaken) {
+						t.Fatal(err)
+					}
+					deny(call, ErrEngineAway)
+					if err := act(w); !errors.Is(err, ErrEngineAway) {
+						t.Fatalf("got %v", err)
+					}
+					if got := w.status("radio").Trouble; !strings.Contains(got, ErrPortTaken.Error()) {
+						t.Errorf("trouble %q", got)
+					}
+					w.tap.deny = nil
+					must(0, w.m.Ensure(context.Background()))
+					if len(w.running()) != 1 || w.status("radio").Trouble != "" {
+						t.Errorf("running %v, trouble %q", w.running(), w.status("radio").Trouble)
+					}
+				})
+			})
+		}
+	}
+}
+
 func TestABootIsMetOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := tendedWorld(t, "radio", "tv")

@@ -36,6 +36,24 @@ func (m *Memory) AddOverride(o Override, typed string, now time.Time, log func(O
 	return o, nil
 }
 
+// ErrNoOverride says that no override of an ID waits: it was used, it is over, or it never was.
+var ErrNoOverride = errors.New("no override of that ID waits to be used")
+
+// EndOverride takes back an override that waits, as an owner asked for; log writes that down first.
+func (m *Memory) EndOverride(id string, now time.Time, log func(Override) error) error {
+	return m.change(func(s *memoryState) (bool, error) {
+		i := slices.IndexFunc(s.Overrides, func(o Override) bool { return o.ID == id && o.UsedBy == "" && now.Before(o.Expires) })
+		if i < 0 {
+			return false, ErrNoOverride
+		}
+		if err := log(s.Overrides[i]); err != nil {
+			return false, fmt.Errorf("cannot end the override for %q: %w", s.Overrides[i].Component, err)
+		}
+		s.Overrides = slices.Delete(s.Overrides, i, i+1)
+		return true, nil
+	})
+}
+
 // Overrides lists those that wait and those that were used in the last months, oldest first.
 func (m *Memory) Overrides() []Override { return m.read().Overrides }
 

@@ -138,6 +138,46 @@ func TestRestoredBackupLowersNothing(t *testing.T) {
 	}
 }
 
+func TestAnOverrideThatWaitsCanBeTakenBack(t *testing.T) {
+	m := newMemory(t)
+	add := func() Override {
+		t.Helper()
+		o, err := m.AddOverride(Override{Component: "a", Digest: DigestOf(nil), Reasons: []Reason{SignatureMissing}, Why: "w", By: "b"}, "", worldStart, nolog)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return o
+	}
+	first, used, late := add(), add(), add()
+	if err := m.consume(used.ID, "c1"); err != nil {
+		t.Fatal(err)
+	}
+	broken := errors.New("the log is full")
+	for _, c := range []struct {
+		id   string
+		now  time.Time
+		log  error
+		want error
+	}{
+		{first.ID, worldStart, broken, broken},
+		{first.ID, worldStart, nil, nil},
+		{first.ID, worldStart, nil, ErrNoOverride},
+		{used.ID, worldStart, nil, ErrNoOverride},
+		{late.ID, worldStart.Add(OverrideTTL), nil, ErrNoOverride},
+		{"none", worldStart, nil, ErrNoOverride},
+	} {
+		var told []string
+		err := m.EndOverride(c.id, c.now, func(o Override) error { told = append(told, o.ID); return c.log })
+		if !errors.Is(err, c.want) || (len(told) == 1) != (c.want == nil || c.want == broken) {
+			t.Errorf("%s at %v: %v, told %v; want %v", c.id, c.now, err, told, c.want)
+		}
+	}
+	left := m.reopen(t).Overrides()
+	if len(left) != 2 || left[0].ID != used.ID || left[1].ID != late.ID {
+		t.Errorf("left %+v", left)
+	}
+}
+
 func TestOldOverridesAreDropped(t *testing.T) {
 	m := newMemory(t)
 	at := worldStart

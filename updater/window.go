@@ -215,3 +215,27 @@ func (w Windows) Next(now time.Time) time.Time {
 
 // Open tells whether updates may begin by themselves now.
 func (w Windows) Open(now time.Time) bool { return w.Next(now).Equal(now) }
+
+// Shut is the longest time on end, in the days around now, in which none of the windows is open; 0 without any.
+func (w Windows) Shut(now time.Time) (longest time.Duration) {
+	var all []span
+	for _, one := range w {
+		today := now.In(one.zone)
+		for i := -9; i <= 9; i++ { // a window of one day a week opens twice in it
+			day := time.Date(today.Year(), today.Month(), today.Day()+i, 0, 0, 0, 0, time.UTC)
+			if one.days[day.Weekday()] {
+				all = append(all, one.spans(day.Date())...)
+			}
+		}
+	}
+	slices.SortFunc(all, func(a, b span) int { return a.from.Compare(b.from) })
+	for i, s := range all {
+		if i > 0 {
+			longest = max(longest, s.from.Sub(all[0].to))
+		}
+		if s.to.After(all[0].to) {
+			all[0].to = s.to // the end of all that came before
+		}
+	}
+	return longest
+}

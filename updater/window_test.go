@@ -152,6 +152,35 @@ func TestNextOpeningIsInAWindowAndTheFirst(t *testing.T) {
 	})
 }
 
+func TestHowLongWindowsAreShut(t *testing.T) {
+	for _, c := range []struct {
+		windows []string
+		want    time.Duration
+	}{
+		{nil, 0},
+		{[]string{"* 00:00-24:00 UTC"}, 0},
+		{[]string{"* 02:00-03:00 UTC"}, 23 * time.Hour},
+		{[]string{"sat 02:00-03:00 UTC"}, 7*24*time.Hour - time.Hour},
+		{[]string{"sat 02:00-03:00 UTC", "wed 02:00-04:00 UTC"}, 4*24*time.Hour - time.Hour},
+		{[]string{"* 00:00-12:00 UTC", "* 11:00-23:00 UTC", "sun 01:00-02:00 UTC"}, time.Hour},
+		{[]string{"sat 02:30-03:30 Europe/Berlin"}, 7*24*time.Hour - time.Hour},
+	} {
+		var w Windows
+		for _, one := range c.windows {
+			w = append(w, window(t, one))
+		}
+		for day := range 8 {
+			if got := w.Shut(utc(t, "2026-09-01 12:00").AddDate(0, 0, day)); got != c.want {
+				t.Errorf("%v on day %d: %s, want %s", c.windows, day, got, c.want)
+			}
+		}
+	}
+	// The clock goes back on 25 October: the week has an hour more.
+	if got := (Windows{window(t, "mon 02:00-03:00 Europe/Berlin")}).Shut(utc(t, "2026-10-22 12:00")); got != 7*24*time.Hour {
+		t.Errorf("in autumn: %s", got)
+	}
+}
+
 func TestWindowIsReadStrictly(t *testing.T) {
 	for _, c := range []struct {
 		spec WindowSpec

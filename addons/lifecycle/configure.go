@@ -142,7 +142,7 @@ func orNone(list []string) string {
 // PortError says who has a host port already.
 type PortError struct {
 	Port spec.Port
-	Has  string // "add-on core_samba", "service core"
+	Has  string // "add-on core_samba", "service core", "api.listen"
 	Slug string
 }
 
@@ -155,7 +155,7 @@ func (e *PortError) Error() string {
 func (m *Manager) free(slug string, ports []spec.Port, all bool) error {
 	for _, p := range ports {
 		if has := m.cfg.Host.Taken(p); has != "" {
-			return &PortError{p, "service " + has, slug}
+			return &PortError{p, has, slug}
 		}
 	}
 	if len(ports) == 0 {

@@ -136,7 +136,7 @@ type Host interface {
 	LoadProfile(ctx context.Context, slug, profile string) (name string, err error)
 	// DropProfiles unloads and deletes an add-on's profiles, but not those of these contents nor the one of the name in use.
 	DropProfiles(ctx context.Context, slug, inUse string, profiles []string) error
-	// Taken tells who else publishes a host port, "" = nobody of the configured services.
+	// Taken tells in words which part of the configuration has a host port, as "service core"; "" = none.
 	Taken(p spec.Port) string
 }
 

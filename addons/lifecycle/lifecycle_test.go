@@ -252,7 +252,7 @@ func TestStartIsRefusedBeforeAnythingIsTouched(t *testing.T) {
 	}{
 		{"options", "App tv has invalid options: option station: ", func(*world) {}},
 		{"port of another add-on", "host port 8080/tcp is used by add-on core_radio; stop that, or choose another: castellan addon ports core_tv 80/tcp=PORT", nil},
-		{"port of a service", "host port 8080/tcp is used by service core", func(w *world) { w.taken[8080] = "core" }},
+		{"port of a service", "host port 8080/tcp is used by service core", func(w *world) { w.taken[8080] = "service core" }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld(t)

@@ -31,6 +31,7 @@ type Entry struct {
 	Core        string   `json:"core,omitempty"`    // oldest Home Assistant Core, "" = any
 	Image       string   `json:"image,omitempty"`   // "" = built on the appliance
 	Advanced    bool     `json:"advanced,omitzero"`
+	Access      string   `json:"access,omitzero"`     // as [addons.Access]; "" = read by an older program
 	Publisher   string   `json:"publisher,omitempty"` // that its author claims must vouch for it
 
 	Icon      bool `json:"icon,omitzero"`
@@ -102,7 +103,7 @@ func entryOf(repo, config string, m addons.Manifest) Entry {
 	return Entry{
 		Slug: repo + "_" + m.Slug, Repository: repo, Path: config,
 		Name: clean(m.Name), Description: clean(m.Description), Version: m.Version, Stage: m.Stage, URL: m.URL,
-		Arch: m.Arch, Machine: m.Machine, Core: m.Core, Image: m.Image, Advanced: m.Advanced, Publisher: m.Publisher,
+		Arch: m.Arch, Machine: m.Machine, Core: m.Core, Image: m.Image, Advanced: m.Advanced, Access: string(m.Rights().Access()), Publisher: m.Publisher,
 	}
 }
 

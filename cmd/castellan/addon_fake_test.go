@@ -110,8 +110,8 @@ func (c clerk) Set(_ context.Context, slug string, r api.SettingsRequest, _ stri
 	return api.Kept{}, err
 }
 
-func (c clerk) Logs(_ context.Context, slug string, lines int, follow bool) (io.ReadCloser, error) {
-	_, err := c.did("logs", slug, lines, follow)
+func (c clerk) Logs(_ context.Context, slug string, q api.LogRequest) (io.ReadCloser, error) {
+	_, err := c.did("logs", slug, q.Lines, q.Follow)
 	return io.NopCloser(strings.NewReader("one\ntwo\n")), err
 }
 

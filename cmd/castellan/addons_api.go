@@ -141,15 +141,19 @@ func (l *addonListener) stop() error {
 	return l.err
 }
 
+// end is closed when the listener breaks or ends; that of the nil one never.
+func (l *addonListener) end() <-chan struct{} {
+	if l == nil {
+		return nil
+	}
+	return l.ended
+}
+
 // await waits for d, for the end of ctx, or for the listener to break, whichever comes first.
 func (l *addonListener) await(ctx context.Context, d time.Duration) {
-	var ended chan struct{}
-	if l != nil {
-		ended = l.ended
-	}
 	select {
 	case <-time.After(d):
-	case <-ended:
+	case <-l.end():
 	case <-ctx.Done():
 	}
 }

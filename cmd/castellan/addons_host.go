@@ -137,14 +137,20 @@ func (h addonHost) DropProfiles(ctx context.Context, slug, inUse string, profile
 
 // Taken implements lifecycle.Host.
 func (h addonHost) Taken(p spec.Port) string {
-	for _, s := range h.config().Services {
+	cfg := h.config()
+	for _, s := range cfg.Services {
 		for _, q := range s.Container.Ports {
 			if q.Host == p.Host && q.Protocol == p.Protocol {
-				return s.Name
+				return "service " + s.Name
 			}
 		}
 		if ha := s.HomeAssistant; ha != nil && ha.Port == p.Host && p.Protocol == "tcp" {
-			return s.Name
+			return "service " + s.Name
+		}
+	}
+	for key, at := range map[string]string{"api.listen": cfg.API.Listen, "api.ingress_listen": cfg.API.Ingress()} {
+		if p.Protocol == "tcp" && strings.HasSuffix(at, ":"+strconv.Itoa(int(p.Host))) {
+			return key + " of the configuration"
 		}
 	}
 	return ""

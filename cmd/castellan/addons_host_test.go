@@ -66,17 +66,22 @@ func TestSecretsOfHomeAssistant(t *testing.T) {
 
 func TestPortsThatServicesHave(t *testing.T) {
 	h, _ := hostOf(t, "  - {name: core, target: core, home_assistant: {config: DIR/own, port: 8124}}\n"+
-		"  - {name: dns, image: docker.io/library/dns, version: \"1\", container: {ports: [{host: 53, container: 5353, protocol: udp}]}}\n")
+		"  - {name: dns, image: docker.io/library/dns, version: \"1\", container: {ports: [{host: 53, container: 5353, protocol: udp}]}}\n"+
+		"api: {listen: \":8480\"}\n")
 	for _, c := range []struct {
 		port spec.Port
 		want string
 	}{
-		{spec.Port{Host: 53, Protocol: "udp"}, "dns"},
+		{spec.Port{Host: 53, Protocol: "udp"}, "service dns"},
 		{spec.Port{Host: 53, Protocol: "tcp"}, ""},
 		{spec.Port{Host: 5353, Protocol: "udp"}, ""},
-		{spec.Port{Host: 8124, Protocol: "tcp"}, "core"},
+		{spec.Port{Host: 8124, Protocol: "tcp"}, "service core"},
 		{spec.Port{Host: 8124, Protocol: "udp"}, ""},
 		{spec.Port{Host: 8123, Protocol: "tcp"}, ""},
+		{spec.Port{Host: 8480, Protocol: "tcp"}, "api.listen of the configuration"},
+		{spec.Port{Host: 8481, Protocol: "tcp"}, "api.ingress_listen of the configuration"},
+		{spec.Port{Host: 8481, Protocol: "udp"}, ""},
+		{spec.Port{Host: 480, Protocol: "tcp"}, ""},
 	} {
 		if got := h.Taken(c.port); got != c.want {
 			t.Errorf("%+v is taken by %q, want %q", c.port, got, c.want)

@@ -19,6 +19,7 @@ import (
 	"github.com/castellan/castellan/addons/lifecycle"
 	"github.com/castellan/castellan/addons/store"
 	"github.com/castellan/castellan/supervisor/api"
+	"github.com/castellan/castellan/supervisor/engine"
 )
 
 // addonPower runs add-ons for the API.
@@ -150,11 +151,11 @@ type addonOutput struct{ addonView }
 var _ api.AddonOutput = addonOutput{}
 
 // Logs implements api.AddonOutput.
-func (h addonOutput) Logs(ctx context.Context, slug string, lines int, follow bool) (io.ReadCloser, error) {
+func (h addonOutput) Logs(ctx context.Context, slug string, q api.LogRequest) (io.ReadCloser, error) {
 	if err := h.known(slug); err != nil {
 		return nil, err
 	}
-	return h.engine.Logs(ctx, lifecycle.Service(slug), lines, follow)
+	return h.engine.Logs(ctx, lifecycle.Service(slug), engine.LogQuery(q))
 }
 
 // Stats implements api.AddonOutput.

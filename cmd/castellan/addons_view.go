@@ -77,7 +77,8 @@ func (h *house) runningNow(ctx context.Context) (map[string]bool, error) {
 // offered is an add-on that is not installed. Nothing was looked at of its image, so nothing is said of it.
 func offered(e store.Entry, place addons.Place) api.Addon {
 	a := api.Addon{Slug: e.Slug, Name: e.Name, Repository: e.Repository, Description: e.Description, URL: e.URL, Stage: e.Stage,
-		VersionLatest: e.Version, State: "absent", Badge: "not checked", Build: e.Build(), Protected: true}
+		VersionLatest: e.Version, State: "absent", Badge: "not checked", Build: e.Build(), Protected: true,
+		Access: e.Access, Icon: e.Icon}
 	m := addons.Manifest{Version: e.Version, Arch: e.Arch, Machine: e.Machine, Core: e.Core, Image: e.Image}
 	a.Card = card(e)
 	a.UnavailableWhy = m.Unavailable(place)
@@ -106,6 +107,8 @@ func (h addonView) installed(slug string, plan updater.Plan, running map[string]
 	}
 	if m, err := h.addons.installs.Manifest(slug); err == nil {
 		a.Name, a.Description, a.URL, a.Stage, a.Build = m.Name, m.Description, m.URL, m.Stage, m.Image == ""
+		a.Access = string(addons.Rights(r.Granted).Access())
+		a.Ingress, a.WebUI = m.Ingress, m.WebUI
 		a.Boot = string(cmp.Or(r.Settings.Boot, m.Boot))
 		if m.Boot == addons.BootManualOnly {
 			a.Boot = string(addons.BootManual)
@@ -122,7 +125,7 @@ func (h addonView) installed(slug string, plan updater.Plan, running map[string]
 		a.State, a.Trouble = "ended", s.Stopped
 	}
 	if e, ok := h.addons.store.Entry(slug); ok {
-		a.Card = card(e)
+		a.Card, a.Icon = card(e), e.Icon
 	}
 	o, err := h.addons.installs.Offered(slug)
 	if a.Detached = err != nil; a.Detached {
@@ -300,7 +303,7 @@ func (h addonView) evidence(ctx context.Context, out *api.AddonInfo, m addons.Ma
 	case m.Image == "":
 		out.Badge, out.Evidence = "local", "it is built on this appliance; nobody can vouch for it"
 	default:
-		out.Badge, out.Publisher, out.Evidence = h.assess(ctx, service, m)
+		h.assess(ctx, service, m, out)
 	}
 	out.Rating = m.Rating(out.Badge == "verified", profile && h.addons.loader.here())
 	return nil
@@ -325,29 +328,34 @@ func evidenceOf(s supervisor.Status, badge string) string {
 }
 
 // assess judges what is offered, with no effect.
-func (h addonView) assess(ctx context.Context, service string, m addons.Manifest) (badge, publisher, words string) {
+func (h addonView) assess(ctx context.Context, service string, m addons.Manifest, out *api.AddonInfo) {
+	say := func(badge, publisher, words string) { out.Badge, out.Publisher, out.Evidence = badge, publisher, words }
 	ctx, cancel := context.WithTimeout(ctx, ownerPatience)
 	defer cancel()
 	res, err := h.resolver.Resolve(ctx, service, trust.ClassAddon, m.Reference(h.haArch()), m.Version)
 	if err != nil {
-		return "not checked", "", fmt.Sprintf("not checked: %v", err)
+		say("not checked", "", fmt.Sprintf("not checked: %v", err))
+		return
 	}
+	out.Download = res.Size
 	now, ok := h.clock.Now()
 	if !ok {
-		return "not checked", "", "not checked: the time is not known yet"
+		say("not checked", "", "not checked: the time is not known yet")
+		return
 	}
 	v, err := h.gate.Decide(ctx, trust.Request{Subject: res.Subject, Action: trust.Install, Raw: &res.Raw, FirstResolved: now})
 	switch {
 	case err != nil:
-		return "not checked", "", fmt.Sprintf("not checked: %v", err)
+		say("not checked", "", fmt.Sprintf("not checked: %v", err))
 	case v.Outcome == trust.Allow:
-		return "verified", v.Publisher, "its publisher vouches for this image"
+		say("verified", v.Publisher, "its publisher vouches for this image")
 	case v.Outcome == trust.AllowUnsigned:
-		return "unsigned", "", "nobody vouches for it, and nobody has to"
+		say("unsigned", "", "nobody vouches for it, and nobody has to")
 	case v.Outcome == trust.Refuse && v.Reason() == trust.Revoked:
-		return "withdrawn", v.Publisher, v.Err().Error()
+		say("withdrawn", v.Publisher, v.Err().Error())
 	case v.Outcome == trust.Refuse:
-		return "refused", v.Publisher, v.Err().Error()
+		say("refused", v.Publisher, v.Err().Error())
+	default:
+		say("not checked", "", v.Err().Error())
 	}
-	return "not checked", "", v.Err().Error()
 }

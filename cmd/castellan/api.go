@@ -21,20 +21,16 @@ func (h *house) openAPI(_ context.Context, data func(string) string, _ bool) err
 	}
 	h.api = api.New(api.Config{Backend: h, Version: version, Owner: uint32(os.Getuid()), Log: h.log.With("part", "api"),
 		Guests: addonCalls{h}, Registry: h.addons.offers, From: h.cfg.Addons.Network.Prefix(), Home: haView{h}, HostToken: token, State: h.stateNow,
-		Jobs: h.jobs, JobIDs: h.jobIDs, Events: h.news.hub, Verdicts: h.news.counts, People: h.lan.people,
-		Backups: backupShelf{h.backups}, BackupFirst: h.backups.first, Ingress: &addonPages{h}, Core: coreWay{h}})
-	h.lan.serve = h.api.ServePeople
-	h.lan.pages = h.pages
+		Jobs: h.jobs, JobIDs: h.jobIDs, Events: h.news.hub, Verdicts: h.news.counts, People: h.lan.people, Account: h.account,
+		Settings: h.settings, Support: &supportDesk{house: h}, Backups: backupShelf{h.backups}, BackupFirst: h.backups.first, Ingress: &addonPages{h}, Core: coreWay{h}})
+	h.lan.serve, h.lan.pages = h.api.ServePeople, h.api.ServeIngress
+	h.lan.ui, h.lan.shut = h.pages, notice(func() web.Trouble { return web.RegisterShut }, h.log)
 	return h.adoptJobs()
 }
 
 // pages makes the web UI before the API.
 func (h *house) pages(inside http.Handler) http.Handler {
-	host, err := os.Hostname()
-	if err != nil {
-		host = "castellan" // it is a word on the pages, no more
-	}
-	return web.New(web.Config{API: inside, Version: version, Host: host, Log: h.log.With("part", "web")})
+	return web.New(web.Config{API: inside, Version: version, Host: hostName(), Log: h.log.With("part", "web")})
 }
 
 // stateNow is the state of the daemon.

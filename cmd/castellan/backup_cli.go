@@ -89,7 +89,7 @@ func (p *backupParts) password(cmd *cobra.Command) (string, error) {
 func backupCreateCommand(o *options) *cobra.Command {
 	var p backupParts
 	var name string
-	var noDatabase bool
+	var noDatabase, detach bool
 	cmd := &cobra.Command{
 		Use:   "create",
 		Short: "Make a backup",
@@ -104,7 +104,7 @@ func backupCreateCommand(o *options) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			full := api.BackupFull{Name: name, Password: pass, ExcludeDatabase: noDatabase}
+			full := api.BackupFull{Name: name, Password: pass, ExcludeDatabase: noDatabase, Background: true}
 			var done api.BackupDone
 			if p.full {
 				done, err = o.client().FullBackup(cmd.Context(), full)
@@ -114,11 +114,19 @@ func backupCreateCommand(o *options) *cobra.Command {
 					done, err = o.client().PartialBackup(cmd.Context(), r)
 				}
 			}
+			if err == nil && done.Slug == "" && !detach {
+				var j api.JobView
+				j, err = followBackup(cmd, o, "backup", done.ID)
+				done.Slug, done.Notes = value(j.Reference), notesIn(j)
+			}
 			switch {
 			case err != nil:
 				return withNext(err, "castellan backup list")
 			case o.json:
 				return printJSON(cmd.OutOrStdout(), done)
+			case done.Slug == "":
+				fmt.Fprintf(cmd.OutOrStdout(), "accepted: %s\n", done.ID)
+				return nil
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "%s: made\n", done.Slug)
 			printNotes(cmd.OutOrStdout(), done.Notes)
@@ -128,7 +136,37 @@ func backupCreateCommand(o *options) *cobra.Command {
 	p.flags(cmd, "save")
 	cmd.Flags().StringVar(&name, "name", "", "name of the backup (default of its kind and time)")
 	cmd.Flags().BoolVar(&noDatabase, "exclude-database", false, "leave Home Assistant's database out")
+	cmd.Flags().BoolVar(&detach, "detach", false, "do not wait for the end")
 	return cmd
+}
+
+// followBackup shows how far a backup or a restore is, until it is over.
+func followBackup(cmd *cobra.Command, o *options, what, id string) (api.JobView, error) {
+	stages := cmd.OutOrStdout()
+	if o.json {
+		stages = io.Discard
+	}
+	said := func(j api.JobView) string {
+		if j.Done == nil || *j.Done {
+			return "" // its end is told by who follows it
+		}
+		return strings.TrimRight(fmt.Sprintf("%s: %s %s", what, jobWord(j), partOf(j)), " ")
+	}
+	j, err := followJob(cmd.Context(), o.client().Job, id, said, stages, newScreen(stages))
+	if err != nil {
+		return j, err
+	}
+	return j, jobEnd(j)
+}
+
+// notesIn is what a job tells of its end.
+func notesIn(j api.JobView) []string {
+	out := []string{}
+	notes, _ := j.Extra[api.NotesKey].([]any)
+	for _, n := range notes {
+		out = append(out, fmt.Sprint(n))
+	}
+	return out
 }
 
 func printNotes(w io.Writer, notes []string) {
@@ -233,6 +271,7 @@ func backupSaid(cmd *cobra.Command, o *options, slug, said string, err error) er
 
 func backupRestoreCommand(o *options) *cobra.Command {
 	var p backupParts
+	var detach bool
 	cmd := &cobra.Command{
 		Use:   "restore SLUG",
 		Short: "Bring back everything in a backup, or what is named",
@@ -250,18 +289,26 @@ func backupRestoreCommand(o *options) *cobra.Command {
 			}
 			var done api.RestoreDone
 			if !p.some() {
-				done, err = o.client().RestoreFull(cmd.Context(), args[0], api.RestoreFull{Password: pass})
+				done, err = o.client().RestoreFull(cmd.Context(), args[0], api.RestoreFull{Password: pass, Background: true})
 			} else {
-				r := api.RestorePartial{RestoreFull: api.RestoreFull{Password: pass}, HomeAssistant: p.core, Folders: p.folders}
+				r := api.RestorePartial{RestoreFull: api.RestoreFull{Password: pass, Background: true}, HomeAssistant: p.core, Folders: p.folders}
 				if r.Addons, err = p.slugs(); err == nil {
 					done, err = o.client().RestorePartial(cmd.Context(), args[0], r)
 				}
+			}
+			if err == nil && !detach {
+				var j api.JobView
+				j, err = followBackup(cmd, o, "restore", done.ID)
+				done.Notes = notesIn(j)
 			}
 			switch {
 			case err != nil:
 				return withNext(err, "castellan backup show "+args[0])
 			case o.json:
 				return printJSON(cmd.OutOrStdout(), done)
+			case detach:
+				fmt.Fprintf(cmd.OutOrStdout(), "accepted: %s\n", done.ID)
+				return nil
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "%s: restored\n", args[0])
 			printNotes(cmd.OutOrStdout(), done.Notes)
@@ -269,6 +316,7 @@ func backupRestoreCommand(o *options) *cobra.Command {
 		},
 	}
 	p.flags(cmd, "restore")
+	cmd.Flags().BoolVar(&detach, "detach", false, "do not wait for the end")
 	return cmd
 }
 

@@ -11,11 +11,13 @@ import (
 	"time"
 
 	"github.com/castellan/castellan/supervisor/api"
+	"github.com/castellan/castellan/supervisor/jobs"
 )
 
 // cellar has one backup, made with a passphrase. It notes what is asked of it.
 type cellar struct{ asked *[]string }
 
+func (c cellar) Place(context.Context) api.BackupPlace { return api.BackupPlace{} }
 func (c cellar) did(format string, args ...any) {
 	*c.asked = append(*c.asked, fmt.Sprintf(format, args...))
 }
@@ -39,12 +41,22 @@ func (c cellar) Remove(_ context.Context, slug, _ string) error {
 	c.did("remove %s", slug)
 	return nil
 }
-func (c cellar) Create(_ context.Context, r api.BackupRequest, _ string) (api.BackupMade, error) {
+func (c cellar) Create(ctx context.Context, r api.BackupRequest, _ string) (api.BackupMade, error) {
 	c.did("create %+v", r)
+	if j, ok := jobs.From(ctx); ok {
+		j.Accepted() // it goes on as a job, or is over by the time of the answer
+		if r.Name == "broken" {
+			return api.BackupMade{}, &api.Error{Status: 400, Key: api.KeyBackup, Message: "the disk is full", Next: "castellan backup list"}
+		}
+	}
 	return api.BackupMade{Slug: "0a1b2c3d", Notes: []string{"core_x: data/s: a socket"}}, nil
 }
-func (c cellar) Restore(_ context.Context, slug string, r api.RestoreRequest, by api.Caller) (api.Restored, error) {
+func (c cellar) Restore(ctx context.Context, slug string, r api.RestoreRequest, by api.Caller) (api.Restored, error) {
 	c.did("restore %s %+v", slug, r)
+	if j, ok := jobs.From(ctx); ok && r.Core {
+		j.Accepted()
+		return api.Restored{Notes: []string{"core_x: options stay as they are here"}}, &api.Error{Status: 400, Key: api.KeyTrust, Message: "nobody vouches for it", Next: "castellan log"}
+	}
 	if r.Password != "horse battery" {
 		return api.Restored{}, &api.Error{Status: 400, Key: api.KeyBackupWrong, Message: "Invalid password for backup " + slug}
 	}
@@ -63,6 +75,9 @@ func TestBackupsOnTheCommandLine(t *testing.T) {
 		{"create --full --name n", "create {Name:n Full:true Core:true NoDatabase:false AllAddons:true Addons:[] Folders:[share addons/local ssl media] Password:}", "0a1b2c3d: made\n  core_x: data/s: a socket", 0},
 		{"create --addon core_x,core_y --folder ssl --core --exclude-database --passphrase-file " + pass,
 			"create {Name: Full:false Core:true NoDatabase:true AllAddons:false Addons:[core_x core_y] Folders:[ssl] Password:horse battery}", "0a1b2c3d: made", 0},
+		{"create --folder ssl --name broken", "create {Name:broken Full:false Core:false NoDatabase:false AllAddons:false Addons:[] Folders:[ssl] Password:}", "the disk is full", 1},
+		{"create --folder ssl --json", "create {Name: Full:false Core:false NoDatabase:false AllAddons:false Addons:[] Folders:[ssl] Password:}", `"slug": "0a1b2c3d"`, 0},
+		{"restore 0a1b2c3d --core", "restore 0a1b2c3d {Full:false Core:true All:false Addons:[] Folders:[] Password:}", "nobody vouches for it", 4},
 		{"create", "", "say what to save", 2},
 		{"create --full --core", "", "say what to save", 2},
 		{"create --full --passphrase-file /nowhere/x", "", "cannot read the passphrase", 2},

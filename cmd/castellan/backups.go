@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"net/http"
 	"os"
 	"sync"
@@ -15,6 +16,7 @@ import (
 	"github.com/castellan/castellan/config"
 	"github.com/castellan/castellan/supervisor/api"
 	"github.com/castellan/castellan/supervisor/backup/archive"
+	"github.com/castellan/castellan/supervisor/jobs"
 )
 
 // backupHouse is the part of the daemon that is about backups.
@@ -43,6 +45,8 @@ type backupFiles struct {
 type backupState struct {
 	DaysUntilStale int       `json:"daysUntilStale"`
 	Scheduled      time.Time `json:"scheduled,omitzero"` // the last time that the schedule was kept, or began to count
+
+	Before map[string]backupTry `json:"before,omitempty"` // the newest that was made before an update, by service
 }
 
 // openBackups ends a restore that was cut off, before anything starts on what it exchanges, and opens the folder. A folder
@@ -54,10 +58,7 @@ func (h *house) openBackups(_ context.Context, data func(string) string, _ bool)
 	if err := b.resume(); err != nil {
 		return fmt.Errorf("cannot start: a restore was cut off and does not end: %w; nothing runs on data that is restored by halves", err)
 	}
-	raw, err := fileStore(b.files.state).Load()
-	if err == nil && raw != nil {
-		err = json.Unmarshal(raw, &b.state)
-	}
+	err := b.load()
 	if err != nil {
 		h.log.Warn("cannot read what is kept of backups; it begins anew", "error", err) // it says only when the next one is due
 	}
@@ -66,6 +67,16 @@ func (h *house) openBackups(_ context.Context, data func(string) string, _ bool)
 	}
 	h.backups = b
 	return nil
+}
+
+// load reads what is kept of backups.
+func (b *backupHouse) load() error {
+	raw, err := fileStore(b.files.state).Load()
+	if err == nil && raw != nil {
+		err = json.Unmarshal(raw, &b.state)
+	}
+	maps.Copy(b.tries, b.state.Before)
+	return err
 }
 
 // Close waits for what is under way, which is cancelled, and lets nothing more begin.
@@ -87,9 +98,9 @@ func (b *backupHouse) ready() error {
 	return nil
 }
 
-// detach does work of the daemon's own: its caller may leave. One backup or restore goes on at a time; whoever is to wait
-// for that does so as long as ctx lasts.
-func detach[T any](ctx context.Context, b *backupHouse, wait bool, do func(context.Context) (T, error)) (out T, err error) {
+// inTurn does work when nothing else is being backed up or restored. Whoever is to wait for that does so as long as ctx
+// lasts. The work ends with ctx, and with the daemon.
+func inTurn[T any](ctx context.Context, b *backupHouse, wait bool, do func(context.Context) (T, error)) (out T, err error) {
 	if err := b.ready(); err != nil {
 		return out, err
 	}
@@ -104,24 +115,15 @@ func detach[T any](ctx context.Context, b *backupHouse, wait bool, do func(conte
 		case b.turn <- struct{}{}:
 		case <-ctx.Done():
 			return out, busy
+		case <-b.ctx.Done():
+			return out, busy
 		}
 	}
-	type result struct {
-		out T
-		err error
-	}
-	done := make(chan result, 1)
-	go func() {
-		defer func() { <-b.turn }()
-		out, err := do(b.ctx)
-		done <- result{out, err}
-	}()
-	select {
-	case r := <-done:
-		return r.out, r.err
-	case <-ctx.Done():
-		return out, &api.Error{Status: http.StatusServiceUnavailable, Key: api.KeyBackup, Message: "nobody waits for its end any more; it goes on", Next: "castellan backup list"}
-	}
+	defer func() { <-b.turn }()
+	ctx, end := context.WithCancel(ctx)
+	defer end()
+	defer context.AfterFunc(b.ctx, end)()
+	return do(ctx)
 }
 
 // keep writes the state down.
@@ -164,8 +166,8 @@ func backupError(slug string, err error) error {
 		return &api.Error{Status: http.StatusBadRequest, Key: key, Message: err.Error(), Next: next}
 	}
 	switch {
-	case err == nil, errors.As(err, &known):
-		return err
+	case err == nil, errors.As(err, &known), errors.Is(err, context.Canceled), errors.Is(err, jobs.ErrCancelled), errors.Is(err, jobs.ErrStopping):
+		return err // its job says who ended it
 	case errors.Is(err, archive.ErrNotFound):
 		return api.NoBackup(slug)
 	case errors.Is(err, archive.ErrKeyNeeded):

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -15,13 +14,10 @@ import (
 )
 
 // Times of backups that come by themselves. lookBackup is how often the schedule is looked at, spread how much later than
-// its hour it may begin, freshBackup how long one before an update serves for it, againBackup when one that failed is tried
-// again.
+// its hour it may begin.
 const (
-	lookBackup  = time.Minute
-	spread      = 30 * time.Minute
-	freshBackup = 24 * time.Hour
-	againBackup = time.Hour
+	lookBackup = time.Minute
+	spread     = 30 * time.Minute
 )
 
 // scheduleOf is the schedule as it is set; ok is false when there is none.
@@ -70,7 +66,7 @@ func (b *backupHouse) onSchedule(ctx context.Context) error {
 	if err := b.keep(func(st *backupState) { st.Scheduled = now }); err != nil {
 		return err // or it would be made each minute
 	}
-	made, err := detach(ctx, b, true, func(ctx context.Context) (archive.Made, error) {
+	made, err := b.asJob(ctx, jobFullBackup, func(ctx context.Context) (archive.Made, error) {
 		return b.make(ctx, api.BackupRequest{Name: "scheduled " + now.UTC().Format(time.DateOnly), Full: true, Core: true, AllAddons: true, Folders: api.BackupFolders,
 			NoDatabase: b.config().Backup.ExcludeDatabase}, archive.Scheduled, "")
 	})
@@ -78,30 +74,6 @@ func (b *backupHouse) onSchedule(ctx context.Context) error {
 		b.log.Info("backup of the schedule made", "backup", made.Slug, "bytes", made.Size)
 	}
 	return err
-}
-
-// backupTry is how the newest backup before an update of a service went.
-type backupTry struct {
-	to   string // version it was made before
-	at   time.Time
-	busy bool
-	err  error
-}
-
-// serves tells whether a try serves for an update to a version: it is done, or an error says why that waits; else another is
-// made. Who waits for one gets one of now. The zero try serves for nothing.
-func (t backupTry) serves(to string, now time.Time, wait bool) (done bool, err error) {
-	switch {
-	case t.busy && !wait:
-		return false, errBackupUnderWay
-	case wait || t.busy || t.to != to || t.at.IsZero():
-		return false, nil
-	case t.err == nil:
-		return now.Sub(t.at) < freshBackup, nil
-	case now.Sub(t.at) < againBackup:
-		return false, fmt.Errorf("its backup failed and is tried again: %w", t.err)
-	}
-	return false, nil
 }
 
 // submit submits a plan. Where backups come before updates, a step whose backup was not made waits: wait makes them now, as
@@ -142,44 +114,4 @@ func (h *house) submit(ctx context.Context, p *updater.Plan, wait bool) (taken [
 	}
 	taken, more := h.manager.Submit(ctx, *p)
 	return taken, append(errs, more...)
-}
-
-// errBackupUnderWay says that an update waits for its backup.
-var errBackupUnderWay = errors.New("its backup is being made")
-
-// before is nil when a step has its backup, or none is to be made.
-func (b *backupHouse) before(ctx context.Context, s updater.Step, wait bool) error {
-	if s.From == "" {
-		return nil // an installation
-	}
-	if _, _, err := b.requestFor(s.Service); errors.Is(err, errNoUnit) {
-		return nil
-	}
-	b.mu.Lock()
-	now := time.Now()
-	if done, err := b.tries[s.Service].serves(s.To.Version, now, wait); done || err != nil {
-		b.mu.Unlock()
-		return err
-	}
-	b.tries[s.Service] = backupTry{to: s.To.Version, at: now, busy: true}
-	b.mu.Unlock()
-	do := func(ctx context.Context) error {
-		err := b.first(ctx, s.Service)
-		b.mu.Lock()
-		b.tries[s.Service] = backupTry{to: s.To.Version, at: time.Now(), err: err}
-		b.mu.Unlock()
-		if err != nil {
-			b.log.Error("no backup could be made before an update, which is not begun", "service", s.Service, "error", err)
-		}
-		return err
-	}
-	if wait {
-		return do(ctx)
-	}
-	go func() {
-		if do(b.ctx) == nil {
-			b.wake()
-		}
-	}()
-	return errBackupUnderWay
 }

@@ -20,7 +20,7 @@ var _ api.BackupWork = backupWork{}
 
 // Create implements api.BackupWork.
 func (b backupWork) Create(ctx context.Context, r api.BackupRequest, by string) (api.BackupMade, error) {
-	return detach(ctx, b.backupHouse, false, func(ctx context.Context) (out api.BackupMade, err error) {
+	return inTurn(ctx, b.backupHouse, false, func(ctx context.Context) (out api.BackupMade, err error) {
 		made, err := b.make(ctx, r, archive.Owner, "")
 		if err == nil {
 			out.Slug, out.Notes = made.Slug, notesOf(made)
@@ -58,6 +58,8 @@ func (b *backupHouse) make(ctx context.Context, r api.BackupRequest, origin arch
 	if req.Name == "" {
 		req.Name = fmt.Sprintf("%s backup %s", req.Type, b.now().UTC().Format(time.DateTime))
 	}
+	b.heed(&req)
+	shown(ctx, &req)
 	made, err := b.store.Create(ctx, req)
 	if err != nil {
 		return fail(err)
@@ -132,17 +134,23 @@ func (b backupWork) NewKey(_ context.Context, by string) (api.BackupKey, error) 
 // errNoUnit says that a service has nothing that backups hold.
 var errNoUnit = errors.New("backups hold add-ons and Home Assistant, and it is neither")
 
-// first makes a backup of one service before its update; it waits for its turn. name may be an add-on's slug.
+// first is saved for the API.
 func (b *backupHouse) first(ctx context.Context, name string) error {
+	_, err := b.saved(ctx, name)
+	return err
+}
+
+// saved makes a backup of one service before its update; it waits for its turn. name may be an add-on's slug.
+func (b *backupHouse) saved(ctx context.Context, name string) (archive.Made, error) {
 	service, r, err := b.requestFor(name)
 	if err != nil {
-		return err
+		return archive.Made{}, err
 	}
-	made, err := detach(ctx, b, true, func(ctx context.Context) (archive.Made, error) { return b.make(ctx, r, archive.BeforeUpdate, service) })
+	made, err := b.asJob(ctx, jobPartialBackup, func(ctx context.Context) (archive.Made, error) { return b.make(ctx, r, archive.BeforeUpdate, service) })
 	if err == nil {
 		b.log.Info("backup made before an update", "service", service, "backup", made.Slug)
 	}
-	return err
+	return made, err
 }
 
 // requestFor is the backup of one service, named as Home Assistant does.

@@ -23,7 +23,7 @@ type afterwards struct {
 
 // place exchanges the data. Whatever is cut here ends at the next start of the daemon.
 func (r *restore) place(ctx context.Context) (err error) {
-	p, err := r.backup.Prepare(ctx, r.files.journal, r.key, r.targets, nil)
+	p, err := r.backup.Prepare(ctx, r.files.journal, r.key, r.targets, r.watch())
 	if err != nil {
 		return err
 	}
@@ -32,6 +32,10 @@ func (r *restore) place(ctx context.Context) (err error) {
 			r.notes = append(r.notes, fmt.Sprintf("%s: %s: %s", n.Unit, n.Name, n.Why))
 		}
 	}
+	if r.job != nil && !r.job.Commit() { // from here on it goes through
+		return errors.Join(context.Cause(ctx), p.Drop())
+	}
+	r.stage(stagePlacing)
 	slices.Sort(r.start)
 	then := afterwards{r.settings, slices.Compact(r.start), r.by.Kind == api.KindAddon}
 	raw, err := json.Marshal(then)
@@ -140,6 +144,7 @@ func (b *backupHouse) finishRestore(ctx context.Context, then afterwards) (notes
 }
 
 func (r *restore) finish(ctx context.Context, then afterwards) error {
+	r.stage(stageRestarts)
 	notes, err := r.finishRestore(ctx, then)
 	r.notes = append(r.notes, notes...)
 	r.wake()

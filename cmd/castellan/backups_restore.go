@@ -15,6 +15,7 @@ import (
 	"github.com/castellan/castellan/supervisor"
 	"github.com/castellan/castellan/supervisor/api"
 	"github.com/castellan/castellan/supervisor/backup/archive"
+	"github.com/castellan/castellan/supervisor/jobs"
 	"github.com/castellan/castellan/trust"
 	"github.com/castellan/castellan/updater"
 )
@@ -31,6 +32,7 @@ type restore struct {
 	stopped  []string                   // of those
 	hold     []string                   // services that rest meanwhile
 	own      bool                       // Castellan's own part comes back too
+	job      *jobs.Job                  // nil = nobody looks
 	notes    []string
 	claims   []func() // see lifecycle.Importing
 }
@@ -38,13 +40,14 @@ type restore struct {
 // Restore implements api.BackupWork: what is not installed is installed by the ordinary way, everything is unpacked and
 // checked beside its place, and then services rest while it is exchanged.
 func (b backupWork) Restore(ctx context.Context, slug string, r api.RestoreRequest, by api.Caller) (api.Restored, error) {
-	return detach(ctx, b.backupHouse, false, func(ctx context.Context) (out api.Restored, err error) {
+	return inTurn(ctx, b.backupHouse, false, func(ctx context.Context) (out api.Restored, err error) {
 		f, err := b.store.Read(slug)
 		if err != nil {
 			return out, backupError(slug, err)
 		}
 		defer f.Close()
 		do := &restore{backupHouse: b.backupHouse, backup: f, by: by, settings: map[string]addons.Settings{}}
+		do.job, _ = jobs.From(ctx)
 		err = do.run(ctx, r)
 		out.Notes = do.notes
 		if err == nil {
@@ -75,8 +78,14 @@ func (r *restore) run(ctx context.Context, want api.RestoreRequest) (err error) 
 	}
 	var failed []error
 	some := want.Full || want.All // one part that can't come back keeps no other from it
-	for _, step := range []func(context.Context, archive.Part) error{r.newEnough, r.target} {
+	for n, step := range []func(context.Context, archive.Part) error{r.newEnough, r.target} {
 		// The key is tried, and what must not be is refused, before anything is done.
+		if n == 1 {
+			if !slices.ContainsFunc(parts, func(p archive.Part) bool { return p.Slug != "" }) {
+				return failed[0]
+			}
+			r.accepted()
+		}
 		for i, p := range parts {
 			if p.Slug == "" {
 				continue // it failed before

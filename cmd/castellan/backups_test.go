@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -256,39 +255,6 @@ func TestTheClockTakesNoBackupThatWasJustMade(t *testing.T) {
 	}
 }
 
-func detached(ctx context.Context, b *backupHouse, wait bool, do func() error) error {
-	_, err := detach(ctx, b, wait, func(context.Context) (int, error) { return 0, do() })
-	return err
-}
-
-func TestOneBackupAtATimeAndItsCallerMayLeave(t *testing.T) {
-	b, _, _ := cutHouse(t)
-	b.ctx, b.stop = context.WithCancel(context.Background())
-	b.turn = make(chan struct{}, 1)
-	going, end := make(chan struct{}), make(chan struct{})
-	ctx, leave := context.WithCancel(t.Context())
-	left := make(chan error, 1)
-	go func() {
-		left <- detached(ctx, b, false, func() error { close(going); <-end; return nil })
-	}()
-	<-going
-	if err := detached(t.Context(), b, false, func() error { t.Error("two at a time"); return nil }); err == nil || !strings.Contains(err.Error(), "Another job is running") {
-		t.Errorf("a second one: %v", err)
-	}
-	leave()
-	if err := <-left; err == nil || !strings.Contains(err.Error(), "it goes on") {
-		t.Errorf("who left was told %v", err)
-	}
-	waited := make(chan error, 1)
-	go func() {
-		waited <- detached(t.Context(), b, true, func() error { return errors.New("mine") })
-	}()
-	close(end)
-	if err := <-waited; err == nil || err.Error() != "mine" {
-		t.Errorf("who waited was told %v", err)
-	}
-}
-
 func TestKeysAreTold(t *testing.T) {
 	for _, c := range []struct {
 		err  error
@@ -309,33 +275,5 @@ func TestKeysAreTold(t *testing.T) {
 	}
 	if _, err := keyOf("AGE-SECRET-KEY-1BROKEN"); err == nil {
 		t.Error("a broken recovery key was taken for a passphrase")
-	}
-}
-
-func TestOneBackupServesForAnUpdateAndAFailureHoldsItBack(t *testing.T) {
-	now := time.Now()
-	failure := errors.New("the disk is full")
-	for _, c := range []struct {
-		name string
-		try  backupTry
-		wait bool
-		done bool
-		says string
-	}{
-		{"none was made", backupTry{}, false, false, ""},
-		{"it is being made", backupTry{to: "2", at: now, busy: true}, false, false, "is being made"},
-		{"an owner waits for another", backupTry{to: "2", at: now, busy: true}, true, false, ""},
-		{"it was made", backupTry{to: "2", at: now.Add(-time.Hour)}, false, true, ""},
-		{"it was made and an owner asks", backupTry{to: "2", at: now}, true, false, ""},
-		{"it is old", backupTry{to: "2", at: now.Add(-25 * time.Hour)}, false, false, ""},
-		{"it was for another version", backupTry{to: "1", at: now}, false, false, ""},
-		{"it failed", backupTry{to: "2", at: now, err: failure}, false, false, "the disk is full"},
-		{"it failed and an owner asks", backupTry{to: "2", at: now, err: failure}, true, false, ""},
-		{"it failed long ago", backupTry{to: "2", at: now.Add(-2 * time.Hour), err: failure}, false, false, ""},
-	} {
-		done, err := c.try.serves("2", now, c.wait)
-		if done != c.done || (err == nil) != (c.says == "") || err != nil && !strings.Contains(err.Error(), c.says) {
-			t.Errorf("%s: %v, %v", c.name, done, err)
-		}
 	}
 }

@@ -28,6 +28,9 @@ type butler struct {
 	addon  api.AddonInfo
 	vault  api.Backups
 	seen   bool // the first reading of a change finds it under way
+
+	changes []api.Change // instead of change, when there are some
+	bad     int          // installed images that are refused now
 }
 
 func (b *butler) Status(context.Context) (api.Status, error) {
@@ -57,6 +60,9 @@ func (b *butler) accept() (api.Accepted, error) {
 	return out, b.err
 }
 func (b *butler) Changes(context.Context) ([]api.Change, error) {
+	if b.changes != nil {
+		return b.changes, b.err
+	}
 	c := b.change
 	if !b.seen {
 		b.seen = true
@@ -70,8 +76,9 @@ func (b *butler) Force(_ context.Context, r api.ForceRequest, by string) (api.Ov
 	b.asked = append(b.asked, "force "+r.Service+" "+r.Why+" "+r.Confirm)
 	return api.Override{ID: "o", Service: r.Service, Version: "2", Digest: "sha256:" + strings.Repeat("0", 64), Reasons: []string{"SIGNATURE_MISSING"}, Seq: 9}, b.err
 }
-func (b *butler) Pins(context.Context) ([]api.Pin, error)      { return nil, b.err }
-func (b *butler) Forget(context.Context, string, string) error { return b.err }
+func (b *butler) Against(context.Context, string) (api.Refusal, error) { return api.Refusal{}, b.err }
+func (b *butler) Pins(context.Context) ([]api.Pin, error)              { return nil, b.err }
+func (b *butler) Forget(context.Context, string, string) error         { return b.err }
 func (b *butler) InitHouse(context.Context, string) (api.HouseKey, error) {
 	b.asked = append(b.asked, "house init")
 	return api.HouseKey{Publisher: "p-x", Seq: 9}, b.err

@@ -112,6 +112,32 @@ func showModes(cmd *cobra.Command, o *options) error {
 	return nil
 }
 
+// showDecided shows what was decided of services in one respect, a line each, or that there is nothing of it. As JSON it is the
+// list of all decisions, which has them.
+func showDecided(cmd *cobra.Command, o *options, nothing string, of func(api.ServiceDecisions) []string) error {
+	list, err := o.client().Decisions(cmd.Context())
+	out := cmd.OutOrStdout()
+	switch {
+	case err != nil:
+		return withNext(err, "castellan status")
+	case o.json:
+		return printJSON(out, list)
+	case list.Error != "":
+		return &exitError{exitFailed, fmt.Errorf("%s", plain(list.Error)), "castellan plan"}
+	}
+	n := 0
+	for _, s := range list.Services {
+		for _, line := range of(s) {
+			n++
+			fmt.Fprintf(out, "%s: %s\n", s.Service, line)
+		}
+	}
+	if n == 0 {
+		fmt.Fprintln(out, nothing)
+	}
+	return nil
+}
+
 // describe writes what was decided of a service on one line.
 func describe(s api.ServiceDecisions) string {
 	parts := []string{"mode " + s.Mode}
@@ -145,12 +171,20 @@ func said(s api.Said) string {
 func holdCommand(o *options) *cobra.Command {
 	var r api.HoldRequest
 	cmd := &cobra.Command{
-		Use:   "hold SERVICE",
-		Short: "Keep a service at the version it runs",
+		Use:   "hold [SERVICE]",
+		Short: "Keep a service at the version it runs, or show the holds",
 		Long: "Nothing newer comes to a service that is on hold, not even when you ask, until the hold ends. You can go back to its previous " +
-			"version, and a withdrawn one goes back by itself, where the one before is good.",
-		Args: argsRange(1, 1),
+			"version, and a withdrawn one goes back by itself, where the one before is good. Without a service it shows what is on hold.",
+		Args: argsRange(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return showDecided(cmd, o, "nothing is on hold", func(s api.ServiceDecisions) (out []string) {
+					if s.Hold != nil {
+						out = append(out, held(*s.Hold))
+					}
+					return out
+				})
+			}
 			r.Service = args[0]
 			if _, err := parseMoment(r.Until, time.UTC); err != nil {
 				return usage(fmt.Errorf("--until: %w", err), "castellan hold "+quoted(r.Service)+" --until 2026-12-24")
@@ -182,10 +216,21 @@ func unholdCommand(o *options) *cobra.Command {
 
 func skipCommand(o *options) *cobra.Command {
 	return &cobra.Command{
-		Use:   "skip SERVICE VERSION",
-		Short: "Pass over a version; a newer one is taken again",
-		Args:  argsRange(2, 2),
+		Use:   "skip [SERVICE VERSION]",
+		Short: "Pass over a version; a newer one is taken again. Or show what is skipped",
+		Args:  argsRange(0, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			switch len(args) {
+			case 0:
+				return showDecided(cmd, o, "no version is skipped", func(s api.ServiceDecisions) (out []string) {
+					for _, k := range s.Skips {
+						out = append(out, fmt.Sprintf("skips %s (%s)", plain(k.Version), said(k.Said)))
+					}
+					return out
+				})
+			case 1:
+				return usage(fmt.Errorf("which version of %q is to be skipped is missing", args[0]), "castellan skip "+quoted(args[0])+" 2026.8.3")
+			}
 			d, err := o.client().Skip(cmd.Context(), api.SkipRequest{Service: args[0], Version: args[1]})
 			return printDecision(cmd, o, d, err, fmt.Sprintf("%s: version %s is skipped", decidedOn(d, args[0]), plain(args[1])),
 				fmt.Sprintf("%s: version %s is skipped already", decidedOn(d, args[0]), plain(args[1])))

@@ -33,8 +33,11 @@ type decisionRecord struct {
 }
 
 // openDecisions reads what was decided. What can't be read stops nothing that runs: it holds back what moves by itself.
-func (h *house) openDecisions(f updater.Store) {
+func (h *house) openDecisions(f fileStore) {
 	h.decisions = decisions.Open(f)
+	if err := h.decisions.KeepAside(f+".good", string(f)+".good"); err != nil {
+		h.log.Warn("there is no copy of the owner's decisions beside them", "error", err)
+	}
 	if err := h.decisions.Err(); err != nil {
 		h.log.Error("updates that move by themselves wait until the owner's decisions can be read", "error", err)
 	}

@@ -42,7 +42,7 @@ func deciding(t *testing.T, file string) *house {
 // records are the log's records about decisions, oldest first, as people see them.
 func records(t *testing.T, h *house) (out []string) {
 	t.Helper()
-	list, err := h.Log().Records(t.Context(), api.LogQuery{Kind: "action", Last: 100})
+	list, err := h.Log().Records(t.Context(), api.LogQuery{Kinds: []string{"action"}, Last: 100})
 	if err != nil {
 		t.Fatal(err)
 	}

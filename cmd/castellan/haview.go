@@ -15,6 +15,7 @@ import (
 	"github.com/castellan/castellan/config"
 	"github.com/castellan/castellan/supervisor"
 	"github.com/castellan/castellan/supervisor/api"
+	"github.com/castellan/castellan/supervisor/engine"
 )
 
 // haView shows the appliance through Home Assistant's API.
@@ -180,8 +181,8 @@ func (c coreView) Rebuild(ctx context.Context) (string, error) {
 }
 
 // Logs implements api.CoreOutput.
-func (c coreView) Logs(ctx context.Context, lines int, follow bool) (io.ReadCloser, error) {
-	return c.engine.Logs(ctx, c.service.Name, lines, follow)
+func (c coreView) Logs(ctx context.Context, q api.LogRequest) (io.ReadCloser, error) {
+	return c.engine.Logs(ctx, c.service.Name, engine.LogQuery(q))
 }
 
 // Stats implements api.CoreOutput.

@@ -112,6 +112,8 @@ func openHouse(ctx context.Context, path string, cfg *config.Config, log *slog.L
 		return nil, err
 	}
 	h.opened(lock)
+	early := h.openEarly(cfg, data("access"))
+	defer func() { early.close(ctx, err) }()
 	for _, dir := range []string{"", "log", "root", "ledger", "ledgers", "house"} { // not the snapshots: what is in there is the services'
 		if err := durable.Sweep(data(dir)); err != nil {
 			h.log.Warn("cannot remove files that a power cut has left", "error", err) // they cost space only

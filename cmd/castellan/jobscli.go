@@ -81,33 +81,23 @@ func jobWaitCommand(o *options) *cobra.Command {
 	return &cobra.Command{
 		Use: "wait JOB", Short: "Wait until a job is over; it fails when the job did", Args: argsRange(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			stages, shown := cmd.OutOrStdout(), ""
+			stages := cmd.OutOrStdout()
 			if o.json {
 				stages = io.Discard
 			}
-			for {
-				j, err := o.client().Job(cmd.Context(), args[0])
-				if err != nil {
+			said := func(j api.JobView) string {
+				return fmt.Sprintf("%s %s: %s", j.Name, plain(value(j.Reference)), jobWord(j))
+			}
+			j, err := followJob(cmd.Context(), o.client().Job, args[0], said, stages, newScreen(stages))
+			if err != nil {
+				return err
+			}
+			if o.json {
+				if err := printJSON(cmd.OutOrStdout(), j); err != nil {
 					return err
 				}
-				if word := jobWord(j); word != shown {
-					shown = word
-					fmt.Fprintf(stages, "%s %s: %s\n", j.Name, plain(value(j.Reference)), word)
-				}
-				if j.Done != nil && *j.Done {
-					if o.json {
-						if err := printJSON(cmd.OutOrStdout(), j); err != nil {
-							return err
-						}
-					}
-					return jobEnd(j)
-				}
-				select {
-				case <-cmd.Context().Done():
-					return errors.New("stopped waiting; the job goes on")
-				case <-time.After(200 * time.Millisecond):
-				}
 			}
+			return jobEnd(j)
 		},
 	}
 }

@@ -2,13 +2,9 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
-	"strings"
 	"sync"
 	"time"
 
@@ -16,7 +12,7 @@ import (
 	"github.com/castellan/castellan/supervisor/access"
 	"github.com/castellan/castellan/supervisor/access/tlscert"
 	"github.com/castellan/castellan/supervisor/api"
-	"github.com/castellan/castellan/supervisor/web"
+	"github.com/castellan/castellan/trust/audit"
 )
 
 // Times of [lanAPI].
@@ -34,15 +30,20 @@ type lanAPI struct {
 	dir    string // of the certificate
 	want   func() config.API
 	serve  func(context.Context, net.Listener, api.Network) error
-	pages  func(http.Handler) http.Handler // the web UI before the API
+	shut   func(context.Context, net.Listener, api.Network) error // in its place while nobody can be let in; nil = nothing
+	pages  func(context.Context, net.Listener, api.Network) error // add-ons' own, on a port beside it
+	ui     func(http.Handler) http.Handler                        // the web UI, before the API
 	log    *slog.Logger
 	kick   chan struct{}
 
-	mu   sync.Mutex // guards the rest
-	in   config.API // that is served
-	at   string     // address it is served at, "" = nowhere
-	cert *tlscert.Source
-	err  error // why it is not as it should be
+	mu       sync.Mutex // guards the rest
+	in       config.API // that is served
+	away     bool       // that nobody can be let in is all that is served
+	at       string     // address it is served at, "" = nowhere
+	cert     *tlscert.Source
+	err      error  // why it is not as it should be
+	pagesAt  string // address of add-ons' pages, "" = nowhere
+	pagesErr error  // why they are not where they should be
 }
 
 // openPeople opens the register of who may call from the network. One that can't be used keeps them out, and nobody else.
@@ -57,6 +58,13 @@ func (h *house) openPeople(_ context.Context, data func(string) string, _ bool) 
 	h.opened(people)
 	h.lan.people = people
 	return nil
+}
+
+// account writes into the verification log what becomes of a user or a token, before it counts.
+func (h *house) account(e access.Event, by string) error {
+	_, err := h.audit.Append(context.Background(), audit.KindAccount, // who asked may have left; it is done all the same
+		audit.AccountPayload{What: e.What, User: e.User, Role: string(e.Role), Token: e.Token, Name: e.Name, By: by})
+	return err
 }
 
 // wake makes it look at the configuration at once.
@@ -76,7 +84,10 @@ func (l *lanAPI) status() (out api.NetworkStatus) {
 		return out
 	}
 	l.mu.Lock()
-	at, cert, cfg, err := l.at, l.cert, l.in, l.err
+	at, cert, cfg, err, pagesAt, pagesErr := l.at, l.cert, l.in, l.err, l.pagesAt, l.pagesErr
+	if l.away {
+		at = "" // nobody can call there
+	}
 	l.mu.Unlock()
 	out.Owner = l.people != nil && len(l.people.Users()) > 0
 	if closed := l.closed(); closed != nil {
@@ -95,6 +106,12 @@ func (l *lanAPI) status() (out api.NetworkStatus) {
 	if err != nil {
 		out.Error = err.Error()
 	}
+	if out.Ingress = pagesAt; pagesAt != "" {
+		out.IngressPort = portOf(pagesAt)
+	}
+	if pagesErr != nil {
+		out.IngressError = pagesErr.Error()
+	}
 	return out
 }
 
@@ -108,34 +125,33 @@ func (l *lanAPI) closed() error {
 
 // run goes on until ctx ends.
 func (l *lanAPI) run(ctx context.Context) {
-	var serving *addonListener
+	var doors lanDoors
 	var looked, tended time.Time
-	var told, tendTold string
-	defer func() { _ = serving.stop() }() // what broke it was told, or ctx did
+	var told, pagesTold, tendTold string
+	defer func() { _ = doors.stop() }() // what broke them was told, or ctx did
 	for ctx.Err() == nil {
-		next, err := l.turn(ctx, serving)
-		serving = next
+		next, err := l.turn(ctx, doors)
+		pages, pagesErr := l.turnPages(ctx, next)
+		doors = lanDoors{next.people, pages}
 		l.mu.Lock()
-		l.err = err
+		l.err, l.pagesErr = err, pagesErr
 		l.mu.Unlock()
 		told = l.tell(told, err, "people can't reach the API; it is tried again")
+		pagesTold = l.tell(pagesTold, pagesErr, "people can't see the pages of add-ons; it is tried again")
 		if now := time.Now(); l.people != nil && now.Sub(tended) >= lanTendEvery {
 			tended = now
 			tendTold = l.tell(tendTold, l.people.Tend(), "the register of users is not on disk as it is")
 		}
-		if now := time.Now(); serving != nil && l.cert != nil && now.Sub(looked) >= lanCertEvery {
+		if now := time.Now(); doors.people != nil && l.cert != nil && now.Sub(looked) >= lanCertEvery {
 			looked = now
 			_ = l.cert.Refresh() // it tells the log itself, and status asks for it
-		}
-		var ended chan struct{}
-		if serving != nil {
-			ended = serving.ended
 		}
 		select {
 		case <-time.After(lanRecheck):
 		case <-l.kick:
 			looked = time.Time{}
-		case <-ended:
+		case <-doors.people.end():
+		case <-doors.pages.end():
 		case <-ctx.Done():
 		}
 	}
@@ -150,68 +166,4 @@ func (l *lanAPI) tell(told string, err error, what string) string {
 		l.log.Warn(what, "error", err)
 	}
 	return err.Error()
-}
-
-// turn sees to it that a listener answers as the configuration says, or none.
-func (l *lanAPI) turn(ctx context.Context, now *addonListener) (*addonListener, error) {
-	cfg := l.want()
-	if now != nil && (!now.answers() || cfg.Listen == "" || l.closed() != nil || !cfg.Equal(l.in)) {
-		err, broke := now.stop(), !now.answers()
-		l.set("", nil, config.API{})
-		if now = nil; broke && err != nil && ctx.Err() == nil && cfg.Listen != "" {
-			l.log.Warn("the API for people broke off; it begins anew", "error", err)
-		}
-	}
-	switch {
-	case now != nil || cfg.Listen == "":
-		return now, nil
-	case l.closed() != nil:
-		return nil, nil // status says so, and the register told the log
-	}
-	o := api.Network{Hosts: cfg.Hosts, Pages: l.pages, Page: web.Mine}
-	var cert *tlscert.Source
-	if cfg.TLS != "off" {
-		var err error
-		if cert, err = tlscert.Open(tlscert.Config{Dir: l.dir, Cert: cfg.Cert, Key: cfg.Key, Hosts: certHosts(cfg), Log: l.log}); err != nil {
-			return nil, fmt.Errorf("cannot answer on %s: %w", cfg.Listen, err)
-		}
-		o.Certificate = func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) { return cert.GetCertificate(hello) }
-	}
-	var lc net.ListenConfig
-	listener, err := lc.Listen(ctx, "tcp", cfg.Listen)
-	if err != nil {
-		return nil, fmt.Errorf("cannot answer on %s: %w; end the other program, or change api.listen", cfg.Listen, err)
-	}
-	at := listener.Addr().String()
-	l.set(at, cert, cfg)
-	l.log.Info("people reach the API", "address", at, "tls", cfg.TLS)
-	next := &addonListener{ended: make(chan struct{})}
-	ctx, next.cancel = context.WithCancel(ctx)
-	go func() {
-		defer close(next.ended)
-		if next.err = l.serve(ctx, listener, o); next.err == nil && ctx.Err() == nil {
-			next.err = net.ErrClosed
-		}
-	}()
-	return next, nil
-}
-
-func (l *lanAPI) set(at string, cert *tlscert.Source, cfg config.API) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.at, l.cert, l.in = at, cert, cfg
-}
-
-// certHosts are the names of a self-made certificate. Addresses are not among them, but for one that is configured: they
-// change, and with the certificate its fingerprint would.
-func certHosts(cfg config.API) []string {
-	var out []string
-	if name, err := os.Hostname(); err == nil { // without one there are the others
-		short, _, _ := strings.Cut(name, ".")
-		out = append(out, name, short, short+".local")
-	}
-	if host, _, err := net.SplitHostPort(cfg.Listen); err == nil && host != "" && !net.ParseIP(host).IsUnspecified() {
-		out = append(out, host)
-	}
-	return append(out, cfg.Hosts...)
 }

@@ -123,10 +123,16 @@ func (h *house) followerStatus(f *follower) api.LedgerStatus {
 	return out
 }
 
-// ledgersStatus is the root's ledger, then all others by origin.
-func (h *house) ledgersStatus(root api.LedgerStatus) []api.LedgerStatus {
-	out := []api.LedgerStatus{root}
-	l := h.ledgers
+// followed is a ledger beside the root's as it is now.
+type followed struct {
+	Ledger
+	replica  *ledger.Replica // nil when it could not be opened
+	err      string
+	services []string // judged by it
+}
+
+// followed are all ledgers beside the root's, by origin.
+func (l *ledgers) followed() (out []followed) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	services := map[string][]string{}
@@ -136,14 +142,28 @@ func (h *house) ledgersStatus(root api.LedgerStatus) []api.LedgerStatus {
 		}
 	}
 	for name, f := range l.open {
-		row := api.LedgerStatus{Origin: f.Origin, State: "unreadable"}
-		if f.replica != nil {
-			row = h.replicaStatus(f.replica, f.Origin)
-		}
-		row.Error, row.Services = f.err, services[name]
-		slices.Sort(row.Services)
-		out = append(out, row)
+		slices.Sort(services[name])
+		out = append(out, followed{f.Ledger, f.replica, f.err, services[name]})
 	}
-	slices.SortFunc(out[1:], func(a, b api.LedgerStatus) int { return cmp.Compare(a.Origin, b.Origin) })
+	slices.SortFunc(out, func(a, b followed) int { return cmp.Compare(a.Origin, b.Origin) })
+	return out
+}
+
+// followedStatus is how far a ledger beside the root's is.
+func (h *house) followedStatus(f followed) api.LedgerStatus {
+	row := api.LedgerStatus{Origin: f.Origin, State: "unreadable"}
+	if f.replica != nil {
+		row = h.replicaStatus(f.replica, f.Origin)
+	}
+	row.Error, row.Services = f.err, f.services
+	return row
+}
+
+// ledgersStatus is the root's ledger, then all others by origin.
+func (h *house) ledgersStatus(root api.LedgerStatus) []api.LedgerStatus {
+	out := []api.LedgerStatus{root}
+	for _, f := range h.ledgers.followed() {
+		out = append(out, h.followedStatus(f))
+	}
 	return out
 }

@@ -2,7 +2,10 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"strconv"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -10,12 +13,16 @@ import (
 )
 
 func logCommand(o *options) *cobra.Command {
+	var f logFlags
 	var q api.LogQuery
 	cmd := &cobra.Command{
 		Use:   "log",
 		Short: "Show the verification log: every verdict, action and override",
 		Args:  onlyCommands,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := f.into(&q); err != nil {
+				return usage(err, "castellan log --since 2026-12-24")
+			}
 			list, err := o.client().Log(cmd.Context(), q)
 			if err != nil {
 				return err
@@ -24,15 +31,75 @@ func logCommand(o *options) *cobra.Command {
 				return printJSON(cmd.OutOrStdout(), list)
 			}
 			for _, r := range list.Records {
-				fmt.Fprintf(cmd.OutOrStdout(), "%6d  %s  %-9s %s\n", r.Seq, r.Time.Local().Format("2006-01-02 15:04:05"), r.Kind, r.Summary)
+				fmt.Fprintf(cmd.OutOrStdout(), "%6d  %s  %-9s %s\n", r.Seq, r.Time.Local().Format("2006-01-02 15:04:05"), r.Kind, plain(r.Summary))
 			}
 			return nil
 		},
 	}
+	f.add(cmd)
 	cmd.Flags().IntVarP(&q.Last, "last", "n", 20, "how many records")
-	cmd.Flags().StringVar(&q.Kind, "kind", "", "only this kind: verdict, action, override, …")
-	cmd.Flags().StringVar(&q.Service, "service", "", "only this service")
-	cmd.AddCommand(logVerifyCommand(o), logExplainCommand(o), logReplayCommand(o))
+	cmd.Flags().Uint64Var(&q.Before, "before", 0, "only records with a lower number")
+	cmd.AddCommand(logVerifyCommand(o), logExplainCommand(o), logReplayCommand(o), logExportCommand(o))
+	return cmd
+}
+
+// logFlags choose records.
+type logFlags struct {
+	kinds                                []string
+	service, outcome, since, until, text string
+}
+
+func (f *logFlags) add(cmd *cobra.Command) {
+	cmd.Flags().StringSliceVar(&f.kinds, "kind", nil, "only these kinds: verdict, action, override, account, …")
+	cmd.Flags().StringVar(&f.service, "service", "", "only this service")
+	cmd.Flags().StringVar(&f.outcome, "outcome", "", "only verdicts with this outcome: ALLOW, ALLOW_UNSIGNED, ALLOW_OVERRIDDEN, DEFER, REFUSE")
+	cmd.Flags().StringVar(&f.since, "since", "", "only records from then on: a date, or \"2026-12-24 18:00\"")
+	cmd.Flags().StringVar(&f.until, "until", "", "only records before then")
+	cmd.Flags().StringVar(&f.text, "find", "", "only records whose line holds this text")
+}
+
+// into makes a query of the flags.
+func (f *logFlags) into(q *api.LogQuery) (err error) {
+	q.Kinds, q.Service, q.Outcome, q.Text, q.Names = f.kinds, f.service, strings.ToUpper(f.outcome), f.text, true
+	if q.Since, err = parseMoment(f.since, time.Local); err != nil {
+		return fmt.Errorf("--since: %w", err)
+	}
+	if q.Until, err = parseMoment(f.until, time.Local); err != nil {
+		return fmt.Errorf("--until: %w", err)
+	}
+	return nil
+}
+
+func logExportCommand(o *options) *cobra.Command {
+	var f logFlags
+	var format string
+	cmd := &cobra.Command{
+		Use:   "export",
+		Short: "Write records of the verification log out, oldest first",
+		Long: "Writes the lines of the log as they are stored, or a table as CSV. Lines of a whole log can be checked elsewhere by " +
+			"castellan log verify FILE. Names of people and reasons they gave are references in lines, and stay here.",
+		Args: argsRange(0, 0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var q api.LogQuery
+			if err := f.into(&q); err != nil {
+				return usage(err, "castellan log export --since 2026-12-24")
+			}
+			if format != "jsonl" && format != "csv" {
+				return usage(fmt.Errorf("--format is %q: want jsonl or csv", format), "castellan log export --format csv")
+			}
+			body, err := o.client().ExportLog(cmd.Context(), q, format)
+			if err != nil {
+				return err
+			}
+			defer body.Close()
+			if _, err := io.Copy(cmd.OutOrStdout(), body); err != nil {
+				return &exitError{exitFailed, fmt.Errorf("the export breaks off: %w", err), "castellan log verify"}
+			}
+			return nil
+		},
+	}
+	f.add(cmd)
+	cmd.Flags().StringVar(&format, "format", "jsonl", "jsonl: lines as they are stored; csv: a table")
 	return cmd
 }
 

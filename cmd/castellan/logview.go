@@ -24,35 +24,69 @@ type logView struct {
 
 // Records implements api.Log.
 func (v logView) Records(ctx context.Context, q api.LogQuery) ([]api.LogRecord, error) {
-	f := audit.Filter{Newest: true}
-	if q.Kind != "" {
-		f.Kinds = []audit.Kind{audit.Kind(q.Kind)}
-	}
 	if q.Last == 0 {
 		q.Last = 20
 	}
 	var out []api.LogRecord
-	for r, err := range v.log.Records(f) {
-		if err != nil {
-			return nil, err
+	enough := errors.New("enough")
+	err := v.each(ctx, q, true, func(r api.LogRecord) error {
+		if out = append(out, r); len(out) == q.Last {
+			return enough
 		}
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		rec := view(r)
-		if q.Service != "" && rec.Service != q.Service {
-			continue
-		}
-		if out = append(out, rec); len(out) == q.Last {
-			break
-		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, enough) {
+		return nil, err
 	}
 	slices.Reverse(out)
 	return out, nil
 }
 
-// view is a record with a sentence about it.
-func view(r audit.Record) api.LogRecord {
+// Walk implements api.Log.
+func (v logView) Walk(ctx context.Context, q api.LogQuery, take func(api.LogRecord) error) error {
+	return v.each(ctx, q, false, take)
+}
+
+// each hands over the records that match.
+func (v logView) each(ctx context.Context, q api.LogQuery, newest bool, take func(api.LogRecord) error) error {
+	f := audit.Filter{Newest: newest, Since: q.Since, Until: q.Until}
+	for _, k := range q.Kinds {
+		f.Kinds = append(f.Kinds, audit.Kind(k))
+	}
+	switch {
+	case q.Before == 1:
+		return nil
+	case q.Before > 1:
+		f.To = q.Before - 1
+	}
+	names := noNames
+	if q.Names {
+		names = func(ref string) string { text, _ := v.log.Text(ref); return text }
+	}
+	for r, err := range v.log.Records(f) {
+		if err = errors.Join(err, ctx.Err()); err != nil {
+			return err
+		}
+		if rec := view(r, names); matches(rec, q) {
+			if err := take(rec); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// matches tells whether a record is as asked for, beyond what the log itself looks at.
+func matches(r api.LogRecord, q api.LogQuery) bool {
+	return (q.Service == "" || r.Service == q.Service) && (q.Outcome == "" || r.Outcome == q.Outcome) &&
+		(q.Text == "" || strings.Contains(strings.ToLower(r.Kind+" "+r.Service+" "+r.Summary+" "+r.Reason), strings.ToLower(q.Text)))
+}
+
+// noNames shows no private text.
+func noNames(string) string { return "" }
+
+// view is a record with a sentence about it. names gives the text behind a private reference, "" where it is not shown.
+func view(r audit.Record, names func(ref string) string) api.LogRecord {
 	out := api.LogRecord{Seq: r.Seq, Time: r.Time, Kind: string(r.Kind)}
 	out.Line, _ = json.Marshal(r) // a record that was parsed encodes
 	switch r.Kind {
@@ -60,7 +94,7 @@ func view(r audit.Record) api.LogRecord {
 		var p audit.VerdictPayload
 		if json.Unmarshal(r.Payload, &p) == nil {
 			v := p.Verdict
-			out.Service = v.Subject.Component
+			out.Service, out.Outcome, out.Reason = v.Subject.Component, string(v.Outcome), string(v.Reason())
 			out.Summary = strings.TrimSpace(fmt.Sprintf("%s %s: %s %s", v.Subject.Component, v.Subject.Version, v.Outcome, v.Reason()))
 		}
 	case audit.KindAction:
@@ -81,12 +115,28 @@ func view(r audit.Record) api.LogRecord {
 			out.Service = w.Service
 			out.Summary = strings.TrimSpace(fmt.Sprintf("house key %s: %s %s", w.What, w.Repository, w.Version))
 		}
+	case audit.KindAccount:
+		var p audit.AccountPayload
+		if json.Unmarshal(r.Payload, &p) == nil {
+			out.Summary = accountLine(p, names)
+		}
 	case audit.KindHead:
 		out.Summary = "head signed by the device key"
 	default:
 		out.Summary = fields(r.Payload)
 	}
 	return out
+}
+
+// accountLine says what became of an account: with names for those who may know them.
+func accountLine(p audit.AccountPayload, names func(ref string) string) string {
+	s := p.What
+	for _, part := range []struct{ before, text string }{{" ", names(p.User)}, {" as ", p.Role}, {", token ", p.Token}, {" for ", names(p.Name)}, {", by ", names(p.By)}} {
+		if part.text != "" {
+			s += part.before + part.text
+		}
+	}
+	return s
 }
 
 func actionLine(a supervisor.Action) string {

@@ -135,7 +135,7 @@ func newRoot() *cobra.Command {
 		return usage(err, cmd.CommandPath()+" --help")
 	})
 	root.AddCommand(runCommand(), statusCommand(o), checkCommand(o), updateCommand(o), rollbackCommand(o),
-		logCommand(o), trustCommand(o), addonCommand(o), repoCommand(o), eventsCommand(o), jobCommand(o), backupCommand(o), versionCommand(o), openapiCommand())
+		logCommand(o), trustCommand(o), addonCommand(o), repoCommand(o), eventsCommand(o), changeCommand(o), jobCommand(o), backupCommand(o), versionCommand(o), openapiCommand())
 	root.AddCommand(decideCommands(o)...)
 	root.AddCommand(setupCodeCommand(o), userCommand(o), sessionCommand(o), tokenCommand(o))
 	root.AddCommand(coreCommand(o), supportCommand(o), completionCommand(), manCommand())

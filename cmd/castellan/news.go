@@ -15,7 +15,8 @@ import (
 	"github.com/castellan/castellan/trust/audit"
 )
 
-// Bounds of streams. Local users are few and open one each; a test, a dashboard or a support tool many.
+// Bounds of streams. Local users are few and open one each; a test, a dashboard or a support tool many. Who has many leaves as
+// many to others, see [events.Config].
 const (
 	mostStreams     = 512
 	mostStreamsEach = 256
@@ -96,7 +97,7 @@ func (n *news) record(r audit.Record) {
 			n.mu.Unlock()
 		}
 	}
-	v := view(r)
+	v := view(r, noNames)
 	n.tell(events.Log, "", "", logEvent{v.Seq, v.Time, v.Kind, v.Service, v.Summary})
 }
 

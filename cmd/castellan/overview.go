@@ -107,9 +107,15 @@ func (h *house) ledgerStatus() api.LedgerStatus {
 	return out
 }
 
+// freshness is after which ages a ledger is stale, and lets in nothing new.
+func (h *house) freshness() (warn, most time.Duration) {
+	root, _ := h.roots.current()
+	policy := h.policy()
+	return cmp.Or(policy.Warn, root.Warn, trust.DefaultWarn), cmp.Or(policy.Max, root.Max, trust.DefaultMax)
+}
+
 // replicaStatus is how far a replica is and how fresh.
 func (h *house) replicaStatus(r *ledger.Replica, origin string) api.LedgerStatus {
-	root, _ := h.roots.current()
 	out := api.LedgerStatus{Origin: origin, State: "empty"}
 	head, err := r.Head()
 	if err != nil {
@@ -118,8 +124,7 @@ func (h *house) replicaStatus(r *ledger.Replica, origin string) api.LedgerStatus
 	}
 	out.Count, out.Time, out.Ignored = head.Count, head.Time, r.Stats().Ignored()
 	now, _ := h.clock.Now()
-	policy := h.policy()
-	warn, most := cmp.Or(policy.Warn, root.Warn, trust.DefaultWarn), cmp.Or(policy.Max, root.Max, trust.DefaultMax)
+	warn, most := h.freshness()
 	switch age := now.Sub(head.Time); {
 	case head.Quarantined != "":
 		out.State = "quarantined"

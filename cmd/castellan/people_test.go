@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"net"
 	"os"
@@ -34,7 +35,7 @@ func openDoor(t *testing.T, dir string, cfg func() config.API) (l *lanAPI, socke
 	if err != nil {
 		t.Fatal(err)
 	}
-	l = &lanAPI{people: people, dir: dir, want: cfg, serve: s.ServePeople, log: slog.New(slog.DiscardHandler), kick: make(chan struct{}, 1)}
+	l = &lanAPI{people: people, dir: dir, want: cfg, serve: s.ServePeople, pages: s.ServeIngress, log: slog.New(slog.DiscardHandler), kick: make(chan struct{}, 1)}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 2)
 	go func() { ended <- s.Serve(ctx, listener) }()
@@ -276,8 +277,37 @@ func TestTheNetworkFollowsTheConfiguration(t *testing.T) {
 	if err := reach(st.Listen); err != nil { // the self-made one is served
 		t.Error(err)
 	}
+	pages := st.Ingress
+	if err := reach(pages); err != nil || st.IngressPort == 0 || !strings.HasSuffix(pages, fmt.Sprintf(":%d", st.IngressPort)) {
+		t.Errorf("pages at %q, port %d: %v", pages, st.IngressPort, err)
+	}
+	if taken, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	other := taken.Addr().String()
+	set(config.API{Listen: "127.0.0.1:0", IngressListen: other, TLS: "off"})
+	st = becomes(t, l, "people without pages", func(s api.NetworkStatus) bool {
+		return s.Listen != "" && s.TLS == "off" && s.Error == "" && s.Ingress == "" && strings.Contains(s.IngressError, "change api.ingress_listen")
+	})
+	if err := reach(pages); err == nil {
+		t.Error("the pages' old address answers still")
+	}
+	_ = taken.Close()
+	if now := becomes(t, l, "with pages", func(s api.NetworkStatus) bool { return s.Ingress == other && s.IngressError == "" }); now.Listen != st.Listen {
+		t.Errorf("people were cut for that: they are answered at %s, and were at %s", now.Listen, st.Listen)
+	}
+	if err := reach(other); err != nil {
+		t.Error(err)
+	}
+	set(config.API{Listen: st.Listen, IngressListen: "off", TLS: "off"})
+	becomes(t, l, "pages off", func(s api.NetworkStatus) bool {
+		return s.Listen == st.Listen && s.Ingress == "" && s.IngressError == ""
+	})
+	if err := reach(other); err == nil {
+		t.Error("pages that are off answer")
+	}
 	set(config.API{TLS: "off"})
-	becomes(t, l, "nowhere again", func(s api.NetworkStatus) bool { return s.Listen == "" && s.Error == "" })
+	becomes(t, l, "nowhere again", func(s api.NetworkStatus) bool { return s.Listen == "" && s.Ingress == "" && s.Error == "" })
 	if err := reach(st.Listen); err == nil {
 		t.Error("nowhere answers")
 	}
@@ -306,7 +336,7 @@ func TestADamagedRegisterKeepsPeopleOutAndSaysWhy(t *testing.T) {
 
 func TestWithoutARegisterTheDaemonGoesOn(t *testing.T) {
 	l := &lanAPI{broken: os.ErrPermission, want: func() config.API { return config.API{Listen: "127.0.0.1:0", TLS: "off"} }}
-	if got, err := l.turn(t.Context(), nil); got != nil || err != nil {
+	if got, err := l.turn(t.Context(), lanDoors{}); got != (lanDoors{}) || err != nil {
 		t.Errorf("got %v %v", got, err)
 	}
 	if st := l.status(); st.Error != os.ErrPermission.Error() || st.Owner || st.Listen != "" {

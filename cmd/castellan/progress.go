@@ -89,15 +89,15 @@ func (r *rate) left(total int64) (time.Duration, bool) {
 	return time.Duration(float64(total-last.bytes) / float64(came) * float64(took)), true
 }
 
-// bar is one line about a download.
-func (r *rate) bar(c api.Change, width int) string {
-	filled := int(float64(barWidth) * float64(c.Bytes) / float64(c.Total))
-	s := fmt.Sprintf("  %s %s", c.Service, plain(c.To))
+// bar is one line about bytes that come.
+func (r *rate) bar(what string, done, total int64, width int) string {
+	filled := int(float64(barWidth) * float64(done) / float64(total))
+	s := "  " + what
 	if width >= leastWidth {
 		s += " [" + strings.Repeat("#", filled) + strings.Repeat(".", barWidth-filled) + "]"
 	}
-	s += fmt.Sprintf(" %s of %s", size(c.Bytes), size(c.Total))
-	if left, ok := r.left(c.Total); ok {
+	s += fmt.Sprintf(" %s of %s", size(done), size(total))
+	if left, ok := r.left(total); ok {
 		s += ", " + wait(left) + " left"
 	}
 	return s
@@ -156,7 +156,7 @@ func followAll(ctx context.Context, look func(context.Context, string) (api.Chan
 			open++
 			if s != nil && c.Total > 0 && c.Bytes < c.Total {
 				c.rate.add(time.Now(), c.Bytes)
-				bars = append(bars, c.rate.bar(c.Change, s.width))
+				bars = append(bars, c.rate.bar(c.Service+" "+plain(c.To), c.Bytes, c.Total, s.width))
 			}
 		}
 		if s != nil {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/castellan/castellan/supervisor/api"
+	"github.com/castellan/castellan/supervisor/jobs"
 )
 
 // Two changes at once: one downloads 1 MiB a second, one turns round after 2 s.
@@ -105,8 +106,63 @@ func TestProgressOnANarrowTerminal(t *testing.T) {
 	var out bytes.Buffer
 	s := &screen{w: &out, width: 30}
 	var r rate
-	s.draw("", []string{r.bar(api.Change{Service: strings.Repeat("x", 40), To: "2", Bytes: 1, Total: 2}, s.width)})
+	s.draw("", []string{r.bar(strings.Repeat("x", 40), 1, 2, s.width)})
 	if line := strings.TrimSuffix(out.String(), "\n"); len(line) > 29 || strings.Contains(line, "[") {
 		t.Errorf("%q", line)
 	}
+}
+
+// A backup of two parts, of which each second another MiB is read.
+func copying() func(context.Context, string) (api.JobView, error) {
+	began := time.Now()
+	return func(_ context.Context, id string) (api.JobView, error) {
+		n := time.Since(began) / time.Second
+		yes, no, stage, one, two := true, false, "addons", "core_x", "share\x1b[2J"
+		part := func(ref *string, done *bool) api.JobView {
+			return api.JobView{Fields: jobs.Fields{UUID: *ref, Reference: ref, Done: done}}
+		}
+		j := api.JobView{Fields: jobs.Fields{Name: "backup_manager_full_backup", UUID: id, Stage: &stage, Done: &no, Extra: map[string]any{"current": float64(n << 20), "total": float64(60 << 20)}},
+			Children: []api.JobView{part(&one, &no)}}
+		if n >= 20 {
+			stage = "folders"
+			j.Children = []api.JobView{part(&one, &yes), part(&two, &no)}
+		}
+		if n >= 60 {
+			j.Done, j.Reference, j.Extra["notes"] = &yes, &one, []any{"x: left out"}
+		}
+		return j, nil
+	}
+}
+
+func TestProgressOfAJobShowsItsPartsAndBytes(t *testing.T) {
+	said := func(j api.JobView) string {
+		if *j.Done {
+			return ""
+		}
+		return jobWord(j) + " " + partOf(j)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		j, err := followJob(t.Context(), copying(), "j1", said, &out, &screen{w: &out, width: 80})
+		if err != nil || !*j.Done || strings.Join(notesIn(j), "") != "x: left out" {
+			t.Fatalf("%+v, %v", j, err)
+		}
+		for _, want := range []string{"addons core_x\n  core_x [........................] 0 B of 60.0 MiB\n", "folders share[2J\n  share[2J [########................] 20.0 MiB of 60.0 MiB, 40 s left\n"} {
+			if !strings.Contains(out.String(), want) {
+				t.Errorf("%q is missing in %q", want, out.String()[:min(len(out.String()), 3000)])
+			}
+		}
+		if !strings.HasSuffix(out.String(), "\x1b[1A\x1b[J") || strings.Contains(out.String(), "\x1b[2J") {
+			t.Error("the bar stays, or an escape code of somebody else is shown")
+		}
+		out.Reset()
+		if _, err := followJob(t.Context(), copying(), "j1", said, &out, nil); err != nil || out.String() != "addons core_x\nfolders share[2J\n" {
+			t.Errorf("elsewhere: %q, %v", out.String(), err)
+		}
+		ctx, leave := context.WithCancel(t.Context())
+		leave()
+		if _, err := followJob(ctx, copying(), "j1", said, &out, nil); err == nil || !strings.Contains(err.Error(), "it goes on as job j1") {
+			t.Errorf("who stopped watching is told %v", err)
+		}
+	})
 }

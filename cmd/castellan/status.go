@@ -44,9 +44,13 @@ func printStatus(w io.Writer, st api.Status) {
 	}
 	if n := st.Network; n.Listen != "" {
 		fmt.Fprintf(w, "network   %s: %s\n", n.Listen, networkWords(n))
+		if n.Ingress != "" {
+			fmt.Fprintf(w, "pages     %s: add-ons' own, for who has logged in\n", n.Ingress)
+		}
 	}
 	for _, problem := range []struct{ what, why string }{
 		{"config", st.Config.Error}, {"engine", st.Engine.Error}, {"ledger", st.Ledger.Error}, {"channel", st.Channel.Error}, {"network", st.Network.Error},
+		{"pages", st.Network.IngressError},
 	} {
 		if problem.why != "" {
 			fmt.Fprintf(w, "! %s: %s\n", problem.what, problem.why)

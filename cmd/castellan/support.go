@@ -1,35 +1,19 @@
 package main
 
 import (
-	"archive/zip"
-	"bytes"
-	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"strings"
+	"runtime"
 	"time"
 
-	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"github.com/castellan/castellan/config/durable"
+	"github.com/castellan/castellan/supervisor/support"
 )
-
-// maxPart is how much of one part goes into a bundle, in bytes.
-const maxPart = 1 << 20
-
-// bundlePart is one file of a support bundle, or why it is not in there.
-type bundlePart struct {
-	Name   string `json:"name"`
-	What   string `json:"what"`
-	Size   int    `json:"size"`
-	SHA256 string `json:"sha256,omitempty"`
-	Error  string `json:"error,omitempty"`
-	data   []byte
-}
 
 func supportCommand(o *options) *cobra.Command {
 	var out, path string
@@ -50,17 +34,17 @@ func supportCommand(o *options) *cobra.Command {
 			if _, err := os.Lstat(out); !preview && !errors.Is(err, fs.ErrNotExist) {
 				return usage(fmt.Errorf("cannot write %s: something is there", out), "castellan support-bundle -o another.zip")
 			}
-			g := gather(cmd.Context(), o.client(), path)
+			g := support.Gather(cmd.Context(), support.Config{Client: o.client(), Path: path, Version: version, Facts: hostFacts})
 			switch {
 			case cmd.Context().Err() != nil:
 				return errors.New("cannot gather the bundle: it was interrupted")
 			case preview && o.json:
-				return printJSON(cmd.OutOrStdout(), bundleList{Parts: g.parts, Daemon: g.daemon})
+				return printJSON(cmd.OutOrStdout(), bundleList{Parts: g.Parts, Daemon: g.Daemon})
 			case preview:
-				_, err := cmd.OutOrStdout().Write(g.manifest())
+				_, err := cmd.OutOrStdout().Write(g.Manifest())
 				return err
 			}
-			b, err := g.zip()
+			b, err := g.Zip()
 			if err == nil {
 				err = durable.WriteFile(out, b, 0o600)
 			}
@@ -68,9 +52,9 @@ func supportCommand(o *options) *cobra.Command {
 			case err != nil:
 				return &exitError{exitFailed, fmt.Errorf("cannot write the bundle: %w", err), "castellan support-bundle -o FILE, in a folder with room"}
 			case o.json:
-				return printJSON(cmd.OutOrStdout(), bundleList{File: out, Parts: g.parts, Daemon: g.daemon})
+				return printJSON(cmd.OutOrStdout(), bundleList{File: out, Parts: g.Parts, Daemon: g.Daemon})
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%s: %d files, %s; read it before you send it\n", out, len(g.parts)+1, size(int64(len(b))))
+			fmt.Fprintf(cmd.OutOrStdout(), "%s: %d files, %s; read it before you send it\n", out, len(g.Parts)+1, size(int64(len(b))))
 			return nil
 		},
 	}
@@ -82,82 +66,26 @@ func supportCommand(o *options) *cobra.Command {
 
 // bundleList is a bundle for programs.
 type bundleList struct {
-	File   string       `json:"file,omitempty"`
-	Daemon bool         `json:"daemon"` // one answered
-	Parts  []bundlePart `json:"parts"`
+	File   string         `json:"file,omitempty"`
+	Daemon bool           `json:"daemon"` // one answered
+	Parts  []support.Part `json:"parts"`
 }
 
-// gathered is what a bundle is made of.
-type gathered struct {
-	ctx    context.Context
-	hide   *redactor
-	daemon bool
-	parts  []bundlePart
-}
-
-// add takes data, which holds no secrets any more.
-func (g *gathered) add(name, what string, data []byte, err error) {
-	p := bundlePart{Name: name, What: what, data: data}
-	if err != nil {
-		p.Error = plain(g.hide.text(err.Error()))
+// hostFacts are what the kernel tells of the host, and of the disk below dir.
+func hostFacts(dir string) map[string]any {
+	out := map[string]any{"cpus": runtime.NumCPU(), "os": osName("/etc/os-release"), "memory_total": kilobytes("/proc/meminfo", "MemTotal:"),
+		"memory_available": kilobytes("/proc/meminfo", "MemAvailable:")}
+	var uts unix.Utsname
+	if unix.Uname(&uts) == nil {
+		out["kernel"] = unix.ByteSliceToString(uts.Release[:])
 	}
-	if len(p.data) > maxPart {
-		p.data = append(p.data[:maxPart:maxPart], "\n(cut here)\n"...)
+	var info unix.Sysinfo_t
+	if unix.Sysinfo(&info) == nil {
+		out["uptime_seconds"] = int64(info.Uptime)
 	}
-	if p.Size = len(p.data); p.Size > 0 {
-		p.SHA256 = fmt.Sprintf("%x", sha256.Sum256(p.data))
+	var fs unix.Statfs_t
+	if unix.Statfs(dir, &fs) == nil {
+		out["disk_total"], out["disk_free"] = int64(fs.Blocks)*int64(fs.Bsize), int64(fs.Bavail)*int64(fs.Bsize)
 	}
-	g.parts = append(g.parts, p)
-}
-
-// manifest says what is in the bundle and what is not.
-func (g *gathered) manifest() []byte {
-	var b bytes.Buffer
-	fmt.Fprintf(&b, "Support bundle of castellan %s, %s\n", version, time.Now().UTC().Format(time.RFC3339))
-	if !g.daemon {
-		fmt.Fprintln(&b, "No daemon answered: this is what the disk and the host tell.")
-	}
-	fmt.Fprintf(&b, "Hidden: %s are secrets; email-1, lan-1, ip-1, mac-1, hidden-1 stand for one address or word each.\n\n", hiddenText)
-	t := newTable(&b, "FILE", "BYTES", "WHAT")
-	for _, p := range g.parts {
-		what := p.What
-		if p.Error != "" {
-			what += "; not complete: " + p.Error
-		}
-		t.AppendRow(table.Row{p.Name, p.Size, what})
-	}
-	t.Render()
-	fmt.Fprintln(&b, "\nsha256:")
-	for _, p := range g.parts {
-		if p.Size > 0 {
-			fmt.Fprintf(&b, "%s  %s\n", p.SHA256, p.Name)
-		}
-	}
-	return b.Bytes()
-}
-
-// zip writes everything into one file that any system can open.
-func (g *gathered) zip() ([]byte, error) {
-	var b bytes.Buffer
-	z := zip.NewWriter(&b)
-	put := func(name string, data []byte) error {
-		w, err := z.CreateHeader(&zip.FileHeader{Name: "castellan-support/" + name, Method: zip.Deflate, Modified: time.Now()})
-		if err == nil {
-			_, err = w.Write(data)
-		}
-		return err
-	}
-	if err := put("MANIFEST", g.manifest()); err != nil {
-		return nil, err
-	}
-	for _, p := range g.parts {
-		if p.Size == 0 {
-			continue
-		}
-		if err := put(strings.TrimPrefix(p.Name, "/"), p.data); err != nil {
-			return nil, err
-		}
-	}
-	err := z.Close()
-	return b.Bytes(), err
+	return out
 }

@@ -16,7 +16,8 @@ func trustCommand(o *options) *cobra.Command {
 		Args:  onlyCommands,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(forceCommand(o), pinsCommand(o), forgetCommand(o), reinitCommand(), houseCommand(o))
+	cmd.AddCommand(forceCommand(o), unforceCommand(o), overridesCommand(o), ledgersCommand(o), publishersCommand(o), trustVerifyCommand(o),
+		pinsCommand(o), forgetCommand(o), reinitCommand(), houseCommand(o))
 	return cmd
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
@@ -57,6 +58,52 @@ func (h trustView) Force(ctx context.Context, r api.ForceRequest, by string) (ap
 	return out, nil
 }
 
+// Against implements api.Trust. Unlike for Force nothing to force is no error where a change was refused: it may be over.
+func (h trustView) Against(ctx context.Context, service string) (api.Refusal, error) {
+	last, err := h.lastRefused(service)
+	if err != nil {
+		return api.Refusal{}, err
+	}
+	found, err := h.standing(ctx, last)
+	if err != nil {
+		return api.Refusal{}, err
+	}
+	v := last.Verdict
+	out := api.Refusal{Change: h.change(last), Outcome: string(v.Outcome), Image: v.Subject.Repository, Digest: string(v.Subject.Manifest),
+		Verdict: h.recordOf(last)}
+	for _, f := range found {
+		m := f.Reason.Meaning()
+		force := map[trust.Force]string{trust.ForceNo: "no", trust.ForceYes: "yes", trust.ForceTyped: "typed"}[m.Force]
+		out.Reasons = append(out.Reasons, api.StandingReason{ReasonWords: api.ReasonWords{Code: string(f.Reason), Words: m.Short, Detail: f.Detail}, Force: force})
+	}
+	return out, nil
+}
+
+// recordsAsked bounds how far back the record of a refusal is looked for.
+const recordsAsked = 5000
+
+// recordOf is the verification log record of the verdict that ended a change, 0 when it is not near the log's end.
+func (h trustView) recordOf(c supervisor.Change) uint64 {
+	last := h.audit.Last()
+	f := audit.Filter{Kinds: []audit.Kind{audit.KindVerdict}, Newest: true}
+	if last > recordsAsked {
+		f.From = last - recordsAsked
+	}
+	for r, err := range h.audit.Records(f) {
+		var p audit.VerdictPayload
+		if err == nil && json.Unmarshal(r.Payload, &p) == nil && p.Change == c.ID {
+			return r.Seq
+		}
+	}
+	return 0
+}
+
+// standing is what stands now against the image of a change that trust ended.
+func (h trustView) standing(ctx context.Context, c supervisor.Change) ([]trust.Finding, error) {
+	return h.gate.Against(ctx, trust.Request{Subject: c.Verdict.Subject, Action: c.Verdict.Action, Raw: c.Raw, Held: c.To.Image,
+		Change: c.ID, FirstResolved: c.To.Resolved, Installed: c.From != nil, Channel: c.Channel, Requires: c.Requires})
+}
+
 // lastRefused is the newest change of a service, if trust ended it.
 func (h trustView) lastRefused(service string) (supervisor.Change, error) {
 	list, err := h.manager.Changes()
@@ -82,8 +129,7 @@ func (h trustView) reasonsAgainst(ctx context.Context, c supervisor.Change, aske
 	if len(out) > 0 {
 		return out, nil
 	}
-	found, err := h.gate.Against(ctx, trust.Request{Subject: c.Verdict.Subject, Action: c.Verdict.Action, Raw: c.Raw, Held: c.To.Image,
-		Change: c.ID, FirstResolved: c.To.Resolved, Installed: c.From != nil, Channel: c.Channel, Requires: c.Requires})
+	found, err := h.standing(ctx, c)
 	if err != nil {
 		return nil, err
 	}

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/signal"
@@ -63,6 +64,11 @@ func tell(dir string, check bool) error {
 		return err
 	}
 	defer lock.Close()
+	machine, err := alone()
+	if err != nil {
+		return err
+	}
+	defer machine.Close()
 	if err := os.WriteFile(filepath.Join(dir, "pid"), []byte(strconv.Itoa(os.Getpid())), 0o644); err != nil {
 		return err
 	}
@@ -112,6 +118,11 @@ func end(dir string, clean bool) error {
 		return err
 	}
 	if t != nil {
+		machine, err := alone()
+		if err != nil {
+			return err
+		}
+		defer machine.Close()
 		if err := t.remove(context.Background(), dir); err != nil {
 			return err
 		}
@@ -120,6 +131,16 @@ func end(dir string, clean bool) error {
 		}
 	}
 	return os.RemoveAll(dir)
+}
+
+// alone keeps other demos of the machine from starting, and from removing traces: the engine's sockets and the bridges have
+// the same names for all of them.
+func alone() (io.Closer, error) {
+	lock, err := durable.Lock(filepath.Join(os.TempDir(), "castellan-demo.lock"))
+	if errors.Is(err, durable.ErrLocked) {
+		return nil, errors.New("another demo runs on this machine; end it in its own folder with: make stop")
+	}
+	return lock, err
 }
 
 func waitUnlocked(name string, limit time.Duration) error {

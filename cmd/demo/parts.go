@@ -15,7 +15,7 @@ const (
 	ledgerOrigin = "ledger.castellan.example/demo"
 	passphrase   = "only-for-the-demo"
 	corePort     = 18123 // first port that is tried for core on the host
-	pagesPort    = 18480 // and for the web UI
+	pagesPort    = 19005 // and for the web UI
 )
 
 // demo is everything that runs for the story.

@@ -24,7 +24,8 @@
 //
 // The file is written whole before a change can be seen. A power cut leaves the old content or the new one. What gives
 // rights counts once it is on disk. What takes them away counts at once, even when the disk refuses it, and is written
-// again by [Access.Tend]; so does a login, or a full disk would keep out whom it needs.
+// again by [Access.Tend]; so does a login, or a full disk would keep out whom it needs. A change of an account is written down
+// by its [Witness] before it reaches the disk, and where that fails it does not reach it.
 //
 // # Time
 //
@@ -101,6 +102,7 @@ type Access struct {
 	throttle *throttle
 
 	writing sync.Mutex // one change at a time; taken before mu
+	owed    []debt     // guarded by writing
 
 	mu      sync.Mutex // guards what follows; never held over a hash or a write
 	clock   clock

@@ -36,6 +36,11 @@ var errKeep = errors.New("cannot keep who may come in")
 // With anyway the copy counts even when it can't be written, because it takes access away from somebody; then the error
 // is [errKeep] and [Access.Tend] writes again. A nil fn only writes.
 func (a *Access) change(anyway bool, fn func(s *state, now time.Time) error) error {
+	return a.witnessed(anyway, nil, plainly(fn))
+}
+
+// witnessed is change, of which witnesses are told after fn and before it is written.
+func (a *Access) witnessed(anyway bool, ws []Witness, fn func(s *state, now time.Time) (Event, error)) error {
 	a.writing.Lock()
 	defer a.writing.Unlock()
 	a.mu.Lock()
@@ -56,13 +61,18 @@ func (a *Access) change(anyway bool, fn func(s *state, now time.Time) error) err
 		next.shift(now, back)
 		now = now.Add(-back)
 	}
+	var e Event
 	if fn != nil {
-		if err := fn(&next, now); err != nil {
+		var err error
+		if e, err = fn(&next, now); err != nil {
 			return err
 		}
 	}
 	next.Mark = now
 	b, err := encode(next)
+	if err == nil {
+		err = a.tell(ws, e, anyway)
+	}
 	if err == nil {
 		err = a.disk.write(a.path, b)
 	}

@@ -69,7 +69,7 @@ func (a *Access) SetupCode() (Secret, error) {
 
 // Setup makes the first user, an admin, and logs him in. The code is used up when it returns nil. Errors: [ErrCode],
 // [ErrOwned], [ErrInvalid] for name or password, [*WaitError], [ErrBusy], [ErrClosed], of the context, of the disk.
-func (a *Access) Setup(ctx context.Context, code Secret, c Credentials, from Origin) (Login, error) {
+func (a *Access) Setup(ctx context.Context, code Secret, c Credentials, from Origin, w ...Witness) (Login, error) {
 	var sum [sha256.Size]byte
 	if len(code) <= 100 {
 		sum = sha256.Sum256([]byte(plainCode(code)))
@@ -104,16 +104,16 @@ func (a *Access) Setup(ctx context.Context, code Secret, c Credentials, from Ori
 		return Login{}, err
 	}
 	var l Login
-	err = a.change(false, func(s *state, now time.Time) error {
+	err = a.witnessed(false, w, func(s *state, now time.Time) (Event, error) {
 		a.mu.Lock()
 		again := a.code != "" && a.codeSum == sum // not after a reset or an owner in the meantime
 		a.mu.Unlock()
 		if len(s.Users) > 0 || !again {
-			return ErrOwned
+			return Event{}, ErrOwned
 		}
 		s.Users = []user{{Name: name, Role: Admin, Password: stored, Created: now}}
 		l = s.open(a.opts, &s.Users[0], from, now)
-		return nil
+		return Event{What: "owner made", User: name, Role: Admin}, nil
 	})
 	if err != nil {
 		return Login{}, err
@@ -126,9 +126,12 @@ func (a *Access) Setup(ctx context.Context, code Secret, c Credentials, from Ori
 // and tokens, and a new setup code. The caller lets only root on the appliance do that. It is the way out of
 // [Access.Closed], and for an owner who forgot his password when there is no other admin; [Access.SetPassword] keeps
 // more.
-func (a *Access) Reset() (aside string, err error) {
+func (a *Access) Reset(w ...Witness) (aside string, err error) {
 	a.writing.Lock()
 	defer a.writing.Unlock()
+	if err := a.tell(w, Event{What: "register reset"}, false); err != nil {
+		return "", fmt.Errorf("cannot reset the register of users: %w", err)
+	}
 	if _, err := os.Lstat(a.path); err == nil {
 		if aside, err = a.freeName(); err == nil {
 			err = a.disk.rename(a.path, aside)

@@ -124,26 +124,26 @@ func (a *Access) Tokens(user string) []TokenInfo {
 }
 
 // AddToken makes a token of a user. It is shown this once. The role is at most the user's; end is zero for none.
-func (a *Access) AddToken(user, name string, role Role, end time.Time) (Secret, TokenInfo, error) {
+func (a *Access) AddToken(user, name string, role Role, end time.Time, w ...Witness) (Secret, TokenInfo, error) {
 	var text Secret
 	var info TokenInfo
-	err := a.change(false, func(s *state, now time.Time) error {
+	err := a.witnessed(false, w, func(s *state, now time.Time) (Event, error) {
 		u := s.user(user)
 		switch {
 		case u == nil:
-			return noUser(user)
+			return Event{}, noUser(user)
 		case name == "" || name != label(name):
-			return refuse(ErrInvalid, "a token's name has 1 to %d bytes that can be shown", maxLabel)
+			return Event{}, refuse(ErrInvalid, "a token's name has 1 to %d bytes that can be shown", maxLabel)
 		case !role.Valid():
-			return noRole(role)
+			return Event{}, noRole(role)
 		case !u.Role.May(role):
-			return refuse(ErrInvalid, "%s is %s, and a token of his can't be %s", user, u.Role, role)
+			return Event{}, refuse(ErrInvalid, "%s is %s, and a token of his can't be %s", user, u.Role, role)
 		case !end.IsZero() && (!end.After(now) || end.UTC().Year() > 9999):
-			return refuse(ErrInvalid, "a token can't end at %s, here it is %s", end.UTC().Format(time.RFC3339), now.Format(time.RFC3339))
+			return Event{}, refuse(ErrInvalid, "a token can't end at %s, here it is %s", end.UTC().Format(time.RFC3339), now.Format(time.RFC3339))
 		case len(s.Tokens) >= MaxTokens:
-			return refuse(ErrInvalid, "there are %d tokens already; remove one that is not needed", MaxTokens)
+			return Event{}, refuse(ErrInvalid, "there are %d tokens already; remove one that is not needed", MaxTokens)
 		case slices.ContainsFunc(s.Tokens, func(t token) bool { return t.User == user && t.Name == name }):
-			return refuse(ErrExists, "%s has a token %q already; remove it, or take another name", user, name)
+			return Event{}, refuse(ErrExists, "%s has a token %q already; remove it, or take another name", user, name)
 		}
 		text = newToken()
 		sum, _ := readToken(text) // just made
@@ -155,7 +155,7 @@ func (a *Access) AddToken(user, name string, role Role, end time.Time) (Secret, 
 		}
 		s.Tokens = append(s.Tokens, t)
 		info = t.info(now)
-		return nil
+		return Event{What: "token made", User: user, Role: role, Token: t.ID, Name: name}, nil
 	})
 	if err != nil {
 		return "", TokenInfo{}, err
@@ -164,13 +164,14 @@ func (a *Access) AddToken(user, name string, role Role, end time.Time) (Secret, 
 }
 
 // RemoveToken ends a token by its ID: of that user, or of anybody when user is "". [ErrNotFound] when there is none.
-func (a *Access) RemoveToken(user, id string) error {
-	return a.change(true, func(s *state, _ time.Time) error {
-		n := len(s.Tokens)
-		s.Tokens = slices.DeleteFunc(s.Tokens, func(t token) bool { return t.ID == id && (user == "" || t.User == user) })
-		if len(s.Tokens) == n {
-			return refuse(ErrNotFound, "there is no token %.40q; castellan token list shows them", id)
+func (a *Access) RemoveToken(user, id string, w ...Witness) error {
+	return a.witnessed(true, w, func(s *state, _ time.Time) (Event, error) {
+		i := slices.IndexFunc(s.Tokens, func(t token) bool { return t.ID == id && (user == "" || t.User == user) })
+		if i < 0 {
+			return Event{}, refuse(ErrNotFound, "there is no token %.40q; castellan token list shows them", id)
 		}
-		return nil
+		e := Event{What: "token removed", User: s.Tokens[i].User, Role: s.Tokens[i].Role, Token: id, Name: s.Tokens[i].Name}
+		s.Tokens = slices.Delete(s.Tokens, i, i+1)
+		return e, nil
 	})
 }

@@ -56,8 +56,8 @@ func checkName(name string) error {
 }
 
 // AddUser adds one. Errors: [ErrInvalid] for name, password or role, [ErrExists], [ErrNoOwner], [ErrBusy], [ErrClosed],
-// of the context, of the disk.
-func (a *Access) AddUser(ctx context.Context, c Credentials, role Role) error {
+// of the context, of the disk, of w.
+func (a *Access) AddUser(ctx context.Context, c Credentials, role Role, w ...Witness) error {
 	name := c.name()
 	if err := checkName(name); err != nil {
 		return err
@@ -69,35 +69,35 @@ func (a *Access) AddUser(ctx context.Context, c Credentials, role Role) error {
 	if err != nil {
 		return err
 	}
-	return a.change(false, func(s *state, now time.Time) error {
+	return a.witnessed(false, w, func(s *state, now time.Time) (Event, error) {
 		switch {
 		case len(s.Users) == 0: // the first one proves that the appliance is his
-			return ErrNoOwner
+			return Event{}, ErrNoOwner
 		case s.user(name) != nil:
-			return refuse(ErrExists, "there is a user %q already", name)
+			return Event{}, refuse(ErrExists, "there is a user %q already", name)
 		case len(s.Users) >= MaxUsers:
-			return refuse(ErrInvalid, "there are %d users already; remove one that is not needed", MaxUsers)
+			return Event{}, refuse(ErrInvalid, "there are %d users already; remove one that is not needed", MaxUsers)
 		}
 		s.Users = append(s.Users, user{Name: name, Role: role, Password: stored, Created: now})
-		return nil
+		return Event{What: "user added", User: name, Role: role}, nil
 	})
 }
 
 // SetPassword gives a user another password and ends his sessions but the one with the ID except, which may be "".
 // His tokens stay; whoever may know one removes it.
-func (a *Access) SetPassword(ctx context.Context, c Credentials, except string) error {
+func (a *Access) SetPassword(ctx context.Context, c Credentials, except string, w ...Witness) error {
 	stored, err := a.hasher.hash(ctx, c.Password)
 	if err != nil {
 		return err
 	}
-	return a.change(true, func(s *state, _ time.Time) error {
+	return a.witnessed(true, w, func(s *state, _ time.Time) (Event, error) {
 		u := s.user(c.name())
 		if u == nil {
-			return noUser(c.Name)
+			return Event{}, noUser(c.Name)
 		}
 		u.Password = stored
 		s.endSessions(u.Name, except)
-		return nil
+		return Event{What: "password set", User: u.Name}, nil
 	})
 }
 
@@ -125,7 +125,7 @@ func (u *user) remember(addr netip.Addr) {
 
 // SetRole gives a user another role, which his sessions and tokens feel at once. [ErrLastAdmin] when none would be
 // left.
-func (a *Access) SetRole(name string, role Role) error {
+func (a *Access) SetRole(name string, role Role, w ...Witness) error {
 	if !role.Valid() {
 		return noRole(role)
 	}
@@ -133,31 +133,31 @@ func (a *Access) SetRole(name string, role Role) error {
 	u := a.live.byName[name]
 	fewer := u != nil && u.Role.rank() > role.rank()
 	a.mu.Unlock()
-	return a.change(fewer, func(s *state, _ time.Time) error {
+	return a.witnessed(fewer, w, func(s *state, _ time.Time) (Event, error) {
 		u := s.user(name)
 		if u == nil {
-			return noUser(name)
+			return Event{}, noUser(name)
 		}
 		u.Role = role
 		if s.admins() == 0 {
-			return ErrLastAdmin
+			return Event{}, ErrLastAdmin
 		}
-		return nil
+		return Event{What: "role changed", User: name, Role: role}, nil
 	})
 }
 
 // RemoveUser removes a user with his sessions and tokens. [ErrLastAdmin] when no admin would be left.
-func (a *Access) RemoveUser(name string) error {
-	return a.change(true, func(s *state, _ time.Time) error {
+func (a *Access) RemoveUser(name string, w ...Witness) error {
+	return a.witnessed(true, w, func(s *state, _ time.Time) (Event, error) {
 		if s.user(name) == nil {
-			return noUser(name)
+			return Event{}, noUser(name)
 		}
 		s.Users = slices.DeleteFunc(s.Users, func(u user) bool { return u.Name == name })
 		if s.admins() == 0 {
-			return ErrLastAdmin
+			return Event{}, ErrLastAdmin
 		}
 		s.endSessions(name, "")
 		s.Tokens = slices.DeleteFunc(s.Tokens, func(t token) bool { return t.User == name })
-		return nil
+		return Event{What: "user removed", User: name}, nil
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"time"
 )
 
 // Addons is the add-ons of the appliance, installed and offered. A slug is the full one, as "core_mosquitto"; an
@@ -59,11 +60,21 @@ type AddonSettings interface {
 
 // AddonOutput is what an add-on and its author say.
 type AddonOutput interface {
-	// Logs reads the last lines the add-on printed, as plain text. With follow it ends with ctx or the add-on.
-	Logs(ctx context.Context, slug string, lines int, follow bool) (io.ReadCloser, error)
+	// Logs reads what the add-on printed. When it is followed it ends with ctx or the add-on.
+	Logs(ctx context.Context, slug string, q LogRequest) (io.ReadCloser, error)
 	Stats(ctx context.Context, slug string) (AddonStats, error)
 	// File is a file from beside the manifest, bounded in size. One that is not there is [fs.ErrNotExist].
 	File(ctx context.Context, slug string, f AddonFile) ([]byte, error)
+}
+
+// LogRequest says what of a log is read.
+type LogRequest struct {
+	Lines  int       // the last ones only; negative = all that is kept
+	Since  time.Time // what is older is left out; zero = nothing is
+	Until  time.Time // likewise what is newer
+	Latest bool      // only what came since the last start
+	Follow bool      // and what is to come
+	Timed  bool      // each line begins with the time at which it came, RFC 3339 with nanoseconds, and a space
 }
 
 // AddonFile names a file from beside an add-on's manifest.

@@ -106,26 +106,13 @@ func (s shop) Set(_ context.Context, slug string, r api.SettingsRequest, by stri
 }
 
 // Logs that are followed say a line a minute until the caller leaves.
-func (s shop) Logs(ctx context.Context, slug string, lines int, follow bool) (io.ReadCloser, error) {
-	_, err := s.did("logs", slug, lines, follow)
-	if !follow {
-		return io.NopCloser(strings.NewReader("one\ntwo\n")), err
+func (s shop) Logs(ctx context.Context, slug string, q api.LogRequest) (io.ReadCloser, error) {
+	_, err := s.did("logs", slug, q.Lines, q.Follow)
+	lines := []printedLine{{began, "one"}, {began.Add(time.Second), "two"}}
+	if q.Follow {
+		lines = nil
 	}
-	r, w := io.Pipe()
-	go func() {
-		for {
-			if _, err := io.WriteString(w, "a line\n"); err != nil {
-				return // the reader is gone
-			}
-			select {
-			case <-ctx.Done():
-				w.CloseWithError(ctx.Err())
-				return
-			case <-time.After(time.Minute):
-			}
-		}
-	}()
-	return r, err
+	return printed(ctx, lines, q), err
 }
 
 func (s shop) Stats(_ context.Context, slug string) (api.AddonStats, error) {

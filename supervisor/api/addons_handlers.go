@@ -111,23 +111,37 @@ func postStdin(ctx context.Context, a Addons, _ Caller, slug string, q StdinRequ
 	return none{}, a.Power().Stdin(ctx, slug, []byte(q.Data))
 }
 
-func postOptions(ctx context.Context, a Addons, _ Caller, slug string, q OptionsRequest) (Kept, error) {
-	if len(q.Options) == 0 {
+func (s *Server) postOptions(ctx context.Context, _ Caller, in addonIn[OptionsRequest]) (Kept, error) {
+	if len(in.Body.Options) == 0 {
 		return Kept{}, missing("set options", "options")
 	}
-	options, err := q.object()
+	options, err := in.Body.object()
 	if err != nil {
 		return Kept{}, err
 	}
-	return kept(a.Settings().SetOptions(ctx, slug, options))
+	options, wrong, err := s.unmasked(ctx, in.Slug, options)
+	switch {
+	case err != nil:
+		return Kept{}, err
+	case wrong != nil:
+		return Kept{}, wrong.err()
+	}
+	return kept(s.cfg.Backend.Addons().Settings().SetOptions(ctx, in.Slug, options))
 }
 
-func postValidate(ctx context.Context, a Addons, _ Caller, slug string, q OptionsRequest) (OptionsCheck, error) {
-	options, err := q.object()
+func (s *Server) postValidate(ctx context.Context, _ Caller, in addonIn[OptionsRequest]) (OptionsCheck, error) {
+	options, err := in.Body.object()
 	if err != nil {
 		return OptionsCheck{}, err
 	}
-	check, err := a.Settings().CheckOptions(ctx, slug, options)
+	options, wrong, err := s.unmasked(ctx, in.Slug, options)
+	switch {
+	case err != nil:
+		return OptionsCheck{}, err
+	case wrong != nil:
+		return *wrong, nil
+	}
+	check, err := s.cfg.Backend.Addons().Settings().CheckOptions(ctx, in.Slug, options)
 	fill(&check.Dropped)
 	return check, err
 }
@@ -183,7 +197,7 @@ type logsIn struct {
 }
 
 func (s *Server) getLogs(ctx context.Context, _ Caller, in logsIn) (io.ReadCloser, error) {
-	return s.cfg.Backend.Addons().Output().Logs(ctx, in.Slug, cmp.Or(in.Lines, defaultLines), in.Follow)
+	return s.cfg.Backend.Addons().Output().Logs(ctx, in.Slug, LogRequest{Lines: cmp.Or(in.Lines, defaultLines), Follow: in.Follow})
 }
 
 func getStats(ctx context.Context, a Addons, _ Caller, slug string, _ none) (AddonStats, error) {

@@ -32,6 +32,10 @@ type Addon struct {
 	Watchdog       bool      `json:"watchdog"`
 	Protected      bool      `json:"protected"`
 	Trouble        string    `json:"trouble,omitempty"` // last failure
+	Access         string    `json:"access"`            // what it may reach in one word: low, medium, high; "" = not known yet
+	Icon           bool      `json:"icon"`              // there is one
+	Ingress        bool      `json:"ingress"`           // it has pages that are shown through the supervisor; known of what is installed
+	WebUI          string    `json:"webui,omitempty"`   // as its manifest writes it: "http://[HOST]:[PORT:80]/"
 
 	Card AddonCard `json:"-"` // what Home Assistant's lists show besides
 }
@@ -66,16 +70,14 @@ type AddonInfo struct {
 	Startup     string   `json:"startup"`
 	BootConfig  string   `json:"boot_config"` // auto, manual, manual_only
 	HostNetwork bool     `json:"host_network"`
-	Ingress     bool     `json:"ingress"`
 	Stdin       bool     `json:"stdin"`
-	WebUI       string   `json:"webui,omitempty"`
 
-	Icon          bool `json:"icon"`
 	Logo          bool `json:"logo"`
 	Changelog     bool `json:"changelog"`
 	Documentation bool `json:"documentation"`
 
 	Image     string     `json:"image,omitempty"`
+	Download  int64      `json:"download,omitempty"`   // bytes to fetch at most, of what is not installed; 0 = not known
 	DataBytes int64      `json:"data_bytes,omitempty"` // 0 = not measured
 	Kept      *AddonKept `json:"kept,omitempty"`       // of a removed add-on
 	Changes   []Change   `json:"changes"`              // newest first

@@ -50,16 +50,22 @@ type Upkeep interface {
 
 // Trust is what an owner decides about trust. by is the caller in words ("root", "uid 1000").
 type Trust interface {
+	// Against is what stands against the image of a service that was refused or deferred last.
+	Against(ctx context.Context, service string) (Refusal, error)
 	Force(ctx context.Context, r ForceRequest, by string) (Override, error)
 	Pins(ctx context.Context) ([]Pin, error)
 	// Forget drops a service's pin: its next signed image may come from another publisher, and be older.
 	Forget(ctx context.Context, service, by string) error
 	House
+	Sight
 }
 
 // Log is the verification log as the API sees it.
 type Log interface {
+	// Records are the newest q.Last that match, oldest first.
 	Records(ctx context.Context, q LogQuery) ([]LogRecord, error)
+	// Walk hands over all that match, oldest first, until take fails; q.Last is not heeded.
+	Walk(ctx context.Context, q LogQuery, take func(LogRecord) error) error
 	Verify(ctx context.Context) (LogReport, error)
 	// Days counts verdicts by outcome for that many days up to today, oldest first.
 	Days(ctx context.Context, n int) ([]LogDay, error)

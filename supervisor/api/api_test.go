@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -36,6 +37,9 @@ type house struct {
 	waits func()        // is called when somebody waits for one
 
 	kept map[string]string // the jobs of changes
+
+	log    []api.LogRecord // oldest first
+	broken error           // why the log can't be read to its end
 }
 
 func (h *house) did(s string) {
@@ -66,6 +70,9 @@ func (h *house) Rollback(_ context.Context, s string) (api.Accepted, error) {
 func (h *house) Changes(context.Context) ([]api.Change, error) {
 	return []api.Change{{ID: "c1", Service: "core", Kind: "update", State: "committed", Done: true, Good: true}}, nil
 }
+func (h *house) Against(_ context.Context, service string) (api.Refusal, error) {
+	return api.Refusal{Change: api.Change{Service: service}}, nil
+}
 func (h *house) Force(_ context.Context, r api.ForceRequest, by string) (api.Override, error) {
 	h.did("force " + r.Service + " by " + by)
 	return api.Override{ID: "o1"}, nil
@@ -92,8 +99,16 @@ func (h *house) House(context.Context) (api.HouseList, error) {
 }
 func (h *house) Trust() api.Trust { return h }
 func (h *house) Log() api.Log     { return h }
-func (h *house) Records(context.Context, api.LogQuery) ([]api.LogRecord, error) {
-	return []api.LogRecord{{Seq: 1}}, nil
+func (h *house) Records(_ context.Context, q api.LogQuery) ([]api.LogRecord, error) {
+	all := h.log
+	switch {
+	case h.records != nil:
+		all = h.records()
+	case h.log == nil:
+		return []api.LogRecord{{Seq: 1}}, nil
+	}
+	all = slices.DeleteFunc(slices.Clone(all), func(r api.LogRecord) bool { return q.Before > 0 && r.Seq >= q.Before })
+	return all[max(0, len(all)-q.Last):], nil
 }
 func (h *house) Days(_ context.Context, n int) ([]api.LogDay, error) {
 	return make([]api.LogDay, n), nil

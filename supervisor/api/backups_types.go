@@ -6,20 +6,23 @@ import (
 	"time"
 )
 
-// Backups are those that people ask for. Calls are safe for concurrent use; long ones go on when their caller leaves.
+// Backups are those that people ask for. Calls are safe for concurrent use.
 type Backups interface {
 	// List tells of all, newest first. One that cannot be used has a Problem and may have nothing else.
 	List(ctx context.Context) ([]Backup, error)
 	// Settings are what its owner set; Set changes it.
 	Settings() BackupSettings
 	Set(ctx context.Context, s BackupSettings) error
+	// Place tells where backups lie and when they come by themselves.
+	Place(ctx context.Context) BackupPlace
 	Open(ctx context.Context, slug string) (io.ReadCloser, error)
 	Add(ctx context.Context, r io.Reader, by string) (slug string, err error)
 	Remove(ctx context.Context, slug, by string) error
 	Work() BackupWork
 }
 
-// BackupWork is what takes its time.
+// BackupWork is what takes its time. Create and Restore are called in a job: they accept it ([jobs.Job.Accepted]) when what
+// is asked for is possible, tell it how far they are, and end with its context, leaving nothing half done.
 type BackupWork interface {
 	Create(ctx context.Context, r BackupRequest, by string) (BackupMade, error)
 	// Restore takes the rights that were granted along only for who may grant them.
@@ -172,6 +175,6 @@ type BackupDetail struct {
 // BackupDone is the answer of what makes a backup.
 type BackupDone struct {
 	Job
-	Slug  string   `json:"slug"`
+	Slug  string   `json:"slug,omitempty"` // "" while it is being made
 	Notes []string `json:"notes"`
 }

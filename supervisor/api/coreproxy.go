@@ -70,6 +70,9 @@ func (s *Server) serveCore(w http.ResponseWriter, r *http.Request, d door) bool 
 	}
 	defer done()
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+	ctx, cancel := s.whileIn(r.Context(), c) // Core has streams of its own
+	defer cancel()
+	r = r.WithContext(ctx)
 	s.stream(w, r.WithContext(context.WithValue(r.Context(), coreKey{}, coreCall{rest, token})), s.core())
 	return true
 }

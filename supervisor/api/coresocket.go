@@ -62,7 +62,7 @@ func (s *Server) coreSocket(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	addon.SetReadLimit(coreMessage)
-	ctx, end := context.WithCancel(r.Context())
+	ctx, end := s.whileIn(r.Context(), c)
 	defer end()
 	go func() { defer end(); passOn(ctx, core, addon) }()
 	passOn(ctx, addon, core)

@@ -57,7 +57,7 @@ func call[In, Out any](do func(*Server, context.Context, Caller, In) (Out, error
 func raw[In any](media string, do func(*Server, context.Context, Caller, In) (io.ReadCloser, error)) endpoint {
 	e := call(func(s *Server, ctx context.Context, c Caller, in In) (rawAnswer, error) {
 		body, err := do(s, ctx, c, in)
-		return rawAnswer{media, body}, err
+		return rawAnswer{contentType: media, body: body}, err
 	})
 	e.out, e.media = nil, media
 	return e

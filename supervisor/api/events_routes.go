@@ -25,7 +25,7 @@ func (s *Server) getEvents(_ context.Context, c Caller, in eventsIn) (streamAnsw
 	if err != nil {
 		return nil, badRequest("%v", err)
 	}
-	want := events.Want{Caller: string(c.Kind) + " " + c.Name, Topics: topics}
+	want := events.Want{Caller: c.sharer(), Topics: topics}
 	return func(w http.ResponseWriter, r *http.Request) error {
 		began, err := s.cfg.Events.ServeSSE(w, r, events.Stream{Want: want})
 		switch {

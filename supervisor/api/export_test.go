@@ -133,3 +133,11 @@ func Passages() (out []string) {
 	}
 	return out
 }
+
+// Visitor is who calls from the network, as the people's door sees him.
+func (s *Server) Visitor(r *http.Request) Caller { return s.visitor(r, false) }
+
+// Unmask puts what is in force in the place of each mask.
+func Unmask(asked, now AddonOptions) *OptionsCheck {
+	return unmask(asked, now)
+}

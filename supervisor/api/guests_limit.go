@@ -9,7 +9,7 @@ import (
 // Limits on add-ons: one of them must not take the API, or the daemon's memory and files, from the others.
 const (
 	maxCalls   = 8   // of one add-on at a time
-	maxPerAddr = 64  // connections of one address; add-ons in the host's network share one
+	maxPerAddr = 64  // connections of one place; add-ons in the host's network share one
 	maxConns   = 512 // in all
 )
 
@@ -47,16 +47,16 @@ type limited struct {
 	most struct{ all, per int }
 	mu   sync.Mutex
 	all  int
-	per  map[netip.Addr]int
+	per  map[netip.Prefix]int
 }
 
 func limitConns(l net.Listener, from netip.Prefix) net.Listener {
 	return limitBy(l, from, maxConns, maxPerAddr)
 }
 
-// limitBy limits connections in all, and per address.
+// limitBy limits connections in all, and per place, see [placeOf].
 func limitBy(l net.Listener, from netip.Prefix, all, per int) net.Listener {
-	out := &limited{Listener: l, from: from, per: map[netip.Addr]int{}}
+	out := &limited{Listener: l, from: from, per: map[netip.Prefix]int{}}
 	out.most.all, out.most.per = all, per
 	return out
 }
@@ -70,26 +70,38 @@ func (l *limited) Accept() (net.Conn, error) {
 		}
 		addr := addrOf(c)
 		l.mu.Lock()
-		free := l.all < l.most.all && l.per[addr] < l.most.per && (!l.from.IsValid() || l.from.Contains(addr))
+		place := placeOf(addr)
+		free := l.all < l.most.all && l.per[place] < l.most.per && (!l.from.IsValid() || l.from.Contains(addr))
 		if free {
 			l.all++
-			l.per[addr]++
+			l.per[place]++
 		}
 		l.mu.Unlock()
 		if free {
-			return &counted{Conn: c, gone: sync.OnceFunc(func() { l.leave(addr) })}, nil
+			return &counted{Conn: c, gone: sync.OnceFunc(func() { l.leave(place) })}, nil
 		}
 		_ = c.Close() // nothing was said yet
 	}
 }
 
-func (l *limited) leave(addr netip.Addr) {
+func (l *limited) leave(place netip.Prefix) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.all--
-	if l.per[addr]--; l.per[addr] == 0 {
-		delete(l.per, addr)
+	if l.per[place]--; l.per[place] == 0 {
+		delete(l.per, place)
 	}
+}
+
+// placeOf is what an address counts as: an address of IPv4 is one place, one of IPv6 its /64, which one device fills at
+// will. The zero address is the zero place.
+func placeOf(a netip.Addr) netip.Prefix {
+	bits := a.BitLen()
+	if a.Is6() {
+		bits = 64
+	}
+	p, _ := a.Prefix(bits) // these bits suit the address
+	return p
 }
 
 // addrOf is where a connection comes from; all that have no address share the zero one.

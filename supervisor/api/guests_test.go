@@ -72,7 +72,9 @@ func (a *appliance) Info(ctx context.Context) (api.Info, error) {
 	return api.Info{Supervisor: "1", State: "running", Features: []string{}, SupportedArch: []string{"amd64"}}, nil
 }
 func (a *appliance) Addon(_ context.Context, slug string) (api.AddonState, error) {
-	return api.AddonState{State: "started", Version: "1.10", Options: map[string]any{"of": slug}}, nil
+	entry := "/api/hassio_ingress/token-of-" + slug
+	url := entry + "/"
+	return api.AddonState{State: "started", Version: "1.10", Options: map[string]any{"of": slug}, IngressEntry: &entry, IngressURL: &url}, nil
 }
 func (a *appliance) Options(_ context.Context, slug string) (map[string]any, error) {
 	if slug == "c" {

@@ -43,7 +43,7 @@ type Core interface {
 
 // CoreOutput is what Home Assistant Core says and uses.
 type CoreOutput interface {
-	Logs(ctx context.Context, lines int, follow bool) (io.ReadCloser, error)
+	Logs(ctx context.Context, q LogRequest) (io.ReadCloser, error)
 	Stats(ctx context.Context) (AddonStats, error)
 	// Check has Core look at its configuration, which takes up to minutes, one look at a time. found is what is wrong, in
 	// its words; "" = nothing.

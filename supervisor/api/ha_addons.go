@@ -73,6 +73,9 @@ func (s *Server) getSelfInfo(ctx context.Context, c Caller, in slugIn) (SelfInfo
 	out := addonInfo(AddonCaller{Slug: slug, Manifest: m}, st)
 	if !c.admin() && c.Slug != slug && !c.has(roleManager) { // they may hold passwords
 		out.Options = map[string]any{}
+		if c.Kind == KindAddon { // what keeps the pages of two apart in a browser is that they do not know each other's address
+			out.IngressEntry, out.IngressURL = nil, nil
+		}
 	}
 	return out, nil
 }

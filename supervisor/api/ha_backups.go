@@ -27,12 +27,16 @@ var backupRoutes = []route{
 	{"GET", "/backups/{backup}/download", Admin, byBackup, "The file of a backup.", downloads()},
 	{"POST", "/backups/reload", Operator, byBackup, "Does nothing: the folder is read each time.", onBackups(func(*Server, context.Context, Caller, none) (none, error) { return none{}, nil })},
 	{"POST", "/backups/options", Admin, byBackup, "Sets when a backup is too old.", onBackups((*Server).postBackupOptions)},
-	{"POST", "/backups/new/full", Operator, byBackup, "Makes a backup of everything and waits for the end.", onBackups((*Server).postBackupFull).lasting()},
-	{"POST", "/backups/new/partial", Operator, byBackup, "Makes a backup of what is named and waits for the end.", onBackups((*Server).postBackupPartial).lasting()},
+	{"POST", "/backups/freeze", Operator, byBackup, "Refuses: what is saved rests for as long as it is read.", onBackups(elsewhere[freezing]("freeze what is to be saved from outside",
+		"services rest, or are told, only while a backup of this appliance reads them; a snapshot made by others would hold data that is being written", "castellan backup create --full"))},
+	{"POST", "/backups/thaw", Operator, byBackup, "Refuses: nothing is frozen.", onBackups(elsewhere[none]("thaw", "nothing is frozen", "castellan job list"))},
+	{"POST", "/backups/new/full", Operator, byBackup, "Makes a backup of everything, as a job.", onBackups((*Server).postBackupFull).lasting()},
+	{"POST", "/backups/new/partial", Operator, byBackup, "Makes a backup of what is named, as a job.", onBackups((*Server).postBackupPartial).lasting()},
 	{"POST", "/backups/new/upload", Admin, byBackup, "Takes in a backup file of Castellan, as multipart/form-data.", uploads()},
-	{"POST", "/backups/{backup}/restore/full", Admin, byBackup, "Restores everything in a backup and waits for the end.", onBackups((*Server).postRestoreFull).lasting()},
-	{"POST", "/backups/{backup}/restore/partial", Admin, byBackup, "Restores what is named and waits for the end.", onBackups((*Server).postRestorePartial).lasting()},
+	{"POST", "/backups/{backup}/restore/full", Admin, byBackup, "Restores everything in a backup, as a job.", onBackups((*Server).postRestoreFull).lasting()},
+	{"POST", "/backups/{backup}/restore/partial", Admin, byBackup, "Restores what is named, as a job.", onBackups((*Server).postRestorePartial).lasting()},
 	{"DELETE", "/backups/{backup}", Admin, byBackup, "Removes a backup.", onBackups((*Server).deleteBackup)},
+	{"GET", "/castellan/backups", Viewer, never, "The backups with all that is known of them, those that cannot be used too, and how they are made.", onBackups((*Server).getBackupRoom)},
 	{"POST", "/castellan/backups/key", Admin, never, "Makes the recovery key: shown once, and later backups are encrypted for it.", onBackups((*Server).postBackupKey)},
 	{"POST", "/castellan/backups/{backup}/verify", Operator, never, "Reads a backup and compares its checksums.", onBackups((*Server).postBackupVerify).lasting()},
 }
@@ -40,6 +44,11 @@ var backupRoutes = []route{
 // onBackups makes an endpoint of a call about backups.
 func onBackups[In, Out any](do func(*Server, context.Context, Caller, In) (Out, error)) endpoint {
 	return ha(do).guarded(hasBackups)
+}
+
+// freezing is the body of /backups/freeze.
+type freezing struct {
+	Timeout int `json:"timeout,omitempty"`
 }
 
 var backupShape = regexp.MustCompile(`^[0-9a-f]{8}$`)

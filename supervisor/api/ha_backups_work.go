@@ -6,6 +6,8 @@ import (
 	"net/http"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/castellan/castellan/supervisor/jobs"
 )
 
 // BackupFull is the body of /backups/new/full. Backups are always compressed; extra is not kept.
@@ -38,15 +40,40 @@ type BackupPartial struct {
 	Folders       []string       `json:"folders,omitempty"`
 }
 
-// making makes a backup. With background the answer comes with the end as well: there is nothing to ask about it before.
-func (s *Server) making(ctx context.Context, c Caller, r BackupRequest) (BackupDone, error) {
-	made, err := s.cfg.Backups.Work().Create(ctx, r, c.String())
-	return BackupDone{Slug: made.Slug, Notes: list(made.Notes)}, err
+// making makes a backup as a job, whose reference is the backup's slug once it is made.
+func (s *Server) making(ctx context.Context, c Caller, name string, background bool, r BackupRequest) (BackupDone, error) {
+	t := task{name: name, group: groupBackup, cancel: true, background: background, told: true, what: "make a backup", key: KeyBackup}
+	job, done, err := work(ctx, s, t, func(ctx context.Context, j *jobs.Job) (BackupDone, error) {
+		made, err := s.cfg.Backups.Work().Create(ctx, r, c.String())
+		if err == nil {
+			j.SetReference(made.Slug)
+		}
+		keepNotes(j, made.Notes)
+		return BackupDone{Slug: made.Slug, Notes: made.Notes}, err
+	})
+	done.Job, done.Notes = job, list(done.Notes)
+	return done, err
 }
+
+// keepNotes keeps what is to be told of the end in the job's extra, as many as it takes.
+func keepNotes(j *jobs.Job, notes []string) {
+	for n := len(notes); n > 0; n /= 2 {
+		kept := notes[:n:n]
+		if left := len(notes) - n; left > 0 {
+			kept = append(kept, fmt.Sprintf("and %d more", left))
+		}
+		if j.SetExtra(map[string]any{NotesKey: kept}) == nil {
+			return
+		}
+	}
+}
+
+// NotesKey is where the extra of a job has what is to be told of its end: a list of texts.
+const NotesKey = "notes"
 
 func (s *Server) postBackupFull(ctx context.Context, c Caller, in about[BackupFull]) (BackupDone, error) {
 	q := in.Body
-	return s.making(ctx, c, BackupRequest{Name: q.Name, Full: true, Core: true, AllAddons: true, Folders: BackupFolders, NoDatabase: q.ExcludeDatabase, Password: q.Password})
+	return s.making(ctx, c, "backup_manager_full_backup", q.Background, BackupRequest{Name: q.Name, Full: true, Core: true, AllAddons: true, Folders: BackupFolders, NoDatabase: q.ExcludeDatabase, Password: q.Password})
 }
 
 func (s *Server) postBackupPartial(ctx context.Context, c Caller, in about[BackupPartial]) (BackupDone, error) {
@@ -63,7 +90,7 @@ func (s *Server) postBackupPartial(ctx context.Context, c Caller, in about[Backu
 	if !r.Core && !r.AllAddons && len(r.Addons) == 0 && len(r.Folders) == 0 {
 		return BackupDone{}, badRequest("cannot make a backup of nothing: name homeassistant, addons or folders")
 	}
-	return s.making(ctx, c, r)
+	return s.making(ctx, c, "backup_manager_partial_backup", q.Background, r)
 }
 
 // RestoreFull is the body of /backups/{slug}/restore/full.
@@ -90,8 +117,18 @@ type RestoreDone struct {
 }
 
 func (s *Server) postRestoreFull(ctx context.Context, c Caller, in aboutBackup[RestoreFull]) (RestoreDone, error) {
-	done, err := s.cfg.Backups.Work().Restore(ctx, in.Backup, RestoreRequest{Full: true, Password: in.Body.Password}, c)
-	return RestoreDone{Restored: Restored{list(done.Notes)}}, err
+	return s.restoring(ctx, c, "backup_manager_full_restore", in.Backup, in.Body.Background, RestoreRequest{Full: true, Password: in.Body.Password})
+}
+
+// restoring restores a backup as a job.
+func (s *Server) restoring(ctx context.Context, c Caller, name, slug string, background bool, r RestoreRequest) (RestoreDone, error) {
+	t := task{name: name, about: slug, group: groupBackup, cancel: true, background: background, told: true, what: "restore backup " + slug, key: KeyBackup}
+	job, done, err := work(ctx, s, t, func(ctx context.Context, j *jobs.Job) (Restored, error) {
+		done, err := s.cfg.Backups.Work().Restore(ctx, slug, r, c)
+		keepNotes(j, done.Notes)
+		return done, err
+	})
+	return RestoreDone{job, Restored{list(done.Notes)}}, err
 }
 
 func (s *Server) postRestorePartial(ctx context.Context, c Caller, in aboutBackup[RestorePartial]) (RestoreDone, error) {
@@ -108,8 +145,7 @@ func (s *Server) postRestorePartial(ctx context.Context, c Caller, in aboutBacku
 	if !r.Core && !r.All && len(r.Addons) == 0 && len(r.Folders) == 0 {
 		return RestoreDone{}, badRequest("cannot restore nothing: name homeassistant, addons or folders")
 	}
-	done, err := s.cfg.Backups.Work().Restore(ctx, in.Backup, r, c)
-	return RestoreDone{Restored: Restored{list(done.Notes)}}, err
+	return s.restoring(ctx, c, "backup_manager_partial_restore", in.Backup, q.Background, r)
 }
 
 // BackupRemoval is the body of DELETE /backups/{slug}.

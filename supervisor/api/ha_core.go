@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"io"
 	"net/http"
 )
 
@@ -171,9 +170,4 @@ func (s *Server) postCoreOptions(ctx context.Context, core Core, in about[CoreOp
 		return none{}, err
 	}
 	return none{}, alreadySo(now, in.Body)
-}
-
-// coreLogs opens Core's log.
-func (s *Server) coreLogs(ctx context.Context, _ string, lines int, follow bool) (io.ReadCloser, error) {
-	return s.cfg.Home.Core().Output().Logs(ctx, lines, follow)
 }

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
+	"time"
 
 	"github.com/castellan/castellan/addons"
 	"github.com/castellan/castellan/supervisor/api"
@@ -13,10 +13,13 @@ import (
 
 // mood is how a house is disposed.
 type mood struct {
-	unset   error         // why settings can't be set, while options can
-	found   string        // in Core's configuration
-	refuses error         // what every update is answered with
-	blocked chan struct{} // a look at everything waits for it; nil = it does not
+	unset   error                                         // why settings can't be set, while options can
+	found   string                                        // in Core's configuration
+	refuses error                                         // what every update is answered with
+	records func() []api.LogRecord                        // of the verification log; nil = there is one
+	saves   func(context.Context) (api.BackupMade, error) // makes a backup, or restores one; nil = that is done at once
+	printed []printedLine                                 // by Core; nil = two lines
+	blocked chan struct{}                                 // a look at everything waits for it; nil = it does not
 }
 
 // residence is Home Assistant's side of a house. It records what reached it there.
@@ -102,9 +105,13 @@ func (r residence) Rebuild(context.Context) (string, error) {
 	r.did("core rebuild")
 	return "c7", nil
 }
-func (r residence) Logs(_ context.Context, lines int, _ bool) (io.ReadCloser, error) {
-	r.did(fmt.Sprintf("core logs %d", lines))
-	return io.NopCloser(strings.NewReader("\x1b[32mone\x1b[0m\ntwo\n")), nil
+func (r residence) Logs(ctx context.Context, q api.LogRequest) (io.ReadCloser, error) {
+	r.did(fmt.Sprintf("core logs %d", q.Lines))
+	lines := r.printed
+	if lines == nil {
+		lines = []printedLine{{began, "\x1b[32mone\x1b[0m"}, {began.Add(time.Second), "two"}}
+	}
+	return printed(ctx, lines, q), nil
 }
 func (r residence) Check(context.Context) (string, error) {
 	r.did("core check")

@@ -1,11 +1,9 @@
 package api
 
 import (
-	"bufio"
 	"cmp"
 	"context"
 	"fmt"
-	"io"
 	"net/http"
 	"regexp"
 	"strconv"
@@ -13,39 +11,39 @@ import (
 	"time"
 )
 
-// haLogRoutes are Home Assistant's calls for logs. There is the log of the current start only, so boot 0 is that and any
+// logOf is whose log a path is about.
+type logOf struct {
+	path, what string
+	ident      string // as Home Assistant's journal names it; an add-on's slug is added to one that ends in "_"
+	addons     addonRight
+	open       func(s *Server, ctx context.Context, about string, p logSpan) (logFeed, error)
+	has        func(*Server, *http.Request) error
+}
+
+// haLogRoutes are Home Assistant's calls for logs. There is the log of the current boot only, so boot 0 is that and any
 // other is not there.
 var haLogRoutes = func() (out []route) {
-	for _, of := range []struct {
-		path, what string
-		addons     addonRight
-		open       logSource
-		has        func(*Server, *http.Request) error
-	}{
-		{"/core", "Home Assistant Core", byCore, (*Server).coreLogs, hasCore},
-		{"/homeassistant", "Home Assistant Core", byCore, (*Server).coreLogs, hasCore},
-		{"/supervisor", "the daemon: its verification log", byManager, (*Server).supervisorLogs, speaksHA},
-		{"/addons/{slug}", "an add-on", own, (*Server).addonLogs, hasHAAddons},
+	for _, of := range []logOf{
+		{"/core", "Home Assistant Core", "homeassistant", byCore, (*Server).coreLogs, hasCore},
+		{"/homeassistant", "Home Assistant Core", "homeassistant", byCore, (*Server).coreLogs, hasCore},
+		{"/supervisor", "the daemon: its verification log", "hassio_supervisor", byManager, (*Server).supervisorLogs, speaksHA},
+		{"/addons/{slug}", "an add-on", "addon_", own, (*Server).addonLogs, hasHAAddons},
 	} {
 		for _, variant := range []struct {
-			path, doc string
-			follow    bool
+			path, doc      string
+			follow, latest bool
 		}{
-			{"/logs", "The last lines of %s.", false},
-			{"/logs/follow", "The last lines of %s, and those to come.", true},
-			{"/logs/latest", "The last lines of %s since its last start.", false},
-			{"/logs/boots/{boot}", "The last lines of %s; boot 0 is the current one.", false},
-			{"/logs/boots/{boot}/follow", "The last lines of %s, and those to come; boot 0 is the current one.", true},
+			{"/logs", "The last lines of %s.", false, false},
+			{"/logs/follow", "The last lines of %s, and those to come.", true, false},
+			{"/logs/latest", "The last lines of %s since its last start, without colours.", false, true},
+			{"/logs/boots/{boot}", "The last lines of %s; boot 0 is the current one.", false, false},
+			{"/logs/boots/{boot}/follow", "The last lines of %s, and those to come; boot 0 is the current one.", true, false},
 		} {
-			out = append(out, route{"GET", of.path + variant.path, Admin, of.addons, fmt.Sprintf(variant.doc, of.what),
-				raw(mediaText, haLogs(of.open, variant.follow)).plain().lasting().guarded(of.has)})
+			out = append(out, route{"GET", of.path + variant.path, Admin, of.addons, fmt.Sprintf(variant.doc, of.what), haLogs(of, variant.follow, variant.latest)})
 		}
 	}
 	return out
 }()
-
-// logSource opens a log; about is the add-on it is of.
-type logSource func(s *Server, ctx context.Context, about string, lines int, follow bool) (io.ReadCloser, error)
 
 // haLogsIn is a request for a log.
 type haLogsIn struct {
@@ -59,10 +57,7 @@ type haLogsIn struct {
 }
 
 func (q haLogsIn) check() error {
-	media, _, _ := strings.Cut(q.Accept, ";")
-	switch strings.TrimSpace(media) {
-	case "", "*/*", "text/plain", "text/*", "text/x-log":
-	default:
+	if _, ok := q.accepts(); !ok {
 		return badRequest("cannot answer %.60q: want Accept text/plain or text/x-log", q.Accept)
 	}
 	if q.Boot != "" && q.Boot != "0" {
@@ -71,122 +66,103 @@ func (q haLogsIn) check() error {
 	return nil
 }
 
-// entriesShape is a range of log entries: cursor, how many to skip (from the end when negative), and how many at most.
-var entriesShape = regexp.MustCompile(`^entries=([^:]*):(-?\d{0,9}):(\d{0,9})$`)
+// accepts tells whether the caller takes one of the two forms, and whether the first one that it names is the verbose one.
+func (q haLogsIn) accepts() (verbose, ok bool) {
+	for media := range strings.SplitSeq(q.Accept, ",") {
+		media, _, _ = strings.Cut(media, ";")
+		switch strings.TrimSpace(media) {
+		case "text/x-log":
+			return true, true
+		case "", "*/*", "text/plain", "text/*":
+			return false, true
+		}
+	}
+	return false, false
+}
 
-// tail is how many lines are asked for.
-func (q haLogsIn) tail() (int, error) {
-	if q.Range == "" {
-		return cmp.Or(q.Lines, defaultLines), nil
+// logSpan is which entries of a log are asked for, as systemd-journal-gatewayd counts them.
+type logSpan struct {
+	cursor         uint64 // what skip counts from: see [logEntry]; 0 = the end
+	skip           int    // entries from there on; negative = back
+	most           int    // entries; 0 = all
+	follow, latest bool
+}
+
+// mostLines is how far back one call goes.
+const mostLines = 100_000
+
+// entriesShape is a range of log entries: cursor, how many to skip (back when negative), and how many at most.
+var entriesShape = regexp.MustCompile(`^entries=(\d{0,19}):(-?\d{0,9}):(\d{0,20})$`)
+
+// span is what is asked for. Lines count before the range, as Home Assistant has it.
+func (q haLogsIn) span() (logSpan, error) {
+	if q.Range == "" || q.Lines > 0 {
+		return logSpan{skip: -cmp.Or(q.Lines, defaultLines)}, nil
 	}
 	m := entriesShape.FindStringSubmatch(q.Range)
-	if m == nil || m[1] != "" {
-		return 0, badRequest("cannot read header \"Range\" %.60q: want entries=:-N:, the last N+1 lines", q.Range)
+	if m == nil {
+		return logSpan{}, badRequest("cannot read header \"Range\" %.60q: want entries=:-N:, the last N+1 lines, or entries=CURSOR:SKIP:COUNT with the cursor of an earlier answer", q.Range)
 	}
-	skip, _ := strconv.Atoi(m[2]) // the shape says it is a number, or nothing
-	num, _ := strconv.Atoi(m[3])
-	if skip > 0 {
-		return 0, badRequest("cannot read header \"Range\" %.60q: lines are counted from the end", q.Range)
+	var p logSpan
+	p.skip, _ = strconv.Atoi(m[2])                                    // the shape says it is a number, or nothing
+	most, _ := strconv.ParseUint(m[3], 10, 64)                        // too large a number is the largest
+	p.most = int(min(most, 1<<31-1))                                  // 0 = all of them
+	p.skip = max(p.skip, -mostLines+1)                                // and no further back
+	if p.cursor, _ = strconv.ParseUint(m[1], 10, 63); p.cursor == 0 { // as most
+		if p.skip > 0 {
+			return logSpan{}, badRequest("cannot read header \"Range\" %.60q: lines are counted from the end", q.Range)
+		}
+		p.skip-- // Home Assistant's client asks for -(N-1) when it wants N
 	}
-	n := 1 - skip // Home Assistant's client asks for -(N-1) when it wants N
-	if num > 0 {
-		n = min(n, num)
-	}
-	return min(n, 100_000), nil
+	return p, nil
 }
 
-func haLogs(open logSource, follow bool) func(*Server, context.Context, Caller, haLogsIn) (io.ReadCloser, error) {
-	return func(s *Server, ctx context.Context, c Caller, in haLogsIn) (io.ReadCloser, error) {
-		n, err := in.tail()
+// haLogs makes the endpoint of a log.
+func haLogs(of logOf, follow, latest bool) endpoint {
+	e := call(func(s *Server, ctx context.Context, c Caller, in haLogsIn) (rawAnswer, error) {
+		p, err := in.span()
 		if err != nil {
-			return nil, err
+			return rawAnswer{}, err
 		}
-		body, err := open(s, ctx, c.target(in.Slug), n, follow)
-		if err != nil || !in.NoColors {
-			return body, err
+		p.follow, p.latest = follow, latest
+		feed, err := of.open(s, ctx, c.target(in.Slug), p)
+		if err != nil {
+			return rawAnswer{}, err
 		}
-		return colourless(body), nil
+		text := &logText{span: p, feed: feed, colourless: in.NoColors || latest}
+		if verbose, _ := in.accepts(); verbose || in.Verbose {
+			text.ident = of.ident
+			if strings.HasSuffix(of.ident, "_") {
+				text.ident += c.target(in.Slug)
+			}
+		}
+		body, cursor := text.open(ctx)
+		return rawAnswer{mediaText, body, cursor}, nil
+	})
+	e.out, e.media = nil, mediaText
+	return e.plain().lasting().guarded(of.has)
+}
+
+// coreLogs opens Core's log.
+func (s *Server) coreLogs(ctx context.Context, _ string, p logSpan) (logFeed, error) {
+	return timed(s.cfg.Home.Core().Output().Logs(ctx, p.request()))
+}
+
+func (s *Server) addonLogs(ctx context.Context, slug string, p logSpan) (logFeed, error) {
+	return timed(s.cfg.Backend.Addons().Output().Logs(ctx, slug, p.request()))
+}
+
+// request is the part of a container's log in which the entries are.
+func (p logSpan) request() LogRequest {
+	q := LogRequest{Lines: -1, Follow: p.follow, Latest: p.latest, Timed: true}
+	at := time.Unix(0, int64(p.cursor))
+	switch {
+	case p.cursor == 0:
+		q.Lines = -p.skip
+	case p.skip >= 0:
+		q.Since = at
+	case p.most > 0 && p.most <= -p.skip && !p.follow:
+		q.Until = at
 	}
-}
-
-func (s *Server) addonLogs(ctx context.Context, slug string, lines int, follow bool) (io.ReadCloser, error) {
-	return s.cfg.Backend.Addons().Output().Logs(ctx, slug, lines, follow)
-}
-
-// logPause is how often the verification log is looked at for who follows it.
-const logPause = time.Second
-
-// supervisorLogs is the verification log in words. Who follows it gets each record once.
-func (s *Server) supervisorLogs(ctx context.Context, _ string, lines int, follow bool) (io.ReadCloser, error) {
-	recs, err := s.cfg.Backend.Log().Records(ctx, LogQuery{Last: min(lines, 10000)})
-	if err != nil {
-		return nil, err
-	}
-	r, w := io.Pipe()
-	go func() {
-		last := uint64(0)
-		for {
-			for _, rec := range recs {
-				if rec.Seq <= last {
-					continue
-				}
-				last = rec.Seq
-				if _, err := fmt.Fprintf(w, "%s %d %s: %s\n", rec.Time.UTC().Format(time.RFC3339), rec.Seq, rec.Kind, strings.ReplaceAll(rec.Summary, "\n", " ")); err != nil {
-					return // the reader is gone
-				}
-			}
-			if !follow {
-				_ = w.Close() // it cannot fail
-				return
-			}
-			select {
-			case <-ctx.Done():
-				_ = w.CloseWithError(ctx.Err()) // as above
-				return
-			case <-time.After(logPause):
-			}
-			if recs, err = s.cfg.Backend.Log().Records(ctx, LogQuery{Last: 100}); err != nil {
-				_ = w.CloseWithError(err) // as above
-				return
-			}
-		}
-	}()
-	return r, nil
-}
-
-// colours are the sequences with which programs colour their lines on a terminal.
-var colours = regexp.MustCompile("\x1b\\[[0-9;?]*[A-Za-z]")
-
-// maxLine is where a line without an end is cut for looking at its colours, in bytes.
-const maxLine = 64 << 10
-
-// colourless takes the colours out of a text, line by line.
-func colourless(body io.ReadCloser) io.ReadCloser {
-	r, w := io.Pipe()
-	go func() {
-		lines := bufio.NewReaderSize(body, maxLine)
-		for {
-			line, err := lines.ReadSlice('\n')
-			if _, gone := w.Write(colours.ReplaceAll(line, nil)); gone != nil {
-				return
-			}
-			if err != nil && err != bufio.ErrBufferFull {
-				_ = w.CloseWithError(err) // it cannot fail
-				return
-			}
-		}
-	}()
-	return both{r, body}
-}
-
-// both is a reader that closes its source too.
-type both struct {
-	*io.PipeReader
-	source io.Closer
-}
-
-// Close implements [io.Closer].
-func (b both) Close() error {
-	_ = b.PipeReader.Close() // it cannot fail
-	return b.source.Close()
+	return q
 }

@@ -20,6 +20,7 @@ type task struct {
 	cancel      bool   // can be interrupted and leaves nothing half done
 	accepted    bool   // there is nothing to validate
 	background  bool   // is answered with its job once it is validated
+	told        bool   // its answer names the job also when it is over
 
 	what string // verb phrase of errors
 	key  string // error key of a failure
@@ -31,6 +32,7 @@ const (
 	groupCore     = "home_assistant_core"
 	groupStore    = "store_manager"
 	groupSecurity = "security_manager"
+	groupBackup   = "backup_manager"
 )
 
 // appGroup is the job group of an add-on.
@@ -77,6 +79,9 @@ func work[Out any](ctx context.Context, s *Server, t task, do func(context.Conte
 		return Job{out.ID}, answer, nil
 	}
 	answer, _ = out.Answer.(Out)
+	if t.told {
+		return Job{out.ID}, answer, nil
+	}
 	return Job{}, answer, nil
 }
 

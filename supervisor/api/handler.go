@@ -22,6 +22,7 @@ type door struct {
 	people bool                                   // it is for people, who log in here
 	within time.Duration                          // how long a call may take that does not last, 0 = as long as it takes
 	core   bool                                   // Home Assistant comes this way, for people whom it knows
+	frames func(*http.Request) string             // who may show add-ons' pages in a frame; nil = pages of the same origin
 }
 
 // handler makes the handler of the table for a door. Who calls, and whether he may, is known before a body is read.
@@ -50,7 +51,8 @@ func (s *Server) handler(d door) http.Handler {
 				return
 			}
 		}
-		// Not where people log in: a script of an add-on's page would be of our origin there, and act as its visitor.
+		// Not where people log in: a script of an add-on's page would be of our origin there, and act as its visitor. For them
+		// there is [Server.ServeIngress].
 		if !d.people && s.passing(w, r, d) {
 			return
 		}
@@ -149,12 +151,18 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, rt route, d door)
 	switch ctl := http.NewResponseController(w); {
 	case rt.long: // its time is up when it is done; a writer that knows no deadlines has none
 		_ = ctl.SetWriteDeadline(time.Time{})
-		if c.visit != nil {
-			var cancel context.CancelFunc
-			ctx, cancel = s.whileIn(ctx, c)
-			defer cancel()
-			r = r.WithContext(ctx)
+		if rt.media != "" {
+			done, err := s.streams.begin(c)
+			if err != nil {
+				fail(w, r, err)
+				return
+			}
+			defer done()
 		}
+		var cancel context.CancelFunc
+		ctx, cancel = s.whileIn(ctx, c)
+		defer cancel()
+		r = r.WithContext(ctx)
 	case d.within > 0:
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, d.within)
@@ -274,7 +282,7 @@ func (s *Server) failed(r *http.Request, err error) *Error {
 	if !errors.As(err, &known) {
 		known = &Error{Status: http.StatusBadRequest, Message: err.Error()}
 	}
-	s.cfg.Log.Log(r.Context(), slog.LevelDebug, "call failed", "method", r.Method, "path", r.URL.Path, "caller", callerOf(r).String(),
+	s.cfg.Log.Log(r.Context(), slog.LevelDebug, "call failed", "method", r.Method, "path", pathInWords(r.URL.Path), "caller", callerOf(r).String(),
 		"status", known.Status, "error", known.Message)
 	return known
 }

@@ -64,7 +64,7 @@ const (
 
 // ingressRoutes are the calls about add-ons' own pages. The pages themselves are among the passages.
 var ingressRoutes = []route{
-	{"POST", "/ingress/session", Operator, never, "Begins a session for add-ons' own pages.", call((*Server).postIngressSession)},
+	{"POST", "/ingress/session", Operator, never, "Begins a session for add-ons' own pages.", settingCookie((*Server).postIngressSession)},
 	{"POST", "/ingress/validate_session", Operator, never, "Whether a session goes on; it is made longer.", call((*Server).postIngressCheck)},
 	{"GET", "/ingress/panels", Viewer, byManager, "The add-ons that have pages of their own.", call((*Server).getIngressPanels)},
 }
@@ -73,14 +73,20 @@ func noIngress() error {
 	return &Error{Status: http.StatusNotFound, Key: "no_ingress", Message: "this appliance shows no pages of add-ons"}
 }
 
-func (s *Server) postIngressSession(_ context.Context, c Caller, in about[IngressSessionRequest]) (IngressSession, error) {
+// postIngressSession gives people's browsers the cookie itself: no script of ours needs to touch it then, and none of a page
+// can. Home Assistant hands it on as it likes.
+func (s *Server) postIngressSession(_ context.Context, c Caller, in about[IngressSessionRequest]) (IngressSession, *http.Cookie, error) {
 	if in.Body.User != "" && (c.Kind != KindHost || !nameShape.MatchString(in.Body.User)) {
-		return IngressSession{}, badRequest("cannot read field \"user_id\": want the ID of a user, from Home Assistant alone")
+		return IngressSession{}, nil, badRequest("cannot read field \"user_id\": want the ID of a user, from Home Assistant alone")
 	}
 	if s.cfg.Ingress == nil {
-		return IngressSession{}, noIngress()
+		return IngressSession{}, nil, noIngress()
 	}
-	return IngressSession{s.visits.begin(c, in.Body.User)}, nil
+	id := s.visits.begin(c, in.Body.User)
+	if c.visit == nil {
+		return IngressSession{id}, nil, nil
+	}
+	return IngressSession{id}, &http.Cookie{Name: ingressCookie, Value: id, Path: "/", HttpOnly: true, Secure: c.visit.tls, SameSite: http.SameSiteStrictMode}, nil
 }
 
 func (s *Server) postIngressCheck(_ context.Context, c Caller, in about[IngressSessionCheck]) (none, error) {
@@ -116,4 +122,12 @@ func pagePath(escaped string) (prefix, token, rest string, ok bool) {
 		return begin + token, token, "/" + rest, ok && token != ""
 	}
 	return "", "", "", false
+}
+
+// pathInWords is a path as the log has it: without what leads to the pages of an add-on.
+func pathInWords(p string) string {
+	if prefix, token, rest, ok := pagePath(p); ok {
+		return strings.TrimSuffix(prefix, token) + "…" + rest
+	}
+	return p
 }

@@ -103,11 +103,39 @@ func tamePage(r *http.Response, c *pageCall) {
 			r.Header.Add("Set-Cookie", cookie)
 		}
 	}
-	r.Header.Add("Content-Security-Policy", "frame-ancestors 'self'") // beside the add-on's own: both count
-	r.Header.Set("X-Frame-Options", "SAMEORIGIN")
-	r.Header.Set("Referrer-Policy", "same-origin") // the address holds the token
+	if c.frames == sameOrigin {
+		r.Header.Set("X-Frame-Options", "SAMEORIGIN")
+	} else { // where it is framed, it did not foresee
+		unframed(r.Header)
+		r.Header.Set("Cross-Origin-Resource-Policy", "same-origin") // other ports of the name have no use for its parts
+	}
+	r.Header.Add("Content-Security-Policy", "frame-ancestors "+c.frames) // beside the add-on's own: both count
+	r.Header.Set("Referrer-Policy", "same-origin")                       // the address holds the token
 	if location := r.Header.Get("Location"); location != "" {
 		c.redirect(r, location)
+	}
+}
+
+// unframed takes out of an add-on's policies who may show it in a frame.
+func unframed(h http.Header) {
+	for _, name := range []string{"Content-Security-Policy", "Content-Security-Policy-Report-Only"} {
+		var keep []string
+		for policy := range strings.SplitSeq(strings.Join(h.Values(name), ","), ",") {
+			var rest []string
+			for directive := range strings.SplitSeq(policy, ";") {
+				words := strings.Fields(directive)
+				if len(words) > 0 && !strings.EqualFold(words[0], "frame-ancestors") {
+					rest = append(rest, strings.Join(words, " "))
+				}
+			}
+			if len(rest) > 0 {
+				keep = append(keep, strings.Join(rest, "; "))
+			}
+		}
+		h.Del(name)
+		if len(keep) > 0 {
+			h.Set(name, strings.Join(keep, ", "))
+		}
 	}
 }
 
@@ -161,7 +189,7 @@ func (c *pageCall) redirect(r *http.Response, location string) {
 		r.Header.Del(name)
 	}
 	r.Header.Set("Content-Length", strconv.Itoa(len(page)))
-	r.Header.Set("Content-Type", "text/html; charset=utf-8")
-	r.Header.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'self'")
-	r.Header.Set("Cache-Control", "no-store")
+	for name, v := range ownPage(c) {
+		r.Header.Set(name, v)
+	}
 }

@@ -12,6 +12,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -30,8 +31,12 @@ type pageCall struct {
 	page    IngressPage
 	rest    string // path at the add-on, as it was written
 	visible string // prefix of the page in the browser
+	frames  string // who may show it in a frame, as Content-Security-Policy says it
 	who     *ingressSession
 }
+
+// sameOrigin is who may show a page in a frame where Home Assistant's frontend is of its origin.
+const sameOrigin = "'self'"
 
 func pageOf(ctx context.Context) *pageCall {
 	p, _ := ctx.Value(pageKey{}).(*pageCall)
@@ -62,6 +67,8 @@ func (s *Server) pages() *httputil.ReverseProxy {
 			switch {
 			case errors.As(err, &known):
 				s.pageFailed(w, r, known.Status, fmt.Sprintf("%s: %s. %s", p.page.Name, known.Message, sentence(known.Next)))
+			case errors.Is(err, syscall.ECONNREFUSED): // it has just been started, more often than not
+				s.pageFailed(w, r, http.StatusBadGateway, fmt.Sprintf("%s does not show its pages yet. Wait a moment; if that does not help, look at its log.", p.page.Name))
 			case r.Context().Err() != nil: // who asked is gone
 				s.pageFailed(w, r, http.StatusBadGateway, "the request has ended")
 			default:
@@ -81,7 +88,11 @@ func (s *Server) servePage(w http.ResponseWriter, r *http.Request, d door) bool 
 		return false
 	}
 	c := d.who(r)
-	r = r.WithContext(context.WithValue(r.Context(), callerKey{}, c))
+	p := &pageCall{rest: rest, visible: prefix, frames: sameOrigin}
+	if d.frames != nil {
+		p.frames = d.frames(r)
+	}
+	r = r.WithContext(context.WithValue(context.WithValue(r.Context(), callerKey{}, c), pageKey{}, p))
 	if state := s.state(); d.within > 0 && !ready(state) {
 		s.fail(w, r, badRequest("System is not ready with state: %s", state))
 		return true
@@ -99,8 +110,15 @@ func (s *Server) servePage(w http.ResponseWriter, r *http.Request, d door) bool 
 	if d.core && c.Kind == KindNone {
 		c = theHost
 	}
-	who, leave, ok, free := s.visits.enter(r, c)
+	may := c.sameAs
+	if c.visit != nil {
+		may = s.welcome(r)
+	}
+	who, leave, ok, free := s.visits.enter(r, may)
 	switch {
+	case !ok && c.visit != nil:
+		s.pageFailed(w, r, http.StatusUnauthorized, "the visit to the add-ons' pages has ended. Open the page from Castellan again.")
+		return true
 	case !ok:
 		writePlain(w, http.StatusUnauthorized)
 		return true
@@ -118,11 +136,16 @@ func (s *Server) servePage(w http.ResponseWriter, r *http.Request, d door) bool 
 		s.pageFailed(w, r, http.StatusNotFound, "no add-on has this page.")
 		return true
 	}
-	visible := prefix
 	if r.Header.Get("X-Ingress-Path") == ingressOutside+token { // the browser is at Home Assistant
-		visible = ingressOutside + token
+		p.visible = ingressOutside + token
 	}
-	r = r.WithContext(context.WithValue(r.Context(), pageKey{}, &pageCall{page, rest, visible, who}))
+	p.page, p.who = page, who
+	ctx, cancel := s.whileIn(r.Context(), who.owner) // a page that is alive ends with what lets its visitor in
+	defer cancel()
+	if who.owner.visit != nil {
+		ctx = context.WithValue(ctx, callerKey{}, who.owner)
+	}
+	r = r.WithContext(ctx)
 	s.forward(w, r, page)
 	return true
 }
@@ -193,6 +216,17 @@ func inWords(title, words, link string) string {
 	return page + "\n"
 }
 
+// ownPage are the headers of what we say in the place of a page.
+func ownPage(c *pageCall) map[string]string {
+	return map[string]string{
+		"Content-Type":            "text/html; charset=utf-8",
+		"Content-Security-Policy": "default-src 'none'; frame-ancestors " + c.frames,
+		"Cache-Control":           "no-store",
+		"Referrer-Policy":         "no-referrer",
+		"X-Content-Type-Options":  "nosniff",
+	}
+}
+
 // pageFailed answers in words: a person looks at it.
 func (s *Server) pageFailed(w http.ResponseWriter, r *http.Request, status int, words string) {
 	if !strings.Contains(r.Header.Get("Accept"), "text/html") {
@@ -201,9 +235,9 @@ func (s *Server) pageFailed(w http.ResponseWriter, r *http.Request, status int, 
 	}
 	_ = s.failed(r, &Error{Status: status, Message: words})
 	h := w.Header()
-	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'self'")
-	h.Set("Cache-Control", "no-store")
+	for name, v := range ownPage(pageOf(r.Context())) {
+		h.Set(name, v)
+	}
 	w.WriteHeader(status)
 	_, _ = io.WriteString(w, inWords(http.StatusText(status), words, "")) // a client that left does not concern us
 }

@@ -28,6 +28,8 @@ type ingressSession struct {
 
 // ingressSessions are kept in memory: after a restart a person begins anew.
 type ingressSessions struct {
+	in func(owner Caller) bool // tells whether who began a session is let in still
+
 	mu  sync.Mutex
 	all map[string]*ingressSession
 }
@@ -37,6 +39,10 @@ func (v *ingressSessions) begin(c Caller, user string) string {
 	var b [ingressTokenSize]byte
 	_, _ = rand.Read(b[:]) // it never fails
 	id := hex.EncodeToString(b[:])
+	if c.visit != nil { // the cookie that let him in is not needed for it
+		at := *c.visit
+		at.cookie, c.visit = "", &at
+	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.all == nil {
@@ -87,27 +93,28 @@ func (c Caller) sameAs(d Caller) bool { return c.Kind == d.Kind && c.Name == d.N
 func (v *ingressSessions) use(id string, c Caller) (*ingressSession, bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return v.find(id, c)
+	return v.find(id, c.sameAs)
 }
 
-func (v *ingressSessions) find(id string, c Caller) (*ingressSession, bool) {
+// find is use for who may.
+func (v *ingressSessions) find(id string, may func(owner Caller) bool) (*ingressSession, bool) {
 	s, now := v.all[id], time.Now() // 512 random bits: how long a look takes tells nothing of them
-	if s == nil || s.over(now) || !s.owner.sameAs(c) {
+	if s == nil || s.over(now) || !may(s.owner) || !v.in(s.owner) {
 		return nil, false
 	}
 	s.used = now
 	return s, true
 }
 
-// enter is use for as long as a request lasts; free is false when the session has too many open.
-func (v *ingressSessions) enter(r *http.Request, c Caller) (s *ingressSession, leave func(), ok, free bool) {
+// enter is use for as long as a request lasts, by who may; free is false when the session has too many open.
+func (v *ingressSessions) enter(r *http.Request, may func(owner Caller) bool) (s *ingressSession, leave func(), ok, free bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for i, cookie := range r.CookiesNamed(ingressCookie) {
 		if i == 4 {
 			break
 		}
-		if s, ok = v.find(cookie.Value, c); !ok {
+		if s, ok = v.find(cookie.Value, may); !ok {
 			continue
 		}
 		if s.open >= maxIngressOpen {

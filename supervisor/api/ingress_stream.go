@@ -21,10 +21,14 @@ func (b *patientBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// lingering is how much more is taken in of a body that is too long, in bytes.
+const lingering = 256 << 10
+
 // measure takes a body of unknown length in: there are add-ons that take none.
 func measure(r *http.Request) error {
 	b, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxBody)) // the connection stays, so that the refusal arrives
 	if err != nil {
+		_, _ = io.CopyN(io.Discard, r.Body, lingering) // a caller that still sends may drop the refusal with its connection
 		return err
 	}
 	r.Body, r.ContentLength, r.TransferEncoding = io.NopCloser(bytes.NewReader(b)), int64(len(b)), nil

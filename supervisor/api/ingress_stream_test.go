@@ -8,9 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -164,6 +167,7 @@ func TestAnAddonThatDoesNotAnswerIsToldInWords(t *testing.T) {
 		{"/headers", nil, 502, "does not answer"},
 		{"/none", api.ErrAsleep, 503, "it does not run"},
 		{"/none", errors.New("secret place"), 502, "does not answer"},
+		{"/none", &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}, 502, "does not show its pages yet"},
 	} {
 		s.down = c.down
 		if c.down != nil {

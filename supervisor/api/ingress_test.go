@@ -300,3 +300,26 @@ func TestASessionEndsWithItsUse(t *testing.T) {
 		}
 	})
 }
+
+// TestAddonsDoNotLearnWhereTheOthersPagesAre: a script of one would open another's in the name of its visitor.
+func TestAddonsDoNotLearnWhereTheOthersPagesAre(t *testing.T) {
+	s := newStage(t)
+	for _, c := range []struct {
+		door        http.Handler
+		token, slug string
+		told        bool
+	}{
+		{s.srv.AddonHandler(), "token-default", "self", true},
+		{s.srv.AddonHandler(), "token-default", "manager", false},
+		{s.srv.AddonHandler(), "token-backup", "manager", false},
+		{s.srv.AddonHandler(), "token-manager", "default", true},
+		{s.srv.AddonHandler(), hostToken, "default", true},
+		{s.by(api.Viewer), "", "default", true}, // for nothing: a visit is for operators
+		{s.by(api.Operator), "", "default", true},
+	} {
+		rec := send(c.door, "GET", "/addons/"+c.slug+"/info", c.token, "")
+		if told := strings.Contains(rec.Body.String(), "token-of-"); rec.Code != 200 || told != c.told {
+			t.Errorf("%s about %s: %d %s, want %v", c.token, c.slug, rec.Code, rec.Body.String(), c.told)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"crypto/tls"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
@@ -27,12 +28,17 @@ type Network struct {
 	Page  func(path string) bool
 	// Patience is how long a caller may take to say what he wants; a body may take three times that. 0 = 10 s.
 	Patience time.Duration
+	// UI is the port of the listener where people log in: pages from there, and from nowhere else, may show those of add-ons in
+	// a frame. For [Server.ServeIngress] alone.
+	UI uint16
 }
 
 // Limits on people: the network of the house must not take the daemon's memory and files.
 const (
-	peoplePerAddr = 64
-	peopleConns   = 256
+	peoplePerAddr = 64              // connections of one place
+	peopleConns   = 256             // in all
+	peopleStreams = 128             // of these, that follow something
+	personStreams = 16              // of one person, whatever he logs in with
 	peopleWithin  = 5 * time.Minute // for a call that does not last
 	patience      = 10 * time.Second
 )
@@ -40,11 +46,23 @@ const (
 // ServePeople answers on l, a listener on the network of the house, as [Server.Serve] does. Callers are those whom
 // [Config].People lets in, by the cookie of a session or by an API token.
 func (s *Server) ServePeople(ctx context.Context, l net.Listener, n Network) error {
+	return s.serveNetwork(ctx, l, n, s.PeopleHandler(n))
+}
+
+// ServeNotice answers on l with the bounds of [Server.ServePeople], and with h alone: what people are told while there is no
+// API for them. h must be safe to show to everybody.
+func ServeNotice(ctx context.Context, l net.Listener, n Network, h http.Handler) error {
+	s := &Server{cfg: Config{Log: slog.New(slog.DiscardHandler)}}
+	return s.serveNetwork(ctx, l, n, h)
+}
+
+// serveNetwork is [Server.ServePeople] with another handler.
+func (s *Server) serveNetwork(ctx context.Context, l net.Listener, n Network, h http.Handler) error {
 	wait := n.Patience
 	if wait == 0 {
 		wait = patience
 	}
-	srv := s.http(s.PeopleHandler(n))
+	srv := s.http(h)
 	srv.ReadHeaderTimeout, srv.ReadTimeout, srv.IdleTimeout = wait, 3*wait, 12*wait
 	srv.WriteTimeout = peopleWithin + takeWithin
 	l = limitBy(l, netip.Prefix{}, peopleConns, peoplePerAddr)
@@ -59,14 +77,7 @@ func (s *Server) PeopleHandler(n Network) http.Handler {
 	if s.cfg.People == nil {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.fail(w, r, noPeople()) })
 	}
-	names := append([]string{"localhost"}, n.Hosts...)
-	if name, err := os.Hostname(); err == nil { // without one there are addresses, and n.Hosts
-		short, _, _ := strings.Cut(name, ".")
-		names = append(names, name, short, short+".local")
-	}
-	for i := range names {
-		names[i] = strings.ToLower(strings.TrimSuffix(names[i], "."))
-	}
+	names := n.names()
 	enter := func(h http.Header, r *http.Request) error {
 		secure(h)
 		return sameSite(r, names)
@@ -89,6 +100,19 @@ func (s *Server) PeopleHandler(n Network) http.Handler {
 		}
 		pages.ServeHTTP(w, r)
 	})
+}
+
+// names are all that a listener answers to, beside addresses.
+func (n Network) names() []string {
+	names := append([]string{"localhost"}, n.Hosts...)
+	if name, err := os.Hostname(); err == nil { // without one there are addresses, and n.Hosts
+		short, _, _ := strings.Cut(name, ".")
+		names = append(names, name, short, short+".local")
+	}
+	for i := range names {
+		names[i] = strings.ToLower(strings.TrimSuffix(names[i], "."))
+	}
+	return names
 }
 
 // secure keeps browsers from taking an answer for a page, showing it in another's, or keeping it. There is no
@@ -120,10 +144,13 @@ func sameSite(r *http.Request, names []string) error {
 			return foreign
 		}
 	}
-	if site := r.Header.Get("Sec-Fetch-Site"); !reads(r) && site != "" && site != "same-origin" && site != "none" {
-		return foreign
+	switch site, mode := r.Header.Get("Sec-Fetch-Site"), r.Header.Get("Sec-Fetch-Mode"); {
+	case site == "", site == "same-origin", site == "none":
+		return nil
+	case reads(r) && (mode == "" || mode == "navigate"): // somebody follows a link; what a page fetches in secret is no link
+		return nil
 	}
-	return nil
+	return foreign
 }
 
 // hostOf is a Host header without port, brackets, and the dot of a complete name.

@@ -37,11 +37,11 @@ type accountIn struct {
 }
 
 func (s *Server) deleteUser(_ context.Context, c Caller, in userIn) (none, error) {
-	return none{}, s.told(c, "user removed", in.Name, s.cfg.People.RemoveUser(in.Name))
+	return none{}, s.told(c, "user removed", in.Name, s.cfg.People.RemoveUser(in.Name, s.witness(c.String())))
 }
 
 func (s *Server) postRole(_ context.Context, c Caller, in roleIn) (none, error) {
-	return none{}, s.told(c, "role changed to "+in.Body.Role, in.Name, s.cfg.People.SetRole(in.Name, access.Role(in.Body.Role)))
+	return none{}, s.told(c, "role changed to "+in.Body.Role, in.Name, s.cfg.People.SetRole(in.Name, access.Role(in.Body.Role), s.witness(c.String())))
 }
 
 func (s *Server) postPlace(_ context.Context, c Caller, in placeIn) (none, error) {
@@ -74,7 +74,7 @@ func (s *Server) postPassword(ctx context.Context, c Caller, in passwordIn) (non
 		}
 		except = c.session()
 	}
-	return none{}, s.told(c, "password set", name, s.cfg.People.SetPassword(ctx, who, except))
+	return none{}, s.told(c, "password set", name, s.cfg.People.SetPassword(ctx, who, except, s.witness(c.String())))
 }
 
 func (s *Server) getSessions(_ context.Context, c Caller, in ofUserIn) (SessionList, error) {
@@ -163,7 +163,7 @@ func (s *Server) postToken(_ context.Context, c Caller, in about[TokenRequest]) 
 	if q.Days > 0 {
 		end = time.Now().AddDate(0, 0, q.Days)
 	}
-	text, i, err := s.cfg.People.AddToken(user, q.Name, role, end)
+	text, i, err := s.cfg.People.AddToken(user, q.Name, role, end, s.witness(c.String()))
 	return NewToken{tokenFrom(i), text.Reveal()}, s.told(c, "token made", user+" "+i.ID, err)
 }
 
@@ -172,5 +172,5 @@ func (s *Server) deleteToken(_ context.Context, c Caller, in accountIn) (none, e
 	if err != nil {
 		return none{}, err
 	}
-	return none{}, s.told(c, "token removed", in.ID, s.cfg.People.RemoveToken(user, in.ID))
+	return none{}, s.told(c, "token removed", in.ID, s.cfg.People.RemoveToken(user, in.ID, s.witness(c.String())))
 }

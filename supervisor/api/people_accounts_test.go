@@ -3,6 +3,9 @@ package api_test
 import (
 	"errors"
 	"fmt"
+	"log/slog"
+	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -236,5 +239,72 @@ func TestRootIsTheWayIn(t *testing.T) {
 	me := data[api.Me](t, get(local, "/castellan/me"))
 	if me.Name != "root" || me.Kind != "local" || me.Role != "admin" {
 		t.Errorf("root is %+v", me)
+	}
+}
+
+// TestAccountsAreWrittenDown: each change of an account is one record, by whom, with nothing that opens a door; a record that
+// can't be written fails the call.
+func TestAccountsAreWrittenDown(t *testing.T) {
+	h := newHome(t)
+	var wrote []string
+	var broken error
+	h.srv = api.New(api.Config{Backend: h.house, People: h.people, Owner: uint32(os.Getuid()), Log: slog.New(slog.DiscardHandler), Account: func(e access.Event, by string) error {
+		if broken != nil {
+			return broken
+		}
+		wrote = append(wrote, strings.Join(strings.Fields(fmt.Sprintf("%s %s %s %s by %s", e.What, e.User, e.Role, e.Name, by)), " "))
+		return nil
+	}})
+	h.net = h.srv.PeopleHandler(api.Network{Hosts: []string{"castellan.example"}})
+	local := h.srv.Handler()
+	code := data[api.SetupCode](t, get(local, "/castellan/setup-code")).Code
+	rec := h.ask("POST", "/castellan/setup", fmt.Sprintf(`{"code":%q,"name":"anna","password":%q}`, code, annaPassword), "From", "192.168.1.7")
+	if got := strings.Join(wrote, ";"); got != "owner made anna admin by who has the setup code, from 192.168.1.7" {
+		t.Errorf("setup: written down %q", got)
+	}
+	anna := []string{"Cookie", strings.Split(rec.Header().Get("Set-Cookie"), ";")[0], "X-CSRF-Token", data[api.Me](t, rec).CSRF}
+	ask := func(method, path, body string) *httptest.ResponseRecorder { return h.ask(method, path, body, anna...) }
+	user := fmt.Sprintf(`{"name":"bert","password":%q,"role":"viewer"}`, bertPassword)
+	for _, c := range []struct{ method, path, body, want string }{
+		{"POST", "/castellan/users", user, "user added bert viewer by anna (session)"},
+		{"POST", "/castellan/users/bert/role", `{"role":"operator"}`, "role changed bert operator by anna (session)"},
+		{"POST", "/castellan/users/bert/password", fmt.Sprintf(`{"password":%q}`, otherPassword), "password set bert by anna (session)"},
+		{"POST", "/castellan/tokens", `{"name":"ci","role":"viewer","user":"bert"}`, "token made bert viewer ci by anna (session)"},
+	} {
+		wrote = nil
+		if rec := ask(c.method, c.path, c.body); rec.Code != 200 || len(wrote) != 1 || wrote[0] != c.want {
+			t.Errorf("%s %s: %d %s, written down %q, want %q", c.method, c.path, rec.Code, rec.Body.String(), wrote, c.want)
+		}
+	}
+	token := h.people.Tokens("bert")[0].ID
+	broken = errors.New("the disk is full")
+	for _, c := range []struct{ method, path, body string }{
+		{"POST", "/castellan/users", strings.Replace(user, "bert", "eve", 1)},
+		{"POST", "/castellan/users/bert/role", `{"role":"admin"}`},
+		{"POST", "/castellan/tokens", `{"name":"more","role":"viewer","user":"bert"}`},
+	} {
+		if rec := ask(c.method, c.path, c.body); rec.Code != 503 || !strings.Contains(rec.Body.String(), `"error_key":"log_failed"`) || !strings.Contains(rec.Body.String(), `"next":"castellan log verify`) ||
+			strings.Contains(rec.Body.String(), "cst_") {
+			t.Errorf("%s without a log: %d %s", c.path, rec.Code, rec.Body.String())
+		}
+	}
+	if users := h.people.Users(); len(users) != 2 || users[1].Role != access.Operator || len(h.people.Tokens("")) != 1 {
+		t.Errorf("what was not written down counts: %+v", users)
+	}
+	broken, wrote = nil, nil
+	if rec := ask("DELETE", "/castellan/tokens/"+token, ""); rec.Code != 200 || strings.Join(wrote, ";") != "token removed bert viewer ci by anna (session)" {
+		t.Errorf("removed: %d, written down %q", rec.Code, wrote)
+	}
+	wrote = nil
+	if rec := ask("DELETE", "/castellan/users/bert", ""); rec.Code != 200 || strings.Join(wrote, ";") != "user removed bert by anna (session)" {
+		t.Errorf("removed: %d, written down %q", rec.Code, wrote)
+	}
+	wrote = nil
+	if rec := atHome(local, "POST", "/castellan/users/reset", ""); rec.Code != 200 || strings.Join(wrote, ";") != "register reset by root" {
+		t.Errorf("reset: %d, written down %q", rec.Code, wrote)
+	}
+	wrote = nil
+	if rec := atHome(local, "POST", "/castellan/users", fmt.Sprintf(`{"name":"carl","password":%q,"role":"admin"}`, annaPassword)); rec.Code != 200 || strings.Join(wrote, ";") != "owner made carl admin by root" {
+		t.Errorf("the first user: %d, written down %q", rec.Code, wrote)
 	}
 }

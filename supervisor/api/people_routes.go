@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"reflect"
 	"strings"
@@ -54,14 +55,25 @@ type withCookie struct {
 	cookie *http.Cookie // nil = none
 }
 
-// cookied makes an endpoint of a call that may set a cookie.
+// cookied makes an endpoint of a call that may set a cookie and needs the register of people.
 func cookied[In, Out any](do func(*Server, context.Context, Caller, In) (Out, *http.Cookie, error)) endpoint {
-	e := onPeople(func(s *Server, ctx context.Context, c Caller, in In) (withCookie, error) {
-		out, cookie, err := do(s, ctx, c, in)
-		return withCookie{out, cookie}, err
-	})
+	e := onPeople(cookieOf(do))
 	e.out = reflect.TypeFor[Out]()
 	return e
+}
+
+// settingCookie makes an endpoint of a call that may set a cookie.
+func settingCookie[In, Out any](do func(*Server, context.Context, Caller, In) (Out, *http.Cookie, error)) endpoint {
+	e := call(cookieOf(do))
+	e.out = reflect.TypeFor[Out]()
+	return e
+}
+
+func cookieOf[In, Out any](do func(*Server, context.Context, Caller, In) (Out, *http.Cookie, error)) func(*Server, context.Context, Caller, In) (withCookie, error) {
+	return func(s *Server, ctx context.Context, c Caller, in In) (withCookie, error) {
+		out, cookie, err := do(s, ctx, c, in)
+		return withCookie{out, cookie}, err
+	}
 }
 
 // onAppliance refuses who does not call on the unix socket.
@@ -123,7 +135,8 @@ func (s *Server) postSetup(ctx context.Context, c Caller, in about[SetupRequest]
 	if err != nil {
 		return Me{}, nil, err
 	}
-	l, err := s.cfg.People.Setup(ctx, access.Secret(in.Body.Code), access.Credentials{Name: in.Body.Name, Password: access.Secret(in.Body.Password)}, v.from)
+	l, err := s.cfg.People.Setup(ctx, access.Secret(in.Body.Code), access.Credentials{Name: in.Body.Name, Password: access.Secret(in.Body.Password)}, v.from,
+		s.witness("who has the setup code, from "+v.from.Addr.String()))
 	if err != nil {
 		return Me{}, nil, err
 	}
@@ -191,15 +204,15 @@ func (s *Server) getUsers(context.Context, Caller, none) (UserList, error) {
 
 func (s *Server) postUser(ctx context.Context, c Caller, in about[UserRequest]) (none, error) {
 	who := access.Credentials{Name: in.Body.Name, Password: access.Secret(in.Body.Password)}
-	err := s.cfg.People.AddUser(ctx, who, access.Role(in.Body.Role))
+	err := s.cfg.People.AddUser(ctx, who, access.Role(in.Body.Role), s.witness(c.String()))
 	if errors.Is(err, access.ErrNoOwner) && c.local {
-		err = s.firstUser(ctx, who, access.Role(in.Body.Role))
+		err = s.firstUser(ctx, c, who, access.Role(in.Body.Role))
 	}
 	return none{}, s.told(c, "user added", strings.ToLower(in.Body.Name), err)
 }
 
 // firstUser makes the owner for root, who could read the setup code.
-func (s *Server) firstUser(ctx context.Context, who access.Credentials, role access.Role) error {
+func (s *Server) firstUser(ctx context.Context, c Caller, who access.Credentials, role access.Role) error {
 	if role != access.Admin {
 		return badRequest("cannot add %.40q: the first user must be admin", who.Name)
 	}
@@ -207,11 +220,25 @@ func (s *Server) firstUser(ctx context.Context, who access.Credentials, role acc
 	if err != nil {
 		return err
 	}
-	l, err := s.cfg.People.Setup(ctx, code, who, access.Origin{Agent: "castellan user add"})
+	l, err := s.cfg.People.Setup(ctx, code, who, access.Origin{Agent: "castellan user add"}, s.witness(c.String()))
 	if err != nil {
 		return err
 	}
 	return s.cfg.People.Logout(l.Cookie)
+}
+
+// witness writes down what becomes of accounts, in the verification log of the appliance.
+func (s *Server) witness(by string) access.Witness {
+	return func(e access.Event) error {
+		if s.cfg.Account == nil {
+			return nil
+		}
+		if err := s.cfg.Account(e, by); err != nil {
+			return &Error{Status: http.StatusServiceUnavailable, Key: "log_failed", Message: fmt.Sprintf("cannot do that: it can't be written to the verification log: %v", err),
+				Next: "castellan log verify, and see to the disk"}
+		}
+		return nil
+	}
 }
 
 // told tells the daemon's log what became of an account.
@@ -226,7 +253,7 @@ func (s *Server) postReset(_ context.Context, c Caller, _ none) (ResetAnswer, er
 	if err := c.onAppliance(); err != nil {
 		return ResetAnswer{}, err
 	}
-	aside, err := s.cfg.People.Reset()
+	aside, err := s.cfg.People.Reset(s.witness(c.String()))
 	if err != nil {
 		return ResetAnswer{}, err
 	}

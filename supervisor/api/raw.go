@@ -11,6 +11,7 @@ import (
 type rawAnswer struct {
 	contentType string
 	body        io.ReadCloser
+	cursor      string // of the first entry of a log; "" = it can't be told
 }
 
 // send copies the body out as it comes, until it ends or the caller leaves. Nothing of it is taken for more than it is
@@ -25,6 +26,9 @@ func (a rawAnswer) send(w http.ResponseWriter, r *http.Request) {
 	h.Set("Content-Security-Policy", "default-src 'none'; sandbox")
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Accel-Buffering", "no") // a proxy in between must not collect lines either
+	if a.cursor != "" {
+		h.Set("X-First-Cursor", a.cursor)
+	}
 	w.WriteHeader(http.StatusOK)
 	// The status is on its way: a stream that breaks off ends short, and the caller sees what came until then.
 	_, _ = io.Copy(flusher{w, http.NewResponseController(w)}, a.body)

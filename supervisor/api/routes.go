@@ -23,10 +23,6 @@ var baseRoutes = []route{
 	{"POST", "/castellan/trust/house/init", Admin, never, "Makes the house key.", call((*Server).postHouseInit)},
 	{"POST", "/castellan/trust/house/accept", Admin, never, "Vouches for what a service would run now.", call((*Server).postHouseAccept)},
 	{"POST", "/castellan/trust/house/withdraw", Admin, never, "Withdraws what a service runs.", call((*Server).postHouseWithdraw)},
-	{"GET", "/castellan/log", Viewer, never, "Records of the verification log, oldest first.", call((*Server).getLog)},
-	{"GET", "/castellan/log/verify", Viewer, never, "Checks the chain of the verification log.", call((*Server).getLogReport)},
-	{"GET", "/castellan/log/{seq}/explain", Viewer, never, "Why a verdict is what it is.", call((*Server).getExplain)},
-	{"GET", "/castellan/log/{seq}/replay", Viewer, never, "Judges the stored evidence of a verdict again.", call((*Server).getReplay)},
 }
 
 // VersionInfo is the answer of /castellan/version.
@@ -42,11 +38,6 @@ type ChangeList struct {
 // PinList is the answer of /castellan/trust/pins.
 type PinList struct {
 	Pins []Pin `json:"pins"`
-}
-
-// LogList is the answer of /castellan/log, oldest first.
-type LogList struct {
-	Records []LogRecord `json:"records"`
 }
 
 // about is a request whose body is all it has.
@@ -131,32 +122,4 @@ func (s *Server) getChange(ctx context.Context, _ Caller, in changeIn) (Change, 
 	}
 	return Change{}, &Error{Status: http.StatusNotFound, Key: "change_not_found",
 		Message: fmt.Sprintf("no change %.40q is known", in.ID), Next: "castellan status"}
-}
-
-type logIn struct {
-	Last    int    `query:"last" minimum:"1" maximum:"10000"`
-	Kind    string `query:"kind"`
-	Service string `query:"service"`
-}
-
-func (s *Server) getLog(ctx context.Context, _ Caller, in logIn) (LogList, error) {
-	recs, err := s.cfg.Backend.Log().Records(ctx, LogQuery(in))
-	fill(&recs)
-	return LogList{recs}, err
-}
-
-func (s *Server) getLogReport(ctx context.Context, _ Caller, _ none) (LogReport, error) {
-	return s.cfg.Backend.Log().Verify(ctx)
-}
-
-type recordIn struct {
-	Seq uint64 `path:"seq" minimum:"1"`
-}
-
-func (s *Server) getExplain(ctx context.Context, _ Caller, in recordIn) (Explanation, error) {
-	return s.cfg.Backend.Log().Explain(ctx, in.Seq)
-}
-
-func (s *Server) getReplay(ctx context.Context, _ Caller, in recordIn) (Replay, error) {
-	return s.cfg.Backend.Log().Replay(ctx, in.Seq)
 }

@@ -46,8 +46,15 @@ type Config struct {
 	Backups Backups
 	// BackupFirst makes backups before updates; nil = there are none, and who asks for one is told.
 	BackupFirst BackupFirst
+	// Settings tells what the configuration in force says; nil = nobody does.
+	Settings func(context.Context) (Settings, error)
+	// Support gathers support bundles; nil = the appliance makes none.
+	Support Support
 	// People are who may call from the network of the house; nil = nobody may, and there are no users.
 	People *access.Access
+	// Account writes down what becomes of a user or a token, and by whom, before it counts; an error fails the call, see
+	// [access.Witness]. nil = it is not written down.
+	Account func(e access.Event, by string) error
 	// Jobs runs what outlives its call; nil = a manager that nobody else knows.
 	Jobs *jobs.Manager
 	// JobIDs remembers which job a change belongs to; nil = nothing does, and a client finds it under the change's own ID.
@@ -73,6 +80,8 @@ type Server struct {
 	visits  ingressSessions
 	ingress func() *httputil.ReverseProxy
 
+	streams shares // of people on the network
+
 	core      func() *httputil.ReverseProxy
 	coreCalls calls
 }
@@ -86,6 +95,7 @@ func New(cfg Config) *Server {
 		cfg.Events = events.New(context.Background(), events.Config{})
 	}
 	s := &Server{cfg: cfg}
+	s.visits.in = s.in
 	s.ingress, s.core = sync.OnceValue(s.pages), sync.OnceValue(s.coreProxy)
 	return s
 }

@@ -20,8 +20,8 @@ type route struct {
 
 // table is the whole API, in order of paths: reviewing who may do what is reading its parts. What is not in it is refused.
 func table() []route {
-	all := slices.Concat(baseRoutes, authRoutes, addonRoutes, repositoryRoutes, decisionRoutes, guestRoutes, serviceRoutes, systemRoutes, coreRoutes, haLogRoutes,
-		haAddonRoutes, ingressRoutes, storeRoutes, jobRoutes, eventRoutes, peopleRoutes, resolutionRoutes, securityRoutes, hostRoutes, deviceRoutes, backupRoutes, closedRoutes)
+	all := slices.Concat(baseRoutes, authRoutes, addonRoutes, repositoryRoutes, trustRoutes, refusalRoutes, logRoutes, decisionRoutes, guestRoutes, serviceRoutes, systemRoutes, coreRoutes, haLogRoutes,
+		haAddonRoutes, ingressRoutes, storeRoutes, jobRoutes, eventRoutes, peopleRoutes, resolutionRoutes, securityRoutes, hostRoutes, deviceRoutes, backupRoutes, settingsRoutes, supportRoutes, closedRoutes)
 	slices.SortFunc(all, func(a, b route) int { return cmp.Or(cmp.Compare(a.path, b.path), cmp.Compare(a.method, b.method)) })
 	return all
 }

@@ -1,9 +1,6 @@
 package api
 
-import (
-	"encoding/json"
-	"time"
-)
+import "time"
 
 // Status is the state of the house in one answer.
 type Status struct {
@@ -35,6 +32,10 @@ type NetworkStatus struct {
 	Ends        time.Time `json:"ends,omitzero"`         // when the certificate does
 	Owner       bool      `json:"owner"`                 // somebody can log in
 	Error       string    `json:"error,omitempty"`       // why nobody can, or what is wrong with the certificate
+
+	Ingress      string `json:"ingress,omitempty"`       // address and port of add-ons' own pages; "" = nowhere
+	IngressPort  uint16 `json:"ingress_port,omitempty"`  // that port: what a page's address has in place of the one people log in at
+	IngressError string `json:"ingress_error,omitempty"` // why they are not there although they should be
 }
 
 // EngineStatus tells whether the Docker engine answers.
@@ -187,23 +188,6 @@ type Pin struct {
 // ForgetRequest asks to drop a pin.
 type ForgetRequest struct {
 	Service string `json:"service"`
-}
-
-// LogQuery selects records: the newest Last (0 = 20) that match.
-type LogQuery struct {
-	Last    int    `json:"last,omitempty"`
-	Kind    string `json:"kind,omitempty"`
-	Service string `json:"service,omitempty"`
-}
-
-// LogRecord is one line of the verification log. Line is the record exactly as stored.
-type LogRecord struct {
-	Seq     uint64          `json:"seq"`
-	Time    time.Time       `json:"time"`
-	Kind    string          `json:"kind"`
-	Service string          `json:"service,omitempty"`
-	Summary string          `json:"summary"`
-	Line    json.RawMessage `json:"line"`
 }
 
 // LogReport says whether the log's chain holds.

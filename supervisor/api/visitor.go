@@ -1,12 +1,10 @@
 package api
 
 import (
-	"context"
 	"errors"
 	"net"
 	"net/http"
 	"net/netip"
-	"slices"
 	"strings"
 	"time"
 
@@ -42,10 +40,7 @@ func sessionCookie(v *visit, text access.Secret, ends time.Time) *http.Cookie {
 
 // visitor is the caller on the network. A token counts before a cookie, and a wrong one is not made good by a cookie.
 func (s *Server) visitor(r *http.Request, secure bool) Caller {
-	v := &visit{tls: secure, from: access.Origin{Agent: r.UserAgent()}}
-	if p, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
-		v.from.Addr = p.Addr().Unmap().WithZone("")
-	}
+	v := &visit{tls: secure, from: access.Origin{Agent: r.UserAgent(), Addr: callersAddr(r)}}
 	nobody := Caller{visit: v}
 	var who access.Principal
 	var err error
@@ -74,11 +69,19 @@ func (s *Server) visitor(r *http.Request, secure bool) Caller {
 	return Caller{Kind: KindPerson, Name: name, Role: roleOf(who.Role), visit: v}
 }
 
+// callersAddr is where a request comes from, zero when that is not known.
+func callersAddr(r *http.Request) netip.Addr {
+	p, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return p.Addr().Unmap().WithZone("")
+}
+
 // stolen tells of a session whether a program on the appliance uses it that did not log in. Browsers send a cookie to every
 // port of a host, so an add-on with a page of its own is sent it. A proxy there is where its people log in from.
 func (s *Server) stolen(r *http.Request, from netip.Addr, who access.Principal) bool {
-	own, _ := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
-	if !from.IsLoopback() && !(s.cfg.From.IsValid() && s.cfg.From.Contains(from)) && (own == nil || addrIn(own) != from) {
+	if !s.fromInside(r, from) {
 		return false
 	}
 	for _, i := range s.cfg.People.Sessions(who.Name) {
@@ -89,38 +92,10 @@ func (s *Server) stolen(r *http.Request, from netip.Addr, who access.Principal) 
 	return true
 }
 
-// lookAgain is how often a call that lasts looks whether its caller may still make it.
-const lookAgain = 5 * time.Second
-
-// whileIn ends a context when the session or token of a caller does, or may less than when the call began.
-func (s *Server) whileIn(ctx context.Context, c Caller) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(ctx)
-	go func() {
-		again := time.NewTicker(lookAgain)
-		defer again.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-again.C:
-			}
-			if !s.in(c) {
-				cancel()
-				return
-			}
-		}
-	}()
-	return ctx, cancel
-}
-
-// in tells whether a caller is let in still. Looking is no use of a session.
-func (s *Server) in(c Caller) bool {
-	who := c.visit.who
-	mayStill := slices.ContainsFunc(s.cfg.People.Users(), func(u access.UserInfo) bool { return u.Name == who.Name && u.Role.May(who.Role) })
-	if who.Kind == access.ByToken {
-		return mayStill && slices.ContainsFunc(s.cfg.People.Tokens(who.Name), func(k access.TokenInfo) bool { return k.ID == who.ID && !k.Ended })
-	}
-	return mayStill && slices.ContainsFunc(s.cfg.People.Sessions(who.Name), func(i access.SessionInfo) bool { return i.ID == who.ID })
+// fromInside tells of an address whether it is one of a program on the appliance.
+func (s *Server) fromInside(r *http.Request, from netip.Addr) bool {
+	own, _ := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
+	return from.IsLoopback() || s.cfg.From.IsValid() && s.cfg.From.Contains(from) || own != nil && addrIn(own) == from
 }
 
 func roleOf(r access.Role) Role {

@@ -57,7 +57,10 @@ func everyCall(e *Engine) map[string]func(context.Context) error {
 	e.cfg.Network = shared("castaway", "9")
 	a := Aside{ID: strings.Repeat("a", 64), Name: "theirs", Restart: "no"}
 	return map[string]func(context.Context) error{
-		"logs":    func(ctx context.Context) error { _, err := e.Logs(ctx, "core", 1, true); return err },
+		"logs": func(ctx context.Context) error {
+			_, err := e.Logs(ctx, "core", LogQuery{Lines: 1, Follow: true})
+			return err
+		},
 		"stats":   func(ctx context.Context) error { _, err := e.Stats(ctx, "core"); return err },
 		"stdin":   func(ctx context.Context) error { return e.WriteStdin(ctx, "core", []byte("x")) },
 		"network": func(ctx context.Context) error { _, err := e.EnsureNetwork(ctx); return err },

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -17,13 +18,28 @@ import (
 	"github.com/docker/docker/pkg/stdcopy"
 )
 
-// Logs is what a container wrote, both streams in one, as they came: the last tail lines (all that the engine kept
-// when negative), and with follow whatever comes until the container ends, ctx ends or the reader is closed. The first
-// argument is a container's ID or the name of a service, whose running container is meant, or else its newest one.
-func (e *Engine) Logs(ctx context.Context, of string, tail int, follow bool) (io.ReadCloser, error) {
-	lines := "all"
-	if tail >= 0 {
-		lines = strconv.Itoa(tail)
+// LogQuery says what of a log is read.
+type LogQuery struct {
+	Lines  int       // the last ones only; negative = all that the engine kept
+	Since  time.Time // what is older is left out; zero = nothing is
+	Until  time.Time // likewise what is newer
+	Latest bool      // only what came since the container's last start
+	Follow bool      // and whatever comes until the container ends, ctx ends or the reader is closed
+	Timed  bool      // each line begins with the time at which it came, RFC 3339 with nanoseconds in UTC, and a space
+}
+
+// Logs is what a container wrote, both streams in one, as they came. The first argument is a container's ID or the name of
+// a service, whose running container is meant, or else its newest one.
+func (e *Engine) Logs(ctx context.Context, of string, q LogQuery) (io.ReadCloser, error) {
+	o := container.LogsOptions{ShowStdout: true, ShowStderr: true, Tail: "all", Follow: q.Follow, Timestamps: q.Timed}
+	if q.Lines >= 0 {
+		o.Tail = strconv.Itoa(q.Lines)
+	}
+	if !q.Since.IsZero() {
+		o.Since = q.Since.Format(time.RFC3339Nano)
+	}
+	if !q.Until.IsZero() {
+		o.Until = q.Until.Format(time.RFC3339Nano)
 	}
 	// The body outlives the call that opens it, so only waiting for it is bounded.
 	streamCtx, cancel := context.WithCancel(ctx)
@@ -34,7 +50,10 @@ func (e *Engine) Logs(ctx context.Context, of string, tail int, follow bool) (io
 		if err != nil {
 			return err
 		}
-		body, err = cli.ContainerLogs(streamCtx, r.ID, container.LogsOptions{ShowStdout: true, ShowStderr: true, Tail: lines, Follow: follow})
+		if at, err := time.Parse(time.RFC3339Nano, r.State.StartedAt); q.Latest && err == nil && at.After(q.Since) {
+			o.Since = r.State.StartedAt
+		}
+		body, err = cli.ContainerLogs(streamCtx, r.ID, o)
 		return err
 	})
 	if !slow.Stop() && ctx.Err() == nil {
@@ -46,11 +65,48 @@ func (e *Engine) Logs(ctx context.Context, of string, tail int, follow bool) (io
 	}
 	pr, pw := io.Pipe()
 	context.AfterFunc(streamCtx, func() { pw.CloseWithError(streamCtx.Err()) }) // a reader that left holds nobody
+	var out, errs io.Writer = pw, pw
+	if q.Timed {
+		line := &stampedLine{w: pw}
+		out, errs = &stamped{line}, &stamped{line}
+	}
 	go func() {
-		_, err := stdcopy.StdCopy(pw, pw, body)
+		_, err := stdcopy.StdCopy(out, errs, body)
 		pw.CloseWithError(err) // nil is the end of the log
 	}()
 	return &logStream{PipeReader: pr, end: sync.OnceFunc(func() { cancel(); _ = body.Close() })}, nil
+}
+
+// stampedLine is the line that both streams of a container write to, in turn.
+type stampedLine struct {
+	w    io.Writer
+	open *stamped // who has begun one and not ended it; nil = nobody
+}
+
+// stamped is one stream of a container whose engine puts a time before each piece. A line of more than 16 KiB comes in
+// pieces: only the first keeps its time, unless the other stream came in between.
+type stamped struct{ line *stampedLine }
+
+// Write takes one piece, as the engine framed it.
+func (s *stamped) Write(p []byte) (int, error) {
+	piece := p
+	switch s.line.open {
+	case s:
+		if at := bytes.IndexByte(p, ' '); at >= 0 {
+			piece = p[at+1:]
+		}
+	case nil:
+	default:
+		piece = slices.Concat([]byte("\n"), p)
+	}
+	s.line.open = s
+	if bytes.HasSuffix(p, []byte("\n")) {
+		s.line.open = nil
+	}
+	if _, err := s.line.w.Write(piece); err != nil {
+		return 0, err
+	}
+	return len(p), nil
 }
 
 // logStream ends the engine's answer with the reader.

@@ -23,7 +23,7 @@ func TestLogsAndStandardInput(t *testing.T) {
 	img, permit := h.pulled(testenv.Build{}, "core")
 	c := h.running(permit, img, "c1", spec.Container{OpenStdin: true, Env: map[string]string{"APP_ECHO": "1"}})
 
-	follow, err := h.Logs(t.Context(), "core", -1, true)
+	follow, err := h.Logs(t.Context(), "core", LogQuery{Lines: -1, Follow: true})
 	h.must(err)
 	lines := bufio.NewScanner(follow)
 	h.must(h.WriteStdin(t.Context(), c.ID, []byte("first\nsecond\n")))
@@ -41,7 +41,7 @@ func TestLogsAndStandardInput(t *testing.T) {
 	}
 	read := func(of string, tail int) string {
 		t.Helper()
-		l, err := h.Logs(t.Context(), of, tail, false)
+		l, err := h.Logs(t.Context(), of, LogQuery{Lines: tail})
 		h.must(err)
 		defer l.Close()
 		b, err := io.ReadAll(l)
@@ -62,7 +62,7 @@ func TestLogsAndStandardInput(t *testing.T) {
 		h.must(err)
 		return slices.ContainsFunc(list, func(c supervisor.Container) bool { return c.ID == ended.ID && !c.Running })
 	})
-	l, err := h.Logs(t.Context(), ended.ID, -1, true)
+	l, err := h.Logs(t.Context(), ended.ID, LogQuery{Lines: -1, Follow: true})
 	h.must(err)
 	if b, err := io.ReadAll(l); err != nil || len(b) != len("word\nxxx") || !strings.Contains(string(b), "word\n") || !strings.Contains(string(b), "xxx") {
 		t.Errorf("both streams: %q, %v", b, err)
@@ -74,14 +74,14 @@ func TestLogsAndStandardInput(t *testing.T) {
 
 	// A follower ends with its context.
 	ctx, cancel := context.WithCancel(t.Context())
-	l, err = h.Logs(ctx, "core", 0, true)
+	l, err = h.Logs(ctx, "core", LogQuery{Follow: true})
 	h.must(err)
 	cancel()
 	if _, err := io.ReadAll(l); err == nil {
 		t.Error("the log of a cancelled reader ends as if it were complete")
 	}
 	h.must(l.Close())
-	if _, err := h.Logs(t.Context(), "nobody", 1, false); err == nil || !strings.Contains(err.Error(), `no container or service "nobody"`) {
+	if _, err := h.Logs(t.Context(), "nobody", LogQuery{Lines: 1}); err == nil || !strings.Contains(err.Error(), `no container or service "nobody"`) {
 		t.Errorf("log of nobody: %v", err)
 	}
 }
@@ -148,5 +148,89 @@ func TestStatsOfBothControlGroupVersions(t *testing.T) {
 	// A clock that stands, a cache above the usage: nothing wraps around.
 	if got := statsOf(container.StatsResponse{MemoryStats: container.MemoryStats{Usage: 1, Stats: map[string]uint64{"inactive_file": 2}}}); got != (Stats{}) {
 		t.Errorf("got %+v", got)
+	}
+}
+
+// TestLogsWithTimes: each line has its time once, also one that the engine keeps in pieces, and the times lead back to it.
+func TestLogsWithTimes(t *testing.T) {
+	h := newHouse(t, testenv.Engine(t))
+	img, permit := h.pulled(testenv.Build{}, "core")
+	began := time.Now().Add(-time.Minute) // the engine's clock is ours, but nobody says how exactly
+	c := h.running(permit, img, "c1", spec.Container{OpenStdin: true, Env: map[string]string{"APP_ECHO": "1"}})
+	long := strings.Repeat("a word ", 6000) // 42 kB
+	read := func(q LogQuery) (texts []string, times []time.Time) {
+		t.Helper()
+		q.Timed = true
+		l, err := h.Logs(t.Context(), "core", q)
+		h.must(err)
+		defer l.Close()
+		b, err := io.ReadAll(l)
+		h.must(err)
+		for line := range strings.Lines(string(b)) {
+			stamp, text, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
+			at, err := time.Parse(time.RFC3339Nano, stamp)
+			if err != nil || at.Before(began) || at.After(time.Now().Add(time.Minute)) {
+				t.Fatalf("line %.80q has no time, or a wrong one: %v", line, err)
+			}
+			texts, times = append(texts, text), append(times, at)
+		}
+		return texts, times
+	}
+	follow, err := h.Logs(t.Context(), "core", LogQuery{Lines: -1, Follow: true, Timed: true})
+	h.must(err)
+	defer follow.Close()
+	lines := bufio.NewReader(follow)
+	for _, want := range []string{"first", long, "third"} {
+		h.must(h.WriteStdin(t.Context(), c.ID, []byte(want+"\n")))
+		line, err := lines.ReadString('\n')
+		if _, text, _ := strings.Cut(line, " "); err != nil || text != want+"\n" {
+			t.Fatalf("followed: %.80q, %v", line, err)
+		}
+	}
+	all, times := read(LogQuery{Lines: -1})
+	if !slices.Equal(all, []string{"first", long, "third"}) {
+		t.Fatalf("%d lines: %.80q", len(all), all)
+	}
+	for name, c := range map[string]struct {
+		q    LogQuery
+		want []string
+	}{
+		"from the second on": {LogQuery{Lines: -1, Since: times[1]}, all[1:]},
+		"to the second":      {LogQuery{Lines: -1, Until: times[1]}, all[:2]},
+		"after the second":   {LogQuery{Lines: -1, Since: times[1].Add(1)}, all[2:]},
+		"the second":         {LogQuery{Lines: -1, Since: times[1], Until: times[1]}, all[1:2]},
+		"the last":           {LogQuery{Lines: 1}, all[2:]},
+	} {
+		if got, _ := read(c.q); !slices.Equal(got, c.want) {
+			t.Errorf("%s: %d lines: %.80q", name, len(got), got)
+		}
+	}
+	h.must(h.Stop(t.Context(), c.ID, time.Second))
+	h.must(h.Start(t.Context(), c.ID))
+	h.must(h.WriteStdin(t.Context(), c.ID, []byte("again\n")))
+	testenv.Eventually(t, 10*time.Second, "it is in the log", func() bool {
+		got, _ := read(LogQuery{Lines: 1})
+		return len(got) == 1 && got[0] == "again"
+	})
+	if got, _ := read(LogQuery{Lines: 100, Latest: true}); !slices.Equal(got, []string{"again"}) {
+		t.Errorf("since its last start: %.80q", got)
+	}
+}
+
+// TestTwoStreamsInOneLog: a line that the other stream interrupts goes on as one of its own.
+func TestTwoStreamsInOneLog(t *testing.T) {
+	var out bytes.Buffer
+	line := &stampedLine{w: &out}
+	one, two := &stamped{line}, &stamped{line}
+	for _, p := range []struct {
+		to   *stamped
+		text string
+	}{{one, "1Z a"}, {one, "1Z b c\n"}, {two, "2Z err"}, {one, "3Z d\n"}, {two, "2Z or\n"}, {two, "4Z \n"}, {one, "5Z end"}} {
+		if n, err := p.to.Write([]byte(p.text)); n != len(p.text) || err != nil {
+			t.Fatal(n, err)
+		}
+	}
+	if want := "1Z ab c\n2Z err\n3Z d\n2Z or\n4Z \n5Z end"; out.String() != want {
+		t.Errorf("got %q, want %q", out.String(), want)
 	}
 }

@@ -144,7 +144,7 @@ type Config struct {
 	PendingBytes int // of their JSON; 1 MiB
 
 	Streams     int // at a time, in all; 256
-	StreamsEach int // of one caller; 16
+	StreamsEach int // of one caller, who never has more than are left to all others; 16
 
 	Heartbeat time.Duration // between signs of life on a silent stream; 25 s
 	Stuck     time.Duration // in which a client must take what it is sent; 20 s

@@ -124,7 +124,7 @@ func (h *Hub) join(s *Subscriber, last string) error {
 		return ErrClosed
 	case len(h.subs) >= h.cfg.Streams:
 		return fmt.Errorf("%w: %d are open; close one, or come back later", ErrTooMany, len(h.subs))
-	case h.callers[s.caller] >= h.cfg.StreamsEach:
+	case h.callers[s.caller] >= min(h.cfg.StreamsEach, h.cfg.Streams-len(h.subs)): // so whoever comes next finds a place
 		return fmt.Errorf("%w: this caller has %d open; close one", ErrTooMany, h.callers[s.caller])
 	}
 	h.subs[s] = struct{}{}

@@ -198,7 +198,7 @@ func TestSlowOnesAreDropped(t *testing.T) {
 }
 
 func TestStreamsAreBounded(t *testing.T) {
-	h := New(t.Context(), Config{Streams: 5, StreamsEach: 2})
+	h := New(t.Context(), Config{Streams: 7, StreamsEach: 2})
 	open := func(caller string) (*Subscriber, error) { return h.Subscribe(Want{Caller: caller}, "") }
 	var of []*Subscriber
 	for i, want := range []bool{true, true, false} {
@@ -210,19 +210,45 @@ func TestStreamsAreBounded(t *testing.T) {
 			of = append(of, s)
 		}
 	}
-	for i, want := range []bool{true, true, true, false} {
+	for i, want := range []bool{true, true, true, true, true, false} {
 		if _, err := open(fmt.Sprint(i)); (err == nil) != want {
 			t.Fatalf("stream of caller %d: %v", i, err)
 		}
 	}
 	of[0].Close()
 	of[0].Close()
-	if _, err := open("radio"); err != nil || h.Streams() != 5 {
+	if _, err := open("0"); err == nil {
+		t.Error("the last place is for who has none")
+	}
+	if _, err := open("tv"); err != nil || h.Streams() != 7 {
 		t.Errorf("after one closed: %v, %d are open", err, h.Streams())
 	}
 	h.Evict("radio", "the token was taken away")
-	if _, _, err := of[1].take(); err == nil || !strings.Contains(err.Error(), "the token was taken away") || h.Streams() != 3 || len(h.callers) != 3 {
+	if _, _, err := of[1].take(); err == nil || !strings.Contains(err.Error(), "the token was taken away") || h.Streams() != 6 || len(h.callers) != 6 {
 		t.Errorf("evicted: %v, %d streams, callers %v", err, h.Streams(), h.callers)
+	}
+}
+
+// TestFewCallersTakeNotAllStreams has callers come one after the other, each of whom opens as many as he gets.
+func TestFewCallersTakeNotAllStreams(t *testing.T) {
+	h := New(t.Context(), Config{Streams: 512, StreamsEach: 256})
+	for i, want := range []int{256, 128, 64, 32, 16, 8} {
+		got := 0
+		for {
+			if _, err := h.Subscribe(Want{Caller: fmt.Sprint("uid ", i)}, ""); err != nil {
+				if !errors.Is(err, ErrTooMany) {
+					t.Fatal(err)
+				}
+				break
+			}
+			got++
+		}
+		if got != want {
+			t.Errorf("caller %d has %d streams, want %d", i, got, want)
+		}
+	}
+	if _, err := h.Subscribe(Want{Caller: "root"}, ""); err != nil {
+		t.Errorf("who comes last finds no place: %v", err)
 	}
 }
 

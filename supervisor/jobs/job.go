@@ -144,6 +144,16 @@ func (j *Job) SetStage(stage string) {
 	})
 }
 
+// SetReference says what the job is about, where that comes to be known by the work alone: the slug of a backup.
+func (j *Job) SetReference(about string) {
+	j.update(func() bool {
+		about = cut(about, mostName)
+		news := j.spec.Reference != about
+		j.spec.Reference = about
+		return news
+	})
+}
+
 // Capture keeps an error that does not end the work, such as one add-on of many that could not be backed up.
 func (j *Job) Capture(err error) {
 	if err != nil {

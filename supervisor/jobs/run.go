@@ -224,10 +224,11 @@ func (m *Manager) do(j *Job, work Work) {
 func (m *Manager) guarded(j *Job, work Work) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			m.cfg.Log.Error("a job panicked", "job", j.id, "name", j.spec.Name, "reference", j.spec.Reference, "panic", p, "stack", string(debug.Stack()))
 			m.mu.Lock()
 			j.panicked = true // it must be found again
+			about := j.spec.Reference
 			m.mu.Unlock()
+			m.cfg.Log.Error("a job panicked", "job", j.id, "name", j.spec.Name, "reference", about, "panic", p, "stack", string(debug.Stack()))
 			err = fmt.Errorf("internal error in %s; the daemon's log says more", j.spec.Name)
 		}
 	}()

@@ -103,7 +103,7 @@ func (w *Withdrawals) Look(ctx context.Context) error {
 }
 
 func (w *Withdrawals) look(ctx context.Context, s supervisor.Status) error {
-	v, changed, err := w.judge.Rejudge(ctx, request(s, s.Current))
+	v, changed, err := w.judge.Rejudge(ctx, Request(s, s.Current))
 	if err != nil {
 		return err
 	}
@@ -164,7 +164,7 @@ func (w *Withdrawals) replace(ctx context.Context, s supervisor.Status) (bool, e
 	if s.Previous == nil {
 		return false, nil
 	}
-	v, _, err := w.judge.Rejudge(ctx, request(s, s.Previous))
+	v, _, err := w.judge.Rejudge(ctx, Request(s, s.Previous))
 	if err != nil || !v.Outcome.Allowed() {
 		return false, err
 	}
@@ -195,8 +195,8 @@ func (w *Withdrawals) done(service string) error {
 	return nil
 }
 
-// request asks about a slot as it was let in.
-func request(s supervisor.Status, slot *supervisor.Slot) trust.Request {
+// Request asks about a slot as it was let in.
+func Request(s supervisor.Status, slot *supervisor.Slot) trust.Request {
 	return trust.Request{
 		Subject: slot.Subject, Action: trust.Rejudge, Held: slot.Image, Change: "",
 		FirstResolved: slot.Resolved, Installed: slot == s.Current, InstalledUnsigned: slot.Outcome == trust.AllowUnsigned,

@@ -1,4 +1,108 @@
 package web
 
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/castellan/castellan/supervisor/api"
+)
+
 // addonScreens are the store and the page of each add-on.
-var addonScreens = []screen{}
+var addonScreens = []screen{
+	{"GET", "/ui/addons", api.Viewer, (*visit).addonStore},
+	{"GET", "/ui/addons/repositories", api.Viewer, (*visit).repositories},
+	{"POST", "/ui/addons/repositories", api.Admin, (*visit).postRepository},
+	{"POST", "/ui/addons/repositories/refresh", api.Admin, (*visit).postRefresh},
+	{"GET", "/ui/addons/repositories/{repo}/remove", api.Admin, (*visit).repositoryRemoval},
+	{"POST", "/ui/addons/repositories/{repo}/remove", api.Admin, (*visit).postRepositoryRemoval},
+
+	{"GET", "/ui/addons/{slug}", api.Viewer, (*visit).addon},
+	{"GET", "/ui/addons/{slug}/yaml", api.Viewer, (*visit).addonYAML},
+	{"POST", "/ui/addons/{slug}/yaml", api.Operator, (*visit).postAddonYAML},
+	{"GET", "/ui/addons/{slug}/options", api.Viewer, (*visit).toAddon},
+	{"POST", "/ui/addons/{slug}/options", api.Operator, (*visit).postAddonOptions},
+	{"GET", "/ui/addons/{slug}/ports", api.Viewer, (*visit).toAddon},
+	{"POST", "/ui/addons/{slug}/ports", api.Admin, (*visit).postAddonPorts},
+	{"POST", "/ui/addons/{slug}/switches", api.Operator, (*visit).postAddonSwitches},
+	{"POST", "/ui/addons/{slug}/protection", api.Admin, (*visit).postAddonProtection},
+
+	{"GET", "/ui/addons/{slug}/log", api.Viewer, (*visit).addonLog},
+	{"GET", "/ui/addons/{slug}/log/lines", api.Admin, (*visit).addonLogLines},
+	{"GET", "/ui/addons/{slug}/log/download", api.Admin, (*visit).addonLogDownload},
+	{"GET", "/ui/addons/{slug}/changes", api.Viewer, (*visit).addonChanges},
+	{"GET", "/ui/addons/{slug}/docs", api.Viewer, (*visit).addonDocs},
+	{"GET", "/ui/addons/{slug}/backups", api.Viewer, (*visit).addonBackups},
+	{"POST", "/ui/addons/{slug}/backups", api.Operator, (*visit).postAddonBackup},
+	{"POST", "/ui/addons/{slug}/backups/{backup}/restore", api.Operator, (*visit).postAddonRestore},
+	{"GET", "/ui/addons/{slug}/open", api.Viewer, (*visit).addonOpen},
+	{"POST", "/ui/addons/{slug}/open", api.Operator, (*visit).postAddonOpen},
+	{"GET", "/ui/addons/{slug}/stats", api.Viewer, (*visit).addonStats},
+
+	{"POST", "/ui/addons/{slug}/start", api.Operator, (*visit).postAddonStart},
+	{"POST", "/ui/addons/{slug}/stop", api.Operator, (*visit).postAddonStop},
+	{"POST", "/ui/addons/{slug}/restart", api.Operator, (*visit).postAddonRestart},
+	{"POST", "/ui/addons/{slug}/update", api.Operator, (*visit).postAddonUpdate},
+	{"POST", "/ui/addons/{slug}/rollback", api.Operator, (*visit).postAddonRollback},
+	{"POST", "/ui/addons/{slug}/build", api.Operator, (*visit).postAddonBuild},
+	{"GET", "/ui/addons/{slug}/install", api.Viewer, (*visit).addonInstall},
+	{"POST", "/ui/addons/{slug}/install", api.Operator, (*visit).postAddonInstall},
+	{"GET", "/ui/addons/{slug}/consent", api.Viewer, (*visit).addonConsent},
+	{"POST", "/ui/addons/{slug}/consent", api.Admin, (*visit).postAddonConsent},
+	{"GET", "/ui/addons/{slug}/uninstall", api.Viewer, (*visit).addonUninstall},
+	{"POST", "/ui/addons/{slug}/uninstall", api.Admin, (*visit).postAddonUninstall},
+}
+
+// slug is the add-on an address is about.
+func (v *visit) slug() string { return v.r.PathValue("slug") }
+
+// home is the page of the add-on an address is about.
+func (v *visit) home() string { return "/ui/addons/" + v.slug() }
+
+// toAddon answers an address of a form that somebody loads anew.
+func (v *visit) toAddon() (answer, error) { return seeOther(v.home()), nil }
+
+// accepted sends the visitor on after work was asked for: to see its course, or with the daemon's word why there is none.
+func (v *visit) accepted(to, key string, a api.Accepted, err error) (answer, error) {
+	switch {
+	case err != nil:
+		return v.again(to, err)
+	case len(a.Changes) == 0 && len(a.Skips) > 0:
+		v.ui.notes.add(v.me.CSRF, note{Tone: "bad", Text: v.waits(a.Skips[0].Code, a.Skips[0].Why)})
+		return seeOther(to), nil
+	}
+	return v.done(to, key)
+}
+
+// waits is why something is not there yet: in the visitor's language where the code is known.
+func (v *visit) waits(code, why string) string {
+	return v.ui.in(v.lang).known("addons.wait_"+keyOf(code), why)
+}
+
+// lengthyAfter is how long a form waits for work that takes its time before it goes on alone.
+const lengthyAfter = 3 * time.Second
+
+// errGoesOn says that work goes on although nobody waits for it any more.
+var errGoesOn = errors.New("it goes on")
+
+// lengthy does work that may take minutes. What ends soon is answered as usual; else the visitor goes on, and a failure comes
+// as a word on one of his next pages.
+func (v *visit) lengthy(work func(context.Context) error) error {
+	end := make(chan error, 1)
+	ctx := context.WithoutCancel(v.ctx())
+	go func() { end <- work(ctx) }()
+	late := time.NewTimer(lengthyAfter)
+	defer late.Stop()
+	select {
+	case err := <-end:
+		return err
+	case <-late.C:
+	}
+	go func() {
+		if err := <-end; err != nil {
+			f := v.fail(err)
+			v.ui.notes.add(v.me.CSRF, note{Tone: "bad", Text: f.What, Next: f.Next, Code: f.Code})
+		}
+	}()
+	return errGoesOn
+}

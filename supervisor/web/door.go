@@ -43,7 +43,7 @@ func (v *visit) setup() (answer, error) {
 
 func (v *visit) postSetup() (answer, error) {
 	in := api.SetupRequest{Code: v.form("code"), Name: v.form("name"), Password: v.r.PostFormValue("password")}
-	return v.through("setup", "/castellan/setup", in, "/ui/")
+	return v.through("setup", "/castellan/setup", in, "/ui/welcome/2")
 }
 
 // through sends somebody's proof to the API, and him on with the cookie it gives; or shows the form again. What he typed as a

@@ -16,10 +16,12 @@ type fault struct {
 	What  string
 	Still string // what is unchanged
 	Next  string
+	Run   string // a command for who is on the appliance
+	Said  string // the daemon's own words, where What is the catalogue's
 }
 
 // codeShape is what a code may look like: it becomes part of an address and of a key of the catalogue.
-var codeShape = regexp.MustCompile(`^[A-Za-z0-9_]{1,60}$`)
+var codeShape = regexp.MustCompile(`^[A-Za-z0-9_-]{1,60}$`)
 
 // fail puts an error in words. What the catalogue knows by its code is told in the visitor's language; the daemon's own words
 // stand beside it.
@@ -33,12 +35,36 @@ func (v *visit) fail(err error) fault {
 		}
 	}
 	words := v.ui.in(v.lang)
-	f.Title = words.known("fault."+f.Code+".title", words.text("fault.title"))
-	f.Still = words.known("fault."+f.Code+".still", words.text("fault.still"))
-	if f.Next == "" {
-		f.Next = words.known("fault."+f.Code+".next", words.text("fault.next"))
+	if t := v.troubleOf(f.Code, f.What); t != "" {
+		key := "down." + t
+		return fault{Code: t, Title: words.text(key + ".title"), What: words.text(key+".what", v.ui.cfg.Host), Still: words.text(key + ".still"),
+			Next: words.text(key + ".next"), Run: words.known(key+".run", ""), Said: f.What}
+	}
+	key := "fault." + f.Code
+	f.Title = words.known(key+".title", words.text("fault.title"))
+	f.Still = words.known(key+".still", words.text("fault.still"))
+	if what := words.known(key+".what", f.What); what != f.What {
+		f.What, f.Said = what, f.What
+	}
+	if f.Next = words.known(key+".next", f.Next); f.Next == "" { // the catalogue knows a button where the daemon names a command
+		f.Next = words.text("fault.next")
 	}
 	return f
+}
+
+// troubleOf is what is behind an error, where that has a page of its own: a full disk, or an engine that is away, fails many
+// calls in many words.
+func (v *visit) troubleOf(code, what string) string {
+	if code == "closed" || code == "no_users" {
+		return string(RegisterShut)
+	}
+	if t := troubleIn(what); t != "" || code != "failed" {
+		return t
+	}
+	if s, err := v.status(); err == nil && s.Engine.Error != "" {
+		return "engine_away"
+	}
+	return ""
 }
 
 // fault is the page of an error. It needs nothing of what may be broken.

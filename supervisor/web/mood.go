@@ -93,7 +93,7 @@ func (v *visit) causes(m mood, s api.Status) (out []cause) {
 	}
 	for _, one := range m.down {
 		if s.Engine.Error == "" { // then nobody knows
-			out = append(out, cause{"warn", "power", v.say("overview.cause_down", v.called(one.Name, one.Slug)), v.home(one)})
+			out = append(out, cause{"warn", "power", v.say("overview.cause_down", v.called(one.Name, one.Slug)), v.placeOf(one)})
 		}
 	}
 	for _, one := range m.loose {
@@ -105,8 +105,8 @@ func (v *visit) causes(m mood, s api.Status) (out []cause) {
 	return out[:min(len(out), mostCauses)]
 }
 
-// home is the page about a service: the add-on's, or that of its updates.
-func (v *visit) home(one api.ServiceStatus) string {
+// placeOf is the page about a service: the add-on's, or that of its updates.
+func (v *visit) placeOf(one api.ServiceStatus) string {
 	if one.Slug != "" {
 		return "/ui/addons/" + one.Slug
 	}

@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/castellan/castellan/supervisor/api"
@@ -49,6 +50,14 @@ func (p page) CSRF() string { return p.v.me.CSRF }
 
 // Theme is the one that was chosen, "" = as the device has it.
 func (p page) Theme() string { return p.v.theme }
+
+// Language is the one that was chosen, "" = the browser's.
+func (p page) Language() string {
+	if c, err := p.v.r.Cookie("lang"); err == nil && slices.Contains(languages, c.Value) {
+		return c.Value
+	}
+	return ""
+}
 
 // Path is the page's own address, to be read anew, and to come back to.
 func (p page) Path() string { return p.v.r.URL.RequestURI() }

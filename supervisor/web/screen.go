@@ -17,7 +17,7 @@ type screen struct {
 
 // screens are all of them, those of a room beside each other in its own file.
 func screens() []screen {
-	return slices.Concat(doorScreens, overviewScreens, updateScreens, addonScreens, trustScreens, backupScreens, settingsScreens, helpScreens)
+	return slices.Concat(doorScreens, welcomeScreens, overviewScreens, updateScreens, addonScreens, trustScreens, backupScreens, settingsScreens, helpScreens)
 }
 
 // answer is what a screen says: a view with its data, another address to go to, or something that writes itself.

@@ -16,7 +16,7 @@ var historyScreens = []screen{
 // historyPage is a page of the changes.
 type historyPage struct {
 	Rows     []course
-	Services []namedOne
+	Services []choice
 	Results  []string
 	Service  string
 	Result   string
@@ -25,8 +25,8 @@ type historyPage struct {
 	Total    int
 }
 
-// namedOne is a service with what people call it.
-type namedOne struct{ Service, Name string }
+// choice is a service with what people call it.
+type choice struct{ Service, Name string }
 
 // outcomes are how a change can stand, for the filter.
 var outcomes = []string{"good", "back", "refused", "deferred", "abandoned", "stuck", "going"}
@@ -42,8 +42,8 @@ func (v *visit) history() (answer, error) {
 	out := historyPage{Results: outcomes, Service: v.query("service"), Result: v.query("result")}
 	var rows []course
 	for _, c := range list.Changes {
-		if !slices.ContainsFunc(out.Services, func(n namedOne) bool { return n.Service == c.Service }) {
-			out.Services = append(out.Services, namedOne{c.Service, v.called(c.Service, c.Slug)})
+		if !slices.ContainsFunc(out.Services, func(n choice) bool { return n.Service == c.Service }) {
+			out.Services = append(out.Services, choice{c.Service, v.called(c.Service, c.Slug)})
 		}
 		one := v.course(c)
 		if (out.Service == "" || out.Service == c.Service) && (out.Result == "" || out.Result == one.Outcome()) {

@@ -55,8 +55,8 @@ func TestEverySkipHasASentence(t *testing.T) {
 	}
 }
 
-// nastyText is text as somebody who attacks a page would have it in names, versions and reasons.
-const nastyText = `<script>alert(1)</script>"'><img src=x onerror=alert(2)>` + "\u202Etxt"
+// vile is text as somebody who attacks a page would have it in names, versions and reasons.
+const vile = `<script>alert(1)</script>"'><img src=x onerror=alert(2)>` + "\u202Etxt"
 
 // aHouse is a house with one of each kind of update.
 func aHouse() map[string]any {
@@ -66,12 +66,12 @@ func aHouse() map[string]any {
 		{Service: "addon_a_mirror", Class: "addon", Mode: "auto", From: "1.0", To: "1.1", Code: "too-new", Ends: now.Add(30 * time.Hour), Known: true},
 		{Service: "addon_a_rights", Class: "addon", Mode: "auto", From: "1", To: "2", Code: "consent", Consent: []string{"usb"}, Known: true},
 		{Service: "held", Class: "addon", Mode: "ask", From: "1", To: "2", Code: "hold", Known: true},
-		{Service: "passed", Class: "addon", Mode: "ask", From: "1", To: nastyText, Code: "skipped", Why: nastyText, Known: true},
-		{Service: "broken", Class: "addon", Mode: "ask", From: "1", To: "2", Code: "failed-before", Why: nastyText, Known: true},
+		{Service: "passed", Class: "addon", Mode: "ask", From: "1", To: vile, Code: "skipped", Why: vile, Known: true},
+		{Service: "broken", Class: "addon", Mode: "ask", From: "1", To: "2", Code: "failed-before", Why: vile, Known: true},
 		{Service: "newer", Class: "addon", Mode: "ask", From: "3", To: "2", Code: "downgrade", Known: true},
 		{Service: "same", Class: "addon", Mode: "off", From: "1", To: "1", Code: "up-to-date"},
 	}}
-	st := api.Status{Ledger: api.LedgerStatus{State: "fresh", Time: now}, Channel: api.ChannelStatus{Name: "stable", Fetched: now, Error: "cannot poll: " + nastyText}}
+	st := api.Status{Ledger: api.LedgerStatus{State: "fresh", Time: now}, Channel: api.ChannelStatus{Name: "stable", Fetched: now, Error: "cannot poll: " + vile}}
 	var dec api.DecisionList
 	for _, p := range plan.Services {
 		s := api.ServiceStatus{Name: p.Service, Class: p.Class, State: "running", Version: p.From, Badge: "verified", Mode: p.Mode}
@@ -80,7 +80,7 @@ func aHouse() map[string]any {
 			s.Slug = ""
 		}
 		if p.Service == "broken" {
-			s.Error = "2: " + nastyText
+			s.Error = "2: " + vile
 		}
 		if p.Service == "core" {
 			s.Previous = "0.9"
@@ -88,13 +88,13 @@ func aHouse() map[string]any {
 		st.Services = append(st.Services, s)
 		dec.Services = append(dec.Services, api.ServiceDecisions{Service: p.Service, Mode: p.Mode, Default: "ask"})
 	}
-	dec.Services[3].Hold = &api.Hold{Why: nastyText, Said: api.Said{By: nastyText, At: now}}
-	dec.Services[4].Skips = []api.Skip{{Version: nastyText, Said: api.Said{By: "anna", At: now}}}
-	dec.Zone, dec.Windows = "Europe/Berlin", []api.Window{{ID: 3, Days: []string{"mon", "tue", "wed"}, From: "02:00", To: "05:00", Zone: "Europe/Berlin", Said: api.Said{By: nastyText, At: now}}}
+	dec.Services[3].Hold = &api.Hold{Why: vile, Said: api.Said{By: vile, At: now}}
+	dec.Services[4].Skips = []api.Skip{{Version: vile, Said: api.Said{By: "anna", At: now}}}
+	dec.Zone, dec.Windows = "Europe/Berlin", []api.Window{{ID: 3, Days: []string{"mon", "tue", "wed"}, From: "02:00", To: "05:00", Zone: "Europe/Berlin", Said: api.Said{By: vile, At: now}}}
 	at := func(sec int) time.Time { return now.Add(-time.Hour + time.Duration(sec)*time.Second) }
 	good := api.Change{ID: "20260101t000000000000001-aa", Service: "core", Kind: "update", From: "0.9", To: "1", State: "committed", Done: true, Good: true, Verdict: 7, Created: at(0), Updated: at(180),
 		Passed: []api.Passage{{State: "resolved", At: at(1)}, {State: "verified", At: at(2)}, {State: "pulled", At: at(100)}, {State: "created", At: at(120)}, {State: "switched", At: at(130)}, {State: "healthy", At: at(140)}, {State: "committed", At: at(141)}}}
-	bad := api.Change{ID: "20260101t000000000000002-bb", Service: "broken", Kind: "update", From: "1", To: "2", State: "rolled-back", Done: true, Why: nastyText, Created: at(0), Updated: at(60),
+	bad := api.Change{ID: "20260101t000000000000002-bb", Service: "broken", Kind: "update", From: "1", To: "2", State: "rolled-back", Done: true, Why: vile, Created: at(0), Updated: at(60),
 		Passed: []api.Passage{{State: "verified", At: at(2)}, {State: "pulled", At: at(10)}, {State: "created", At: at(12)}, {State: "switched", At: at(13)}}}
 	refused := api.Change{ID: "20260101t000000000000003-cc", Service: "broken", Kind: "update", From: "1", To: "3", State: "refused", Done: true, Reason: "REVOKED", Why: "it was withdrawn", Created: at(0), Updated: at(1)}
 	going := api.Change{ID: "20260101t000000000000004-dd", Service: "same", Kind: "update", From: "0", To: "1", State: "verified", Bytes: 30e6, Total: 100e6, Created: now.Add(-30 * time.Second), Updated: now}
@@ -103,7 +103,7 @@ func aHouse() map[string]any {
 	all := []api.Change{going, refused, bad, stuck, good}
 	out := map[string]any{
 		"GET /castellan/status": st, "GET /castellan/plan": plan, "GET /castellan/decisions": dec, "GET /castellan/changes": api.ChangeList{Changes: all},
-		"GET /castellan/addons": api.AddonList{Addons: []api.Addon{{Slug: "a_mirror", Name: "Mirror " + nastyText}, {Slug: "a_rights", Name: strings.Repeat("Long", 60)}}},
+		"GET /castellan/addons": api.AddonList{Addons: []api.Addon{{Slug: "a_mirror", Name: "Mirror " + vile}, {Slug: "a_rights", Name: strings.Repeat("Long", 60)}}},
 		"GET /castellan/device": api.Device{DiskTotal: 100, DiskFree: 5, MemoryTotal: 9, MemoryFree: 3, Now: now},
 		"GET /backups/info":     api.BackupsInfo{Backups: []api.BackupItem{{BackupHead: api.BackupHead{Date: now.Add(-40 * 24 * time.Hour)}}}},
 	}
@@ -137,7 +137,7 @@ func TestUpdatesPages(t *testing.T) {
 						t.Errorf("%s as %s in %s holds %q", path, role, lang, no)
 					}
 				}
-				if forms := strings.Count(body, `method="post"`); role == "viewer" && forms > 0 && path != "/ui/updates/all" {
+				if forms := strings.Count(body, `method="post"`) - strings.Count(body, `action="/ui/logout"`); role == "viewer" && forms > 0 && path != "/ui/updates/all" {
 					t.Errorf("%s shows a viewer %d forms", path, forms)
 				}
 				if strings.Count(body, `method="post"`) != strings.Count(body, `name="csrf"`) {
@@ -226,7 +226,7 @@ func TestWhatWasTypedComesBack(t *testing.T) {
 	answers["POST /castellan/holds"] = &api.Error{Status: 400, Key: "bad_request", Message: "the hold's end is past", Next: "give a day to come"}
 	answers["POST /castellan/windows"] = &api.Error{Status: 400, Key: "bad_request", Message: "it ends when it starts", Next: "give another end"}
 	u, _ := fakeUI(t, "operator", answers)
-	w := post(u, "/ui/updates/services/core/hold", url.Values{"until": {"2020-01-01"}, "why": {nastyText}})
+	w := post(u, "/ui/updates/services/core/hold", url.Values{"until": {"2020-01-01"}, "why": {vile}})
 	if body := w.Body.String(); w.Code != 422 || !strings.Contains(body, "the hold&#39;s end is past") || !strings.Contains(body, `value="2020-01-01"`) || strings.Contains(body, "<script>alert") {
 		t.Errorf("a bad hold: %d %s", w.Code, body)
 	}
@@ -336,7 +336,7 @@ func TestOverviewTellsWhatItCan(t *testing.T) {
 	}{
 		{"the engine is away", func(a map[string]any) {
 			st := a["GET /castellan/status"].(api.Status)
-			st.Engine.Error = "cannot connect to " + nastyText
+			st.Engine.Error = "cannot connect to " + vile
 			st.Services = st.Services[:1]
 			a["GET /castellan/status"] = st
 		}, []string{"Docker does not answer", "it is tried again by itself", "Home Assistant"}, "Something needs you"},

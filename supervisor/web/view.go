@@ -48,20 +48,23 @@ func newViews(lang string) *views {
 // functions are what templates can call.
 func (w *views) functions() template.FuncMap {
 	return template.FuncMap{
-		"t":     w.text,                                                     // a text: {{t "overview.title"}}
-		"has":   func(key string) bool { _, ok := w.words[key]; return ok }, // whether there is one
-		"size":  w.size,                                                     // bytes
-		"num":   func(n any) string { return w.argument(n) },
-		"stamp": w.stamp,
-		"day":   w.day,
-		"ago":   func(t time.Time) string { return w.ago(time.Now(), t) },
-		"lasts": w.lasts,
-		"asset": assetPath,
-		"lang":  func() string { return w.lang },
-		"hue":   hue,
-		"dict":  dict,
-		"list":  func(v ...any) []any { return v },
-		"iso":   func(t time.Time) string { return t.Format(time.RFC3339) },
+		"t":       w.text,                                                     // a text: {{t "overview.title"}}
+		"has":     func(key string) bool { _, ok := w.words[key]; return ok }, // whether there is one
+		"size":    w.size,                                                     // bytes
+		"num":     func(n any) string { return w.argument(n) },
+		"stamp":   w.stamp,
+		"day":     w.day,
+		"ago":     func(t time.Time) string { return w.ago(time.Now(), t) },
+		"lasts":   w.lasts,
+		"asset":   assetPath,
+		"lang":    func() string { return w.lang },
+		"hue":     hue,
+		"dict":    dict,
+		"list":    func(v ...any) []any { return v },
+		"code":    keyOf, // a code of the API as part of a key
+		"add":     func(a, b int) int { return a + b },
+		"percent": func(f float64) string { return w.decimal(f, 1) + " %" },
+		"iso":     func(t time.Time) string { return t.Format(time.RFC3339) },
 	}
 }
 

@@ -28,12 +28,17 @@ type visit struct {
 
 // visit reads who comes and what he prefers. It asks nothing yet.
 func (u *UI) visit(w http.ResponseWriter, r *http.Request) *visit {
-	v := &visit{ui: u, w: w, r: r, lang: languageOf(r), now: time.Now()}
-	if c, err := r.Cookie("theme"); err == nil && (c.Value == "light" || c.Value == "dark") {
-		v.theme = c.Value
-	}
+	v := &visit{ui: u, w: w, r: r, lang: languageOf(r), theme: themeOf(r), now: time.Now()}
 	v.api = u.inside(r, "")
 	return v
+}
+
+// themeOf is the theme that somebody chose on his device, "" = as the device has it.
+func themeOf(r *http.Request) string {
+	if c, err := r.Cookie("theme"); err == nil && (c.Value == "light" || c.Value == "dark") {
+		return c.Value
+	}
+	return ""
 }
 
 // readForm reads what a form sent. Its token goes along with every call that is made from here on.

@@ -76,14 +76,19 @@ func policy(frames string) string {
 }
 
 // ServeHTTP implements [http.Handler].
-func (u *UI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	h := w.Header()
-	h.Set("Content-Security-Policy", policy(""))
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("X-Frame-Options", "DENY")
-	h.Set("Referrer-Policy", "same-origin")
-	h.Set("Cache-Control", "no-store")
-	u.mux.ServeHTTP(w, r)
+func (u *UI) ServeHTTP(w http.ResponseWriter, r *http.Request) { guarded(u.mux).ServeHTTP(w, r) }
+
+// guarded sets the headers that keep browsers from making more of an answer than it is.
+func guarded(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", policy(""))
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("X-Frame-Options", "DENY")
+		h.Set("Referrer-Policy", "same-origin")
+		h.Set("Cache-Control", "no-store")
+		next.ServeHTTP(w, r)
+	})
 }
 
 // maxForm bounds what a form sends, in bytes.
@@ -92,7 +97,7 @@ const maxForm = 1 << 20
 // serve answers one screen.
 func (u *UI) serve(w http.ResponseWriter, r *http.Request, s screen) {
 	v := u.visit(w, r)
-	if r.Method == http.MethodPost {
+	if r.Method == http.MethodPost && !carriesFile(r) {
 		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 		if err := v.readForm(); err != nil {
 			u.send(v, v.fault(err))

@@ -18,8 +18,10 @@ func quiet() map[string]any {
 	return map[string]any{
 		"GET /castellan/status": api.Status{State: "running", Ledger: api.LedgerStatus{State: "fresh", Time: time.Now()}, Services: []api.ServiceStatus{
 			{Name: "core", Class: "core", State: "running", Version: "1", Badge: "verified"}}},
-		"GET /castellan/changes": api.ChangeList{Changes: []api.Change{}},
-		"GET /addons":            api.AddonList{Addons: []api.Addon{}},
+		"GET /castellan/changes":   api.ChangeList{Changes: []api.Change{}},
+		"GET /castellan/plan":      api.PlanPreview{Services: []api.PlanService{}},
+		"GET /castellan/decisions": api.DecisionList{},
+		"GET /addons":              api.AddonList{Addons: []api.Addon{}},
 	}
 }
 

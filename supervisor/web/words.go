@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/goccy/go-yaml"
 )
@@ -108,6 +109,10 @@ func (w *views) argument(a any) string {
 		return w.number(n)
 	case uint64:
 		return w.number(int64(n))
+	case float64:
+		return w.decimal(n, 1)
+	case time.Time:
+		return w.stamp(n)
 	}
 	return fmt.Sprint(a)
 }

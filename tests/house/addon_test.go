@@ -174,7 +174,7 @@ func TestAnAddOnSeesWhatItsManifestAsksFor(t *testing.T) {
 		})
 	}
 	must(t, h.WriteStdin(t.Context(), "core_one", []byte("hello\n")))
-	log, err := h.Logs(t.Context(), "core_one", 10, true)
+	log, err := h.Logs(t.Context(), "core_one", engine.LogQuery{Lines: 10, Follow: true})
 	must(t, err)
 	defer log.Close()
 	buf := make([]byte, 64)

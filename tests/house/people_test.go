@@ -106,7 +106,11 @@ func TestPeopleComeInFromTheNetwork(t *testing.T) {
 
 	log, err := os.ReadFile(h.path("castellan.log"))
 	must(t, err)
-	story := h.castellan("log", "--json").stdout
+	story := h.castellan("log", "-n", "1000", "--json").stdout
+	h.castellan("log", "--kind", "account").says(t, 0, "owner made anna as admin, by who has the setup code", "token made anna as ")
+	if lines := h.castellan("log", "export", "--kind", "account"); strings.Contains(lines.stdout, "anna") || !strings.Contains(lines.stdout, `"what":"owner made"`) {
+		t.Errorf("lines about accounts name people, or are not there: %s", lines)
+	}
 	for _, by := range []string{"anna (session)", "anna (token "} {
 		if !bytes.Contains(log, []byte(`by="`+by)) { // the verification log keeps names aside
 			t.Errorf("the log does not name %q", by)

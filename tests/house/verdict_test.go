@@ -13,7 +13,7 @@ import (
 // records reads the whole verification log of one kind through the daemon.
 func (h *house) records(kind string) []audit.Record {
 	h.t.Helper()
-	list, err := h.client.Log(context.Background(), api.LogQuery{Last: 10000, Kind: kind})
+	list, err := h.client.Log(context.Background(), api.LogQuery{Last: 10000, Kinds: []string{kind}})
 	must(h.t, err)
 	var out []audit.Record
 	for _, r := range list.Records {

@@ -54,6 +54,7 @@ var mayImport = map[string][]string{
 
 	"supervisor/api":        {"supervisor/...", "trust/...", "updater/...", "config/...", "addons", "addons/services"},
 	"supervisor/api/client": {"supervisor/api", "supervisor/spec", "trust"},
+	"supervisor/support":    {"supervisor/api", "supervisor/api/client", "config", "trust/audit"}, // support bundles
 	"supervisor/web":        {"supervisor/...", "trust/...", "updater/...", "config/...", "addons"},
 
 	"cmd/cas":         {"trust/...", "config/durable"},
@@ -80,7 +81,7 @@ var onlyIn = []struct {
 }{
 	{"github.com/codenotary/immudb", []string{"trust/ledger", "trust/ledger/server", "trust/trusttest"}, nil},
 	{"github.com/docker/docker", []string{"supervisor/engine"}, nil},
-	{"github.com/coder/websocket", []string{"supervisor/health", "supervisor/api", "tests/testenv/core"}, nil},
+	{"github.com/coder/websocket", []string{"supervisor/health", "supervisor/api", "tests/testenv/app", "tests/testenv/core"}, []string{"tests/house"}},
 	{"github.com/go-git/go-git", []string{"addons/store"}, nil},
 	{"go.etcd.io/bbolt", []string{"supervisor/state"}, nil},
 	{"github.com/danielgtaylor/huma", []string{"supervisor/api"}, nil}, // describes the API; it routes nothing

@@ -50,6 +50,7 @@ const (
 	KindAction       Kind = "action"       // what was done
 	KindOverride     Kind = "override"     // a force was allowed or used; a head is signed with it
 	KindHouse        Kind = "house"        // the house key was made, or the owner's word was given; a head is signed with it
+	KindAccount      Kind = "account"      // who may come in from the network was changed; payload [AccountPayload]
 	KindPin          Kind = "pin"          // a publisher was pinned or forgotten
 	KindMirror       Kind = "mirror"       // a mirror misbehaved or came back
 	KindClock        Kind = "clock"        // the trusted clock moved otherwise than by time
@@ -59,8 +60,11 @@ const (
 	KindHead         Kind = "head"         // payload [HeadPayload]
 )
 
-var kinds = []Kind{KindBoot, KindVerdict, KindAction, KindOverride, KindHouse, KindPin, KindMirror, KindClock, KindEquivocation,
+var kinds = []Kind{KindBoot, KindVerdict, KindAction, KindOverride, KindHouse, KindAccount, KindPin, KindMirror, KindClock, KindEquivocation,
 	KindPrune, KindRecovered, KindHead}
+
+// Kinds are all that a record may have.
+func Kinds() []Kind { return slices.Clone(kinds) }
 
 // Record is one line of the log.
 type Record struct {

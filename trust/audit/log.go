@@ -110,12 +110,12 @@ type batch struct {
 var _ trust.Recorder = (*Log)(nil)
 
 // Append writes a record of a kind and returns its sequence number once it is on disk for good. The payload must
-// encode to a JSON object of at most 512 KiB; verdicts go through [Log.RecordVerdict]. A [trust.Override] is written
-// with its private parts as references. A cancelled ctx returns at once and leaves open whether the record was written.
+// encode to a JSON object of at most 512 KiB; verdicts go through [Log.RecordVerdict]. A [trust.Override] and an
+// [AccountPayload] are written with their private parts as references. A cancelled ctx returns at once and leaves open whether the record was written.
 // Any other error means it was not.
 func (l *Log) Append(ctx context.Context, kind Kind, payload any) (uint64, error) {
 	switch kind {
-	case KindBoot, KindAction, KindOverride, KindHouse, KindPin, KindMirror, KindClock, KindEquivocation, KindRecovered:
+	case KindBoot, KindAction, KindOverride, KindHouse, KindAccount, KindPin, KindMirror, KindClock, KindEquivocation, KindRecovered:
 	default:
 		return 0, fmt.Errorf("cannot log %.40q: not a kind callers may write", kind)
 	}

@@ -2,10 +2,12 @@ package audit
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -56,6 +58,60 @@ func verified(t testing.TB, path string, held ...string) Report {
 		t.Fatalf("%v\n%+v", err, r.Breaks)
 	}
 	return r
+}
+
+func TestRecordsAreChosenByTheirTime(t *testing.T) {
+	now := time.Date(2026, 8, 1, 12, 0, 0, 0, time.UTC)
+	l, _ := newLog(t, Options{Now: func() time.Time { now = now.Add(time.Minute); return now }})
+	appendN(t, l, 5)
+	for _, c := range []struct {
+		f    Filter
+		want int
+	}{
+		{Filter{}, 5}, {Filter{Until: now}, 4}, {Filter{Since: now}, 1}, {Filter{Since: now.Add(-2 * time.Minute), Until: now.Add(-time.Minute)}, 1}, {Filter{Until: now.Add(-time.Hour)}, 0},
+	} {
+		c.f.Kinds = []Kind{KindAction}
+		n := 0
+		for range l.Records(c.f) {
+			n++
+		}
+		if n != c.want {
+			t.Errorf("%+v: %d records, want %d", c.f, n, c.want)
+		}
+	}
+}
+
+// TestAccountsNameNobodyInTheirLines, nor hold anything else that the side file keeps.
+func TestAccountsNameNobodyInTheirLines(t *testing.T) {
+	l, dir := newLog(t, Options{})
+	p := AccountPayload{What: "token made", User: "berthold", Role: "viewer", Token: "3f2a", Name: "living room", By: "annabel"}
+	if _, err := l.Append(t.Context(), KindAccount, p); err != nil {
+		t.Fatal(err)
+	}
+	for rec, err := range l.Records(Filter{Kinds: []Kind{KindAccount}}) {
+		var got AccountPayload
+		if err := errors.Join(err, json.Unmarshal(rec.Payload, &got)); err != nil {
+			t.Fatal(err)
+		}
+		for _, private := range []string{p.User, p.Name, p.By} {
+			if strings.Contains(string(rec.Payload), private) {
+				t.Errorf("the line holds %q: %s", private, rec.Payload)
+			}
+		}
+		for _, s := range []*string{&got.User, &got.Name, &got.By} {
+			*s, _ = l.Text(*s)
+		}
+		if got != p {
+			t.Errorf("put back: %+v", got)
+		}
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	verified(t, dir)
+	if !slices.Contains(Kinds(), KindAccount) {
+		t.Error("it is no kind")
+	}
 }
 
 func TestRecordsComeBackInOrderAndVerify(t *testing.T) {

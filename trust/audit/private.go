@@ -169,6 +169,9 @@ func (l *Log) Text(ref string) (text string, ok bool) {
 
 // withoutPrivate replaces the private parts of the payloads that have some.
 func (l *Log) withoutPrivate(payload any) (any, error) {
+	if p, ok := payload.(AccountPayload); ok {
+		return l.hideAccount(p)
+	}
 	o, ok := payload.(trust.Override)
 	if p, isPtr := payload.(*trust.Override); isPtr && p != nil {
 		o, ok = *p, true

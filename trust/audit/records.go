@@ -15,11 +15,12 @@ type Filter struct {
 	Kinds    []Kind    // none = all
 	From, To uint64    // sequence numbers, both included; To 0 = the end
 	Since    time.Time // by the appliance's system clock
+	Until    time.Time // before this, likewise; zero = no end
 	Newest   bool      // newest first
 }
 
 func (f Filter) wants(r Record) bool {
-	return r.Seq >= f.From && (f.To == 0 || r.Seq <= f.To) && !r.Time.Before(f.Since) &&
+	return r.Seq >= f.From && (f.To == 0 || r.Seq <= f.To) && !r.Time.Before(f.Since) && (f.Until.IsZero() || r.Time.Before(f.Until)) &&
 		(len(f.Kinds) == 0 || slices.Contains(f.Kinds, r.Kind))
 }
 

@@ -51,9 +51,10 @@ func comparePairs(a, b pair) int              { return cmp.Or(cmp.Compare(a.word
 type Stats struct {
 	Transactions  uint64 `json:"transactions"`
 	Notarizations uint64 `json:"notarizations"`
-	Publishers    uint64 `json:"publishers"` // publisher documents, all versions
-	Repeated      uint64 `json:"repeated"`   // a key that stood before: somebody tries to rewrite history
-	Malformed     uint64 `json:"malformed"`  // under one of our keys, but no record, or not the one the key says
+	Withdrawals   uint64 `json:"withdrawals"` // notarizations that say UNTRUSTED, by whomever
+	Publishers    uint64 `json:"publishers"`  // publisher documents, all versions
+	Repeated      uint64 `json:"repeated"`    // a key that stood before: somebody tries to rewrite history
+	Malformed     uint64 `json:"malformed"`   // under one of our keys, but no record, or not the one the key says
 	OtherLedger   uint64 `json:"otherLedger"`
 	Metadata      uint64 `json:"metadata"` // entries that are deleted, expire or are not indexed
 	Foreign       uint64 `json:"foreign"`  // keys and values that are not ours: references, SQL, others' data

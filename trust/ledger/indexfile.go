@@ -18,7 +18,7 @@ import (
 // it, all big endian; a CRC-32C of everything at the end. It guards against decay, not against its owner.
 const (
 	indexName  = "index"
-	indexMagic = "castellan ledger index v2\n"
+	indexMagic = "castellan ledger index v3\n"
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)

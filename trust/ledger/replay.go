@@ -66,8 +66,11 @@ func (s *Stats) count(err error) {
 func (s *Stats) record(rec trust.Record) {
 	if rec.Publisher != nil {
 		s.Publishers++
-	} else {
-		s.Notarizations++
+		return
+	}
+	s.Notarizations++
+	if rec.Notarization.Status == trust.Untrusted {
+		s.Withdrawals++
 	}
 }
 

@@ -61,6 +61,8 @@ type Replica struct {
 	suspect atomic.Bool // a look-up met a file that has decayed; the next Sync checks them all
 
 	mu        sync.RWMutex // guards the rest; readers of segment files hold it for reading
+	last      Report       // of the newest Sync
+	asked     time.Time    // when that ended, zero = none has
 	head      head
 	view      *index // nil when the files are not what head says; then damage says why
 	damage    error

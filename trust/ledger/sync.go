@@ -57,7 +57,19 @@ func (r *Replica) sync(ctx context.Context) (Report, error) {
 	j.report.Count, j.report.Bytes = r.head.Count, j.received
 	j.report.Changed = r.head.Point != before || j.repaired
 	j.report.Root = max(j.report.Root, r.head.Root)
+	r.mu.Lock()
+	r.last, r.asked = j.report, r.cfg.Now()
+	r.mu.Unlock()
 	return j.report, err
+}
+
+// LastSync is what the newest Sync met and when it ended; ok is false when none has since the replica was opened.
+func (r *Replica) LastSync() (met Report, at time.Time, ok bool) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	met = r.last
+	met.Mirrors = slices.Clone(met.Mirrors)
+	return met, r.asked, !r.asked.IsZero()
 }
 
 // job is one Sync at work.

@@ -396,6 +396,36 @@ func TestIndexOf100000RecordsTakesAtMost15MB(t *testing.T) {
 	}
 }
 
+// TestTheLastSyncIsRemembered with what each mirror did; withdrawals are counted, from the index file too.
+func TestTheLastSyncIsRemembered(t *testing.T) {
+	w := newWorld(t, 1)
+	good, bad := w.mirror(2), w.mirror(2)
+	bad.Break("/checkpoint", trusttest.Status(500))
+	r := w.open()
+	if _, _, ok := r.LastSync(); ok {
+		t.Error("there was one before the first")
+	}
+	w.l.Append(trusttest.Record(t, w.pub.Notarize(image(1), trusttest.Withdraw)))
+	good.Serve(w.l.Tree(3))
+	report := w.sync(r)
+	met, at, ok := r.LastSync()
+	if !ok || at.IsZero() || met.Count != 3 || len(met.Mirrors) != 2 || met.Count != report.Count {
+		t.Fatalf("%+v at %v, %v", met, at, ok)
+	}
+	for _, m := range met.Mirrors {
+		if m.URL == good.URL && (m.Err != nil || m.Count != 3) || m.URL == bad.URL && m.Err == nil {
+			t.Errorf("mirror %+v", m)
+		}
+	}
+	if s := r.Stats(); s.Withdrawals != 1 || s.Notarizations != 2 {
+		t.Errorf("counted %+v", s)
+	}
+	closeOnce(r)
+	if s := w.open().Stats(); s.Withdrawals != 1 {
+		t.Errorf("after a restart: %+v", s)
+	}
+}
+
 // TestAnswersAreCompleteUpToTheHeadWhileSyncing asks all the time: what Head counts, look-ups find.
 func TestAnswersAreCompleteUpToTheHeadWhileSyncing(t *testing.T) {
 	w := newWorld(t, 249)

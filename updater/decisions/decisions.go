@@ -18,14 +18,6 @@ import (
 	"github.com/castellan/castellan/updater"
 )
 
-// Bounds on what is kept.
-const (
-	MaxServices = 1000
-	MaxSkips    = 16 // of a service
-	MaxWindows  = 16
-	MaxWhy      = 500 // bytes
-)
-
 // Said is who decided something, and when.
 type Said struct {
 	By string    `json:"by"`
@@ -75,12 +67,14 @@ type Decisions struct {
 // SetMode sets a service's mode; "" goes back to the configuration's.
 func (d *Decisions) SetMode(service string, mode updater.Mode, said Said) error {
 	return d.edit(service, func(s *Service) error {
-		switch {
-		case mode == "":
+		if mode == "" {
 			s.Mode = nil
-		case mode != updater.ModeOff && mode != updater.ModeAsk && mode != updater.ModeAuto:
-			return fmt.Errorf("cannot set the mode of %s: %.40q is none of off, ask, auto", service, string(mode))
-		case s.Mode == nil || s.Mode.Mode != mode:
+			return nil
+		}
+		if err := settable(mode); err != nil {
+			return fmt.Errorf("cannot set the mode of %s: %w", service, err)
+		}
+		if s.Mode == nil || s.Mode.Mode != mode {
 			s.Mode = &Mode{mode, said}
 		}
 		return nil
@@ -110,7 +104,7 @@ func (d *Decisions) EndHold(service string) error {
 // AddSkip passes over a version. Of many the oldest are forgotten.
 func (d *Decisions) AddSkip(service, version string, said Said) error {
 	return d.edit(service, func(s *Service) error {
-		if version == "" || len(version) > 128 {
+		if version == "" || len(version) > maxVersion {
 			return fmt.Errorf("cannot skip a version of %s: %.40q is none", service, version)
 		}
 		if slices.ContainsFunc(s.Skips, is(version)) {
@@ -142,6 +136,8 @@ func (d *Decisions) edit(service string, change func(*Service) error) error {
 		return err
 	}
 	switch _, known := d.Services[service]; {
+	case len(service) > maxWord:
+		return fmt.Errorf("cannot keep a decision of %.40q: its name has %d bytes; at most %d are kept", service, len(service), maxWord)
 	case s.Mode == nil && s.Hold == nil && len(s.Skips) == 0:
 		delete(d.Services, service)
 		return nil

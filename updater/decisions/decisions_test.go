@@ -274,6 +274,72 @@ func TestDecisionsAreBounded(t *testing.T) {
 	if err != nil || len(raw) > maxBytes/2 {
 		t.Errorf("%d bytes, %v", len(raw), err)
 	}
+	if _, err := decode(raw); err != nil {
+		t.Errorf("all that can be decided can't be read: %v", err)
+	}
+}
+
+// TestAFileFromElsewhereIsHeldToTheBounds: no decision made it so large, and the copy of the last good one is told of.
+func TestAFileFromElsewhereIsHeldToTheBounds(t *testing.T) {
+	many := func(n int, each func(int) string) string {
+		var all []string
+		for i := range n {
+			all = append(all, each(i))
+		}
+		return strings.Join(all, ",")
+	}
+	of := func(service string) string {
+		return `{"format":1,"services":{` + service + `},"windows":[],"last_window":0}`
+	}
+	const said = `"by":"ann","at":"2026-09-01T12:00:00Z"`
+	window := func(i int) string {
+		return fmt.Sprintf(`{"id":%d,"days":[],"from":"02:00","to":"03:00","zone":"UTC",%s}`, i, said)
+	}
+	for _, c := range []struct{ name, text, says string }{
+		{"a hold of 10 MB", of(`"core":{"hold":{"why":"` + strings.Repeat("x", 10<<20) + `",` + said + `}}`), "the file has 10485"},
+		{"a hold of 1 MB", of(`"core":{"hold":{"why":"` + strings.Repeat("x", 1<<20) + `",` + said + `}}`), `of service "core" the reason of a hold has 1048576 bytes, at most 500 are kept`},
+		{"services", of(many(MaxServices+1, func(i int) string { return fmt.Sprintf(`"s%d":{"mode":{"mode":"off",%s}}`, i, said) })), "1001 services, at most 1000"},
+		{"skips", of(`"core":{"skips":[` + many(MaxSkips+1, func(i int) string { return fmt.Sprintf(`{"version":"%d",%s}`, i, said) }) + `]}`), "17 versions are skipped"},
+		{"a version", of(`"core":{"skips":[{"version":"` + strings.Repeat("1", 129) + `",` + said + `}]}`), "a version is skipped that is none"},
+		{"windows", `{"format":1,"services":{},"windows":[` + many(MaxWindows+1, window) + `],"last_window":99}`, "17 maintenance windows"},
+		{"a zone", strings.Replace(`{"format":1,"services":{},"windows":[`+window(1)+`],"last_window":1}`, "UTC", strings.Repeat("x", 513), 1), "window 1 has a word of 513 bytes"},
+		{"days", strings.Replace(`{"format":1,"services":{},"windows":[`+window(1)+`],"last_window":1}`, `[]`, `[`+many(99, func(int) string { return `"mon"` })+`]`, 1), "window 1 opens on 99 days"},
+		{"a mode", of(`"core":{"mode":{"mode":"sometimes",` + said + `}}`), `the mode "sometimes" is none of off, ask, auto`},
+		{"a caller", of(`"core":{"mode":{"mode":"off","by":"` + strings.Repeat("x", 513) + `","at":"2026-09-01T12:00:00Z"}}`), "a name has 513 bytes"},
+		{"a service's name", of(`"` + strings.Repeat("x", 513) + `":{"mode":{"mode":"off",` + said + `}}`), "a name has 513 bytes"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d, aside := &disk{}, &disk{}
+			good := Open(d)
+			if err := good.KeepAside(aside, "decisions.json.good"); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := good.Update(story[1], nil); err != nil {
+				t.Fatal(err)
+			}
+			want := string(d.bytes)
+			d.bytes = []byte(c.text)
+			s := Open(d)
+			if err := s.KeepAside(aside, "decisions.json.good"); err != nil {
+				t.Fatal(err)
+			}
+			_, err := s.Update(story[0], nil)
+			if !errors.Is(err, ErrUnreadable) || !strings.Contains(err.Error(), c.says) || !strings.Contains(err.Error(), "kept in decisions.json.good") || len(err.Error()) > 500 {
+				t.Errorf("got %.600v, want %q", err, c.says)
+			}
+			if string(d.bytes) != c.text || string(aside.bytes) != want {
+				t.Error("the file, or the copy of the last good one, is written over")
+			}
+			if again := Open(aside); again.Err() != nil || text(t, again) != text(t, good) {
+				t.Errorf("the copy does not serve: %v", again.Err())
+			}
+		})
+	}
+	// What can't be copied is told, and decides nothing.
+	s := Open(&disk{})
+	if err := s.KeepAside(&disk{fails: 1}, "x"); !errors.Is(err, errCut) || s.Err() != nil {
+		t.Errorf("%v, %v", err, s.Err())
+	}
 }
 
 func TestNothingChangesWithoutItsRecord(t *testing.T) {

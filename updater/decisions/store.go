@@ -29,6 +29,8 @@ type Store struct {
 	now Decisions
 	raw []byte // of now, to tell whether a change is one
 	err error  // why the file can't be read
+
+	aside updater.Store // see [Store.KeepAside]
 }
 
 // file is what is on disk.
@@ -73,6 +75,9 @@ func decode(b []byte) (Decisions, error) {
 	if err := jsonv2.Unmarshal(b, &f, jsonv2.RejectUnknownMembers(true)); err != nil {
 		return Decisions{}, fmt.Errorf("%w; restore the file from a backup, or remove it and decide anew", err)
 	}
+	if err := f.Decisions.bounded(); err != nil {
+		return Decisions{}, fmt.Errorf("%w; restore the file from a backup, or mend it", err)
+	}
 	return f.Decisions, nil
 }
 
@@ -84,6 +89,30 @@ func encode(d Decisions) ([]byte, error) {
 		d.Windows = []Window{}
 	}
 	return json.Marshal(file{format, d})
+}
+
+// KeepAside keeps a copy of the last decisions that could be read, for a file that is damaged or exchanged later. Of a store
+// that could not be read, [Store.Err] tells of the copy, called name, from then on; the copy itself never counts, since it may lack a hold.
+func (s *Store) KeepAside(to updater.Store, name string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	have, err := to.Load()
+	if s.err != nil {
+		if err == nil && len(have) > 0 {
+			if _, bad := decode(have); bad == nil {
+				s.err = fmt.Errorf("%w; the last that could be read is kept in %s", s.err, name)
+			}
+		}
+		return nil // what is wrong with the file is told already
+	}
+	s.aside = to
+	if err == nil && bytes.Equal(have, s.raw) {
+		return nil
+	}
+	if err := to.Save(s.raw); err != nil {
+		return fmt.Errorf("cannot keep a copy of what was decided of updates: %w", err)
+	}
+	return nil
 }
 
 // Err is why the decisions can't be told, nil when they can.
@@ -137,6 +166,9 @@ func (s *Store) Update(edit func(*Decisions) error, record func() error) (change
 	if err := edit(&next); err != nil {
 		return false, err
 	}
+	if err := next.bounded(); err != nil { // or the next start could not read it
+		return false, fmt.Errorf("cannot keep the decision: %w", err)
+	}
 	raw, err := encode(next)
 	if err != nil || bytes.Equal(raw, s.raw) {
 		return false, err
@@ -150,5 +182,8 @@ func (s *Store) Update(edit func(*Decisions) error, record func() error) (change
 		return false, fmt.Errorf("cannot keep the decision: %w", err)
 	}
 	s.now, s.raw = next, raw
+	if s.aside != nil {
+		_ = s.aside.Save(raw) // a copy that is a decision behind serves too; the next decision or start renews it
+	}
 	return true, nil
 }

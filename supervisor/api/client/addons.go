@@ -126,6 +126,28 @@ func (c *Client) AddonFile(ctx context.Context, slug string, f api.AddonFile) (i
 	return c.stream(ctx, addonPath(slug, "/"+string(f)))
 }
 
+// AddonPages asks where an add-on's own pages are: a path, "" = it has none.
+func (c *Client) AddonPages(ctx context.Context, slug string) (string, error) {
+	out, err := call[struct {
+		URL *string `json:"ingress_url"`
+	}](ctx, c, "GET", "/addons/"+url.PathEscape(slug)+"/info", nil)
+	if err != nil || out.URL == nil {
+		return "", err
+	}
+	return *out.URL, nil
+}
+
+// BeginPages begins a session for add-ons' own pages: the value of its cookie.
+func (c *Client) BeginPages(ctx context.Context) (api.IngressSession, error) {
+	return call[api.IngressSession](ctx, c, "POST", "/ingress/session", api.IngressSessionRequest{})
+}
+
+// KeepPages makes such a session longer. One that has ended is an error.
+func (c *Client) KeepPages(ctx context.Context, session string) error {
+	_, err := call[struct{}](ctx, c, "POST", "/ingress/validate_session", api.IngressSessionCheck{Session: session})
+	return err
+}
+
 // stream opens an answer that is no envelope. Errors are as those of call.
 func (c *Client) stream(ctx context.Context, path string) (io.ReadCloser, error) {
 	req, err := http.NewRequestWithContext(ctx, "GET", c.base+path, nil)

@@ -12,6 +12,11 @@ func (c *Client) Backups(ctx context.Context) (api.BackupsInfo, error) {
 	return call[api.BackupsInfo](ctx, c, "GET", "/backups/info", nil)
 }
 
+// BackupRoom lists the backups with all that is known of them, and tells how they are made.
+func (c *Client) BackupRoom(ctx context.Context) (api.BackupRoom, error) {
+	return call[api.BackupRoom](ctx, c, "GET", "/castellan/backups", nil)
+}
+
 // Backup asks for one backup.
 func (c *Client) Backup(ctx context.Context, slug string) (api.BackupDetail, error) {
 	return call[api.BackupDetail](ctx, c, "GET", "/backups/"+url.PathEscape(slug)+"/info", nil)
@@ -46,6 +51,12 @@ func (c *Client) RemoveBackup(ctx context.Context, slug string) error {
 // VerifyBackup has a backup read to its end.
 func (c *Client) VerifyBackup(ctx context.Context, slug string) error {
 	_, err := call[struct{}](ctx, c, "POST", "/castellan/backups/"+url.PathEscape(slug)+"/verify", nil)
+	return err
+}
+
+// SetBackupOptions sets when a backup is too old.
+func (c *Client) SetBackupOptions(ctx context.Context, r api.BackupOptions) error {
+	_, err := call[struct{}](ctx, c, "POST", "/backups/options", r)
 	return err
 }
 

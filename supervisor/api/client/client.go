@@ -12,7 +12,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"syscall"
 
@@ -94,36 +93,6 @@ func (c *Client) Pins(ctx context.Context) (api.PinList, error) {
 func (c *Client) Forget(ctx context.Context, service string) error {
 	_, err := call[struct{}](ctx, c, "POST", "/castellan/trust/forget", api.ForgetRequest{Service: service})
 	return err
-}
-
-// Log reads the verification log.
-func (c *Client) Log(ctx context.Context, q api.LogQuery) (api.LogList, error) {
-	v := url.Values{}
-	if q.Last != 0 {
-		v.Set("last", strconv.Itoa(q.Last))
-	}
-	if q.Kind != "" {
-		v.Set("kind", q.Kind)
-	}
-	if q.Service != "" {
-		v.Set("service", q.Service)
-	}
-	return call[api.LogList](ctx, c, "GET", "/castellan/log?"+v.Encode(), nil)
-}
-
-// VerifyLog checks the chain of the verification log.
-func (c *Client) VerifyLog(ctx context.Context) (api.LogReport, error) {
-	return call[api.LogReport](ctx, c, "GET", "/castellan/log/verify", nil)
-}
-
-// Explain asks why a verdict is what it is.
-func (c *Client) Explain(ctx context.Context, seq uint64) (api.Explanation, error) {
-	return call[api.Explanation](ctx, c, "GET", fmt.Sprintf("/castellan/log/%d/explain", seq), nil)
-}
-
-// Replay judges a record's stored evidence again.
-func (c *Client) Replay(ctx context.Context, seq uint64) (api.Replay, error) {
-	return call[api.Replay](ctx, c, "GET", fmt.Sprintf("/castellan/log/%d/replay", seq), nil)
 }
 
 // call makes one request. Errors the daemon answers come as *api.Error; no daemon as [ErrNotReachable].

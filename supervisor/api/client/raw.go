@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 )
@@ -21,4 +22,13 @@ func (c *Client) Raw(ctx context.Context, method, path string, header http.Heade
 		return nil, c.unreachable(err)
 	}
 	return resp, nil
+}
+
+// Refusal is the error of an answer of [Client.Raw] that is none of what was asked for. It closes the body.
+func (c *Client) Refusal(resp *http.Response) error {
+	defer resp.Body.Close()
+	if _, err := readAnswer[struct{}](c, resp); err != nil {
+		return err
+	}
+	return fmt.Errorf("cannot read the answer of %s (status %d)", c.at, resp.StatusCode)
 }

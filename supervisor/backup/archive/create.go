@@ -37,11 +37,13 @@ func (s *Store) create(ctx context.Context, req Request) (_ Made, err error) {
 		return Made{}, err
 	}
 	defer func() { <-s.turn }()
-	total, err := measure(ctx, req.Units)
+	sizes, total, err := measure(ctx, req.Units)
 	if err != nil {
 		return Made{}, err
 	}
-	if err := fits(s.dir, s.reserve, total/likely); err != nil {
+	if err := s.fits(s.dir, s.reserve, total/likely); errors.Is(err, ErrNoSpace) && req.Doubt != nil && s.fits(s.dir, s.reserve, 1) == nil {
+		req.Doubt(err) // what is kept for everything else is no guess
+	} else if err != nil {
 		return Made{}, err
 	}
 	info, err := s.describe(&req)
@@ -53,7 +55,7 @@ func (s *Store) create(ctx context.Context, req Request) (_ Made, err error) {
 		return Made{}, err
 	}
 	defer out.undo()
-	c := &creation{out: out, info: &info, req: &req, watch: watcher{dir: s.dir, reserve: s.reserve}, progress: meter{tell: req.Progress, total: total}}
+	c := &creation{out: out, info: &info, req: &req, watch: watcher{dir: s.dir, reserve: s.reserve}, sizes: sizes, progress: meter{tell: req.Progress, total: total}}
 	if err := c.write(ctx); err != nil {
 		return Made{}, err
 	}
@@ -101,7 +103,9 @@ type creation struct {
 	info     *Info
 	req      *Request
 	watch    watcher
+	sizes    []int64 // of the units' files
 	progress meter
+	part     meter // of the unit that is written
 	at       int64 // end of what was written
 	notes    []Note
 	after    []error
@@ -130,8 +134,17 @@ func (c *creation) write(ctx context.Context) error {
 		return err
 	}
 	for i := range c.req.Units {
-		if err := c.unit(ctx, enc, &c.req.Units[i], &c.info.Parts[i]); err != nil {
-			return fmt.Errorf("%s: %w", c.req.Units[i].Slug, err)
+		u := &c.req.Units[i]
+		err := u.Around.run(ctx, func(ctx context.Context, progress func(done, total int64)) error {
+			c.part = meter{tell: progress, total: c.sizes[i]}
+			err := c.unit(ctx, enc, u, &c.info.Parts[i])
+			if err == nil {
+				c.part.end()
+			}
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("%s: %w", u.Slug, err)
 		}
 	}
 	if _, err := c.Write(make([]byte, 2*block)); err != nil {
@@ -150,6 +163,12 @@ func (c *creation) write(ctx context.Context) error {
 		return err
 	}
 	return ctx.Err()
+}
+
+// read counts bytes of files that were read.
+func (c *creation) read(n int64) {
+	c.part.add(n)
+	c.progress.add(n)
 }
 
 // meter tells how far a work is.

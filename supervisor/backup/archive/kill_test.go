@@ -48,7 +48,7 @@ func work(call, dir string) error {
 	if err != nil {
 		return err
 	}
-	p, err := b.Prepare(ctx, filepath.Join(dir, "journal"), Key{}, []Target{{"live", map[string]string{"data": filepath.Join(dir, "live")}}}, nil)
+	p, err := b.Prepare(ctx, filepath.Join(dir, "journal"), Key{}, []Target{{Unit: "live", Trees: map[string]string{"data": filepath.Join(dir, "live")}}}, nil)
 	if err != nil {
 		return err
 	}

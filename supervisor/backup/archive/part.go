@@ -58,11 +58,11 @@ func (c *creation) unit(ctx context.Context, enc *zstd.Encoder, u *Unit, p *Part
 			return fmt.Errorf("before its backup: %w", err)
 		}
 	}
-	return c.part(ctx, enc, u, p)
+	return c.append(ctx, enc, u, p)
 }
 
-// part appends a part and says in p what it became.
-func (c *creation) part(ctx context.Context, enc *zstd.Encoder, u *Unit, p *Part) error {
+// append appends a part and says in p what it became.
+func (c *creation) append(ctx context.Context, enc *zstd.Encoder, u *Unit, p *Part) error {
 	start := c.at
 	if _, err := c.Write(make([]byte, block)); err != nil {
 		return err
@@ -106,7 +106,7 @@ func (c *creation) part(ctx context.Context, enc *zstd.Encoder, u *Unit, p *Part
 func (c *creation) members(ctx context.Context, out io.Writer, u *Unit, p *Part) error {
 	pack := &packer{
 		ctx: ctx, unit: u.Slug, tar: tar.NewWriter(out), raw: out, buf: make([]byte, 256<<10), xbuf: make([]byte, 128<<10),
-		links: map[inode]string{}, read: c.progress.add,
+		links: map[inode]string{}, read: c.read,
 	}
 	about, err := json.Marshal(unitFile{format, c.info.Slug, u.Kind, u.Slug, p.Version, p.Image, u.Meta})
 	if err != nil {

@@ -199,8 +199,8 @@ func newPlace(t testing.TB) place {
 	write(t, filepath.Join(dir, "data/core/file"), "now")
 	write(t, filepath.Join(dir, "configs/core/file"), "now")
 	return place{dir, filepath.Join(dir, "restore.json"), []Target{
-		{"core", map[string]string{"data": filepath.Join(dir, "data/core"), "config": filepath.Join(dir, "configs/core")}},
-		{"fresh", map[string]string{"data": filepath.Join(dir, "data/fresh")}},
+		{Unit: "core", Trees: map[string]string{"data": filepath.Join(dir, "data/core"), "config": filepath.Join(dir, "configs/core")}},
+		{Unit: "fresh", Trees: map[string]string{"data": filepath.Join(dir, "data/fresh")}},
 	}}
 }
 

@@ -19,6 +19,8 @@ import (
 type Target struct {
 	Unit  string            // slug in the backup
 	Trees map[string]string // tree -> absolute path of the folder whose place it takes
+
+	Around Around // is called to unpack the unit, and told of the bytes read from its part; nil = nobody looks
 }
 
 // Prepared is a restore that needs only to be put in place.
@@ -68,7 +70,15 @@ func (b *Backup) prepare(ctx context.Context, d disk, journal string, key Key, t
 		}
 	}()
 	for i, t := range targets {
-		about, err := b.Extract(ctx, t.Unit, folders[i], key, m.add)
+		var about About
+		err := t.Around.run(ctx, func(ctx context.Context, progress func(done, total int64)) (err error) {
+			part := meter{tell: progress, total: b.Part(t.Unit).Size}
+			about, err = b.Extract(ctx, t.Unit, folders[i], key, func(n int64) { part.add(n); m.add(n) })
+			if err == nil {
+				part.end()
+			}
+			return err
+		})
 		if err != nil {
 			return nil, err
 		}

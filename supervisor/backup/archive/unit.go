@@ -64,6 +64,27 @@ type Unit struct {
 	// Before failed, something panicked or ctx ended; its ctx is not cancelled with the backup's and ends after HookGrace. An
 	// error of Before fails the backup, one of After is told in Made. nil = nothing to do.
 	Before, After func(ctx context.Context) error
+
+	// Around calls write, once, to have the unit written, and returns its error or one of its own; Before and After run within.
+	// write tells how many bytes of the unit's files were read, of those that were counted first, as Request.Progress does.
+	// nil = nobody looks.
+	Around Around
+}
+
+// Around is called for a unit's turn: it calls do once, with whom to tell of the bytes, nil = nobody.
+type Around func(ctx context.Context, do func(ctx context.Context, progress func(done, total int64)) error) error
+
+// run has a unit's turn taken, and refuses that it is passed over.
+func (a Around) run(ctx context.Context, do func(ctx context.Context, progress func(done, total int64)) error) error {
+	if a == nil {
+		return do(ctx, nil)
+	}
+	called := 0
+	err := a(ctx, func(ctx context.Context, progress func(done, total int64)) error { called++; return do(ctx, progress) })
+	if err == nil && called != 1 {
+		err = fmt.Errorf("its turn was taken %d times instead of once", called)
+	}
+	return err
 }
 
 // HookGrace bounds the time Unit.After may take.
@@ -85,6 +106,10 @@ type Request struct {
 	Repositories []string // of add-ons, known to it
 	Seal         Seal     // how it is encrypted; the zero value does not
 	Units        []Unit   // written in this order
+
+	// Doubt is told, instead of the backup being refused, that it may not fit: how much smaller than its files it comes out is a
+	// guess. It is begun then, and fails when the room ends. nil = it is refused.
+	Doubt func(error)
 
 	// Progress is told, from the calling goroutine and a few times a second at most, how many bytes of files were read, of a
 	// total that was counted first. done never shrinks nor exceeds total and ends as total. nil = nobody looks.

@@ -137,8 +137,9 @@ func content(fi fs.FileInfo) int64 {
 }
 
 // measure counts what is to be read. Files with several names count once as often as they are kept in mind.
-func measure(ctx context.Context, units []Unit) (total int64, err error) {
+func measure(ctx context.Context, units []Unit) (sizes []int64, total int64, err error) {
 	for i := range units {
+		before := total
 		links := map[inode]string{}
 		w := walker{ctx: ctx, exclude: units[i].Exclude, note: func(string, string) {}, visit: func(e entry) error {
 			if _, again := linked(links, e); !again {
@@ -148,11 +149,12 @@ func measure(ctx context.Context, units []Unit) (total int64, err error) {
 		}}
 		for _, t := range units[i].Trees {
 			if err := w.tree(t); err != nil {
-				return 0, err
+				return nil, 0, err
 			}
 		}
+		sizes = append(sizes, total-before)
 	}
-	return total, nil
+	return sizes, total, nil
 }
 
 // maxLinks bounds the files with several names that are kept in mind; further ones are saved once for each name.

@@ -44,12 +44,66 @@
   document.addEventListener("htmx:sendError", function () { offline(true); });
   document.addEventListener("htmx:afterRequest", function (e) { if (e.detail.successful && !lost) offline(false); });
 
+  // Buttons that copy a text are there only where a script can do it. On plain HTTP browsers have no clipboard but the old one.
+  function showCopy() {
+    document.querySelectorAll("button[data-copy][hidden]").forEach(function (b) { b.hidden = false; });
+  }
+  document.addEventListener("DOMContentLoaded", showCopy);
+  document.addEventListener("htmx:afterSettle", showCopy);
+  document.addEventListener("click", function (e) {
+    var button = e.target.closest("button[data-copy]");
+    if (!button) return;
+    var from = document.getElementById(button.dataset.copy), word = button.querySelector("span");
+    function done() {
+      document.getElementById("announce").textContent = word.textContent = button.dataset.copied;
+    }
+    if (navigator.clipboard) {
+      navigator.clipboard.writeText(from.textContent).then(done, select);
+    } else {
+      select();
+      if (document.execCommand("copy")) done();
+    }
+    function select() { getSelection().selectAllChildren(from); }
+  });
+  // A log stays at its end while somebody is there, and what is followed for hours does not fill the browser.
+  var atEnd = true;
+  function toEnd() { var log = document.getElementById("log"); if (log) log.scrollTop = log.scrollHeight; }
+  document.addEventListener("htmx:sseBeforeMessage", function (e) {
+    var log = e.target.closest(".log");
+    if (log) atEnd = log.scrollTop + log.clientHeight >= log.scrollHeight - 40;
+  });
+  document.addEventListener("htmx:sseMessage", function (e) {
+    var log = e.target.closest(".log"), lines = log && log.querySelector(".log-lines");
+    while (lines && lines.childElementCount > 2000) lines.removeChild(lines.firstElementChild);
+    if (log && atEnd) toEnd();
+  });
+  toEnd();
+
   // After a link, readers of the screen are at the new page's beginning, and so is its top.
   document.addEventListener("htmx:afterSettle", function (e) {
     var boosted = e.detail.requestConfig && e.detail.requestConfig.boosted;
     if (!boosted || e.detail.requestConfig.verb !== "get") return;
     window.scrollTo(0, 0);
+    toEnd();
     var main = document.getElementById("main");
     if (main && !location.hash) main.focus({ preventScroll: true });
   });
+
+  // A page without the frame (log in, a fault of the appliance) takes the place of the whole page, not of a part of it.
+  document.addEventListener("htmx:beforeSwap", function (e) {
+    var d = e.detail, id = d.target && d.target.id;
+    if ((id !== "shell" && id !== "main") || d.serverResponse.indexOf('id="shell"') >= 0) return;
+    d.shouldSwap = false;
+    if (id === "main" && d.xhr.status === 503) return; // the stream's line says so, and it comes back
+    var asked = d.requestConfig.verb === "get" ? "" : d.pathInfo.finalRequestPath;
+    location.assign(asked && d.xhr.responseURL.indexOf(asked) > 0 ? "/ui/" : d.xhr.responseURL);
+  });
+
+  // A page that only says what is the matter looks again by itself, and is left when that is over.
+  var wait = parseInt(document.body.getAttribute("data-again"), 10);
+  if (wait) setInterval(function () {
+    fetch(location.href, { credentials: "same-origin", cache: "no-store" }).then(function (r) { return r.text(); }).then(function (text) {
+      if (text.indexOf('id="' + document.querySelector("section.fault").id + '"') < 0) location.reload();
+    }).catch(function () { /* it is away altogether: the page stays as it is */ });
+  }, wait * 1000);
 })();

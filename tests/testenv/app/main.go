@@ -9,6 +9,7 @@
 //	APP_IGNORE_TERM=1      has to be killed
 //	APP_WRITE=/data/file   writes its version there at start
 //	APP_ECHO=1             writes what it reads from standard input to standard output
+//	APP_PAGES=1            shows pages too, on the port that the Supervisor names as its ingress_port
 //
 //	app exit N             ends with code N
 //	app print N            writes N bytes to standard output and a word to standard error
@@ -18,6 +19,9 @@
 //	app read FILE          writes the file to standard output; of a link, where it leads
 //	app write FILE         writes a word into the file
 //	app lookup NAME        writes the addresses of a host to standard output
+//	app talk URL [TEXT]    greets Home Assistant's WebSocket with $SUPERVISOR_TOKEN, says TEXT, writes what it hears
+//
+// Its pages, at APP_ADDR and at the port of APP_PAGES, are in pages.go.
 package main
 
 import (
@@ -76,6 +80,13 @@ func main() {
 		fmt.Fprintln(w, "ok")
 	})
 	http.HandleFunc("/version", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, version) })
+	http.HandleFunc("/", pages)
+	if os.Getenv("APP_PAGES") != "" {
+		go func() {
+			fmt.Fprintln(os.Stderr, showPages())
+			os.Exit(1)
+		}()
+	}
 	addr := os.Getenv("APP_ADDR")
 	if addr == "" {
 		addr = ":8080"
@@ -105,6 +116,8 @@ func command(verb, arg string) int {
 		return 1
 	case "call":
 		return told(call(arg, os.Args[3:]))
+	case "talk":
+		return told(talk(arg, strings.Join(os.Args[3:], " ")))
 	case "read":
 		text, err := os.ReadFile(arg)
 		if to, linkErr := os.Readlink(arg); linkErr == nil {
@@ -124,17 +137,7 @@ func command(verb, arg string) int {
 
 // call asks what an add-on asks of the Supervisor.
 func call(url string, body []string) error {
-	method := http.MethodGet
-	if len(body) > 0 {
-		method = http.MethodPost
-	}
-	req, err := http.NewRequest(method, url, strings.NewReader(strings.Join(body, " ")))
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Authorization", "Bearer "+os.Getenv("SUPERVISOR_TOKEN"))
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := (&http.Client{Timeout: 10 * time.Second}).Do(req)
+	resp, err := ask(url, body)
 	if err != nil {
 		return err
 	}
@@ -142,6 +145,20 @@ func call(url string, body []string) error {
 	fmt.Printf("%d ", resp.StatusCode)
 	_, err = io.Copy(os.Stdout, resp.Body)
 	return err
+}
+
+func ask(url string, body []string) (*http.Response, error) {
+	method := http.MethodGet
+	if len(body) > 0 {
+		method = http.MethodPost
+	}
+	req, err := http.NewRequest(method, url, strings.NewReader(strings.Join(body, " ")))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Authorization", "Bearer "+os.Getenv("SUPERVISOR_TOKEN"))
+	req.Header.Set("Content-Type", "application/json")
+	return (&http.Client{Timeout: 10 * time.Second}).Do(req)
 }
 
 func told(err error) int {

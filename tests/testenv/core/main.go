@@ -1,5 +1,5 @@
 // Command core stands in for Home Assistant Core in the tests and the demo: it answers what Core's health gate asks
-// (/api/core/state, /api/config, /, /api/websocket), and lives through states as its environment says.
+// (/api/core/state, /api/config, /, /api/websocket, which says again what it hears), and lives through states as its environment says.
 //
 //	CORE_ADDR=:8123                         where it listens
 //	CORE_VERSION=2026.11.1                  what /api/config and the websocket say; default APP_VERSION
@@ -164,9 +164,28 @@ func (c *core) hello(w http.ResponseWriter, r *http.Request) {
 		return // it has answered
 	}
 	defer func() { _ = conn.CloseNow() }()
-	hello, _ := json.Marshal(map[string]string{"type": "auth_required", "ha_version": c.version}) // two texts
-	if conn.Write(r.Context(), websocket.MessageText, hello) == nil {
-		_, _, _ = conn.Read(r.Context()) // until they leave
+	say := func(kind string) bool {
+		b, _ := json.Marshal(map[string]string{"type": kind, "ha_version": c.version}) // two texts
+		return conn.Write(r.Context(), websocket.MessageText, b) == nil
+	}
+	if !say("auth_required") {
+		return
+	}
+	var auth struct {
+		Type  string `json:"type"`
+		Token string `json:"access_token"`
+	}
+	_, b, err := conn.Read(r.Context())
+	if err != nil {
+		return // they looked only
+	}
+	if json.Unmarshal(b, &auth) != nil || auth.Type != "auth" || c.token == "" || auth.Token != c.token {
+		say("auth_invalid")
+		return
+	}
+	for ok := say("auth_ok"); ok; {
+		kind, b, err := conn.Read(r.Context())
+		ok = err == nil && conn.Write(r.Context(), kind, b) == nil
 	}
 }
 

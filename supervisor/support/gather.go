@@ -1,19 +1,15 @@
-package main
+package support
 
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"runtime"
-	"strings"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/castellan/castellan/config"
 	"github.com/castellan/castellan/supervisor/api"
@@ -29,15 +25,24 @@ const (
 	journalLines = 500
 )
 
-// gather asks the daemon for everything a bundle holds, and the host. What does not answer is named and left out.
-func gather(ctx context.Context, c *client.Client, path string) *gathered {
-	g := &gathered{ctx: ctx, hide: newRedactor()}
+// Config says what a bundle is made from.
+type Config struct {
+	Client  *client.Client                      // of the daemon; one that does not answer is told
+	Path    string                              // configuration file, where no daemon names it
+	Version string                              // of the program that gathers
+	Facts   func(dataDir string) map[string]any // what the host tells
+}
+
+// Gather asks the daemon for everything a bundle holds, and the host. What does not answer is named and left out.
+func Gather(ctx context.Context, cfg Config) *Bundle {
+	c, path := cfg.Client, cfg.Path
+	g := &Bundle{Made: time.Now(), version: cfg.Version, ctx: ctx, hide: newRedactor()}
 	if name, err := os.Hostname(); err == nil {
 		g.hide.hostName(name)
 	}
 	st, err := within(ctx, c.Status)
-	g.daemon = err == nil
-	if g.daemon && st.Config.Path != "" {
+	g.Daemon = err == nil
+	if g.Daemon && st.Config.Path != "" {
 		path = st.Config.Path
 	}
 	written, unread := readBounded(path)
@@ -49,7 +54,7 @@ func gather(ctx context.Context, c *client.Client, path string) *gathered {
 	var infos []api.AddonInfo
 	var list api.AddonList
 	var listed error
-	if g.daemon { // first, because what options hide may stand in other texts
+	if g.Daemon { // first, because what options hide may stand in other texts
 		if list, listed = within(ctx, func(ctx context.Context) (api.AddonList, error) { return c.Addons(ctx, false) }); listed == nil {
 			infos = g.addons(c, list)
 		}
@@ -58,17 +63,22 @@ func gather(ctx context.Context, c *client.Client, path string) *gathered {
 	if v, err := within(ctx, c.Version); err == nil {
 		daemon = v.Version
 	}
-	g.json("version.json", "this program and the daemon", map[string]string{"client": version, "daemon": daemon, "go": runtime.Version(),
+	g.json("version.json", "this program and the daemon", map[string]string{"client": cfg.Version, "daemon": daemon, "go": runtime.Version(),
 		"platform": runtime.GOOS + "/" + runtime.GOARCH}, nil)
 	g.add("castellan.yaml", "the configuration "+path, []byte(shown), unread)
 	if _, err := config.Load(path); err != nil {
 		g.add("castellan.yaml.error", "what is wrong with it", []byte(g.hide.text(err.Error())+"\n"), nil)
 	}
-	g.json("host.json", "the host", hostFacts(data), nil)
-	if !g.daemon {
+	g.json("host.json", "the host", cfg.Facts(data), nil)
+	if !g.Daemon {
 		g.add("status.json", "what runs", nil, err)
-		r, err := logReport(audit.Verify(filepath.Join(data, "log")))
-		g.json("log-verify.json", "whether the verification log on the disk holds together", r, err)
+		r, err := audit.Verify(filepath.Join(data, "log"))
+		out := api.LogReport{OK: err == nil, Records: uint64(r.Records), Head: string(r.Hash)}
+		var broken *audit.BrokenError
+		if errors.As(err, &broken) {
+			out.Error, err = broken.Error(), nil
+		}
+		g.json("log-verify.json", "whether the verification log on the disk holds together", out, err)
 	} else {
 		g.json("status.json", "what runs, the ledgers, the channel, the engine", st, nil)
 		g.ask(c)
@@ -85,7 +95,7 @@ func gather(ctx context.Context, c *client.Client, path string) *gathered {
 var fileName = regexp.MustCompile(`[^A-Za-z0-9_-]`)
 
 // ask puts the questions whose answers go in as they are.
-func (g *gathered) ask(c *client.Client) {
+func (g *Bundle) ask(c *client.Client) {
 	put(g, "plan.json", "what would happen to each service", func(ctx context.Context) (api.PlanPreview, error) { return c.Plan(ctx, false) })
 	put(g, "decisions.json", "what the owner decided of updates", c.Decisions)
 	put(g, "changes.json", "the changes that are remembered", c.Changes)
@@ -97,7 +107,7 @@ func (g *gathered) ask(c *client.Client) {
 		return l, err
 	})
 	put(g, "verdicts.json", "the last verdicts", func(ctx context.Context) (api.LogList, error) {
-		l, err := c.Log(ctx, api.LogQuery{Last: bundleLog, Kind: "verdict"})
+		l, err := c.Log(ctx, api.LogQuery{Last: bundleLog, Kinds: []string{"verdict"}})
 		for i := range l.Records {
 			l.Records[i].Line = nil
 		}
@@ -105,12 +115,16 @@ func (g *gathered) ask(c *client.Client) {
 	})
 	put(g, "log-verify.json", "whether the verification log holds together, and its head", c.VerifyLog)
 	put(g, "pins.json", "which publisher each service is bound to", c.Pins)
+	put(g, "overrides.json", "what was forced and runs, or may", c.Overrides)
+	put(g, "ledgers.json", "the ledgers that are followed, and their mirrors", c.Ledgers)
+	put(g, "publishers.json", "whose word counts, and what was withdrawn", c.Publishers)
+	put(g, "judged.json", "how each installed image was judged last", c.Judged)
 	put(g, "house.json", "what the house key vouched for", c.House)
 	put(g, "repositories.json", "the repositories of add-ons", c.Repositories)
 }
 
 // addons are the installed add-ons with their options masked; what was masked is hidden everywhere from now on.
-func (g *gathered) addons(c *client.Client, list api.AddonList) (out []api.AddonInfo) {
+func (g *Bundle) addons(c *client.Client, list api.AddonList) (out []api.AddonInfo) {
 	for _, a := range list.Addons {
 		if len(out) == bundleAddons {
 			break
@@ -156,7 +170,7 @@ func (r *redactor) learn(key string, v, shown any) {
 }
 
 // put asks one question and keeps the answer.
-func put[T any](g *gathered, name, what string, ask func(context.Context) (T, error)) {
+func put[T any](g *Bundle, name, what string, ask func(context.Context) (T, error)) {
 	v, err := within(g.ctx, ask)
 	g.json(name, what, v, err)
 }
@@ -169,7 +183,7 @@ func within[T any](ctx context.Context, ask func(context.Context) (T, error)) (T
 }
 
 // json keeps v without secrets.
-func (g *gathered) json(name, what string, v any, err error) {
+func (g *Bundle) json(name, what string, v any, err error) {
 	if err != nil {
 		g.add(name, what, nil, err)
 		return
@@ -183,57 +197,4 @@ func (g *gathered) json(name, what string, v any, err error) {
 		b, err = json.MarshalIndent(g.hide.value("", read), "", "  ")
 	}
 	g.add(name, what, append(b, '\n'), err)
-}
-
-// dataDir is the data folder that the file at path names, or the default one.
-func dataDir(path string) string {
-	if cfg, err := config.Load(path); err == nil {
-		return cfg.DataDir
-	}
-	return "/var/lib/castellan"
-}
-
-// hostFacts are what the kernel tells of the host, and of the disk below dir.
-func hostFacts(dir string) map[string]any {
-	out := map[string]any{"cpus": runtime.NumCPU(), "os": osName("/etc/os-release"), "memory_total": kilobytes("/proc/meminfo", "MemTotal:"),
-		"memory_available": kilobytes("/proc/meminfo", "MemAvailable:")}
-	var uts unix.Utsname
-	if unix.Uname(&uts) == nil {
-		out["kernel"] = unix.ByteSliceToString(uts.Release[:])
-	}
-	var info unix.Sysinfo_t
-	if unix.Sysinfo(&info) == nil {
-		out["uptime_seconds"] = int64(info.Uptime)
-	}
-	var fs unix.Statfs_t
-	if unix.Statfs(dir, &fs) == nil {
-		out["disk_total"], out["disk_free"] = int64(fs.Blocks)*int64(fs.Bsize), int64(fs.Bavail)*int64(fs.Bsize)
-	}
-	return out
-}
-
-// journalTail is the end of the daemon's messages, where journald keeps them.
-func journalTail(ctx context.Context) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, askWithin)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, "journalctl", "--unit=castellan", fmt.Sprint("--lines=", journalLines), "--no-pager", "--output=short-iso", "--quiet")
-	cmd.WaitDelay = time.Second
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("cannot ask journald: %w", err)
-	}
-	b, err := io.ReadAll(io.LimitReader(out, maxPart))
-	if _, more := io.Copy(io.Discard, out); err == nil {
-		err = more
-	}
-	if end := cmd.Wait(); err == nil {
-		err = end
-	}
-	if err == nil && strings.TrimSpace(string(b)) == "" {
-		err = fmt.Errorf("journald has no messages of castellan")
-	}
-	return b, err
 }

@@ -1,0 +1,222 @@
+package web
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/castellan/castellan/supervisor/api"
+)
+
+// perPage is how many cards a page of the store has: a thousand at once would be slow on an old tablet.
+const perPage = 48
+
+// storePage is what the store shows.
+type storePage struct {
+	Find, Show, Repo string
+	Counts           map[string]int // by filter
+	Groups           []storeGroup
+	Repos            []api.Repository
+	Shown, Found     int
+	Page, Pages      int
+	Nothing          bool // there is no add-on at all
+}
+
+// Prev and Next are the numbers of the pages beside this one, 0 = none.
+func (s storePage) Prev() int { return s.Page - 1 }
+
+// Next is as Prev.
+func (s storePage) Next() int {
+	if s.Page < s.Pages {
+		return s.Page + 1
+	}
+	return 0
+}
+
+// storeGroup is what one repository offers.
+type storeGroup struct {
+	Slug, Name string
+	Trouble    bool
+	Cards      []card
+}
+
+// card is one add-on in the store.
+type card struct {
+	api.Addon
+	By      string  // its repository's name
+	Course  *course // a change that goes on
+	Mark    string  // name of an icon
+	Consent bool    // the update waits for the owner's word
+}
+
+// Installed tells whether it is.
+func (c card) Installed() bool { return c.Version != "" || c.State == "installing" }
+
+// Bad tells that it must not run as it is.
+func (c card) Bad() bool { return badBadges[c.Badge] || c.State == "stuck" }
+
+// Opens tells that it has pages to show.
+func (c card) Opens() bool { return c.State == "running" && (c.Ingress || c.WebUI != "") }
+
+// filters of the store, in order.
+var filters = []string{"all", "installed", "updates", "verified"}
+
+// Filters are all of them.
+func (storePage) Filters() []string { return filters }
+
+// passes tells whether a card is one of a filter's.
+func (c card) passes(filter string) bool {
+	switch filter {
+	case "installed":
+		return c.Installed()
+	case "updates":
+		return c.Update
+	case "verified":
+		return c.Badge == "verified"
+	}
+	return true
+}
+
+func (v *visit) addonStore() (answer, error) {
+	list, err := v.api.Addons(v.ctx(), true)
+	if err != nil {
+		return answer{}, err
+	}
+	repos, err := v.api.Repositories(v.ctx())
+	if err != nil {
+		return answer{}, err
+	}
+	open, err := v.openChanges()
+	if err != nil {
+		return answer{}, err
+	}
+	out := storePage{Find: strings.TrimSpace(v.query("q")), Show: cmp.Or(v.query("show"), "all"), Repo: v.query("repo"), Repos: repos.Repositories, Counts: map[string]int{}}
+	if !slices.Contains(filters, out.Show) {
+		out.Show = "all"
+	}
+	named, broken := map[string]string{}, map[string]bool{}
+	for _, r := range repos.Repositories {
+		named[r.Slug], broken[r.Slug] = cmp.Or(r.Name, r.Slug), r.Trouble != ""
+	}
+	var found []card
+	words := searchWords(out.Find)
+	for _, a := range list.Addons {
+		c := v.card(a, cmp.Or(named[a.Repository], a.Repository), open)
+		for _, f := range filters {
+			if c.passes(f) {
+				out.Counts[f]++
+			}
+		}
+		if c.passes(out.Show) && (out.Repo == "" || out.Repo == a.Repository) && c.matches(words) {
+			found = append(found, c)
+		}
+	}
+	first := out.Show == "all" && out.Find == "" && out.Repo == "" // what is installed stands above what could be
+	slices.SortStableFunc(found, func(a, b card) int {
+		if first && a.Installed() != b.Installed() {
+			return map[bool]int{true: -1, false: 1}[a.Installed()]
+		}
+		if first && a.Installed() {
+			return strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name))
+		}
+		return cmp.Or(strings.Compare(strings.ToLower(a.By), strings.ToLower(b.By)), strings.Compare(a.Repository, b.Repository), strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)))
+	})
+	out.Nothing, out.Found = len(list.Addons) == 0, len(found)
+	out.Pages = max(1, (len(found)+perPage-1)/perPage)
+	n, err := strconv.Atoi(v.query("page"))
+	if err != nil {
+		n = 1
+	}
+	out.Page = min(max(n, 1), out.Pages)
+	found = found[(out.Page-1)*perPage:]
+	for _, c := range found[:min(perPage, len(found))] {
+		group := storeGroup{Slug: c.Repository, Name: c.By, Trouble: broken[c.Repository]}
+		if first && c.Installed() {
+			group = storeGroup{Name: v.say("addons.show_installed")}
+		}
+		if len(out.Groups) == 0 || out.Groups[len(out.Groups)-1].Slug != group.Slug {
+			out.Groups = append(out.Groups, group)
+		}
+		g := &out.Groups[len(out.Groups)-1]
+		g.Cards = append(g.Cards, c)
+		out.Shown++
+	}
+	return show("addons", out)
+}
+
+// openChanges are the changes of add-ons that go on, by slug.
+func (v *visit) openChanges() (map[string]*course, error) {
+	list, err := v.api.Changes(v.ctx())
+	out := map[string]*course{}
+	for _, c := range list.Changes {
+		if !c.Done && c.Slug != "" && out[c.Slug] == nil {
+			one := v.course(c)
+			out[c.Slug] = &one
+		}
+	}
+	return out, err
+}
+
+// card is an add-on as the store shows it.
+func (v *visit) card(a api.Addon, by string, open map[string]*course) card {
+	if v.named == nil {
+		v.named = map[string]string{}
+	}
+	v.named[a.Slug] = a.Name // names of courses need not be asked for again
+	return card{Addon: a, By: by, Course: open[a.Slug], Mark: markOf(a.Slug + " " + a.Name), Consent: a.Waiting != nil && a.Waiting.Code == "consent"}
+}
+
+// everyAddon are words that any add-on answers to: Home Assistant calls them apps now.
+var everyAddon = []string{"app", "apps", "add-on", "add-ons", "addon", "addons"}
+
+// searchWords are the words somebody looks for.
+func searchWords(text string) []string {
+	if len(text) > 200 {
+		text = text[:200]
+	}
+	return slices.DeleteFunc(strings.Fields(strings.ToLower(text)), func(w string) bool { return slices.Contains(everyAddon, w) })
+}
+
+// matches tells whether all words are in what is known of an add-on.
+func (c card) matches(words []string) bool {
+	if len(words) == 0 {
+		return true
+	}
+	in := strings.ToLower(c.Name + "\n" + c.Description + "\n" + c.Slug + "\n" + c.By + "\n" + c.Repository)
+	return !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(in, w) })
+}
+
+// marks are icons for add-ons that bring none, by what their names say. The first that fits counts.
+var marks = []struct{ icon, words string }{
+	{"radio", "zigbee zwave z-wave matter thread otbr enocean rfxtrx 433 lora deconz conbee"},
+	{"message-square", "mqtt mosquitto matrix signal telegram chat emqx broker"},
+	{"terminal", "ssh terminal shell vscode studio code-server editor"},
+	{"workflow", "node-red nodered appdaemon automation n8n"},
+	{"camera", "camera frigate motion go2rtc video doods"},
+	{"music", "music spotify snapcast plex jellyfin radio sound audio whisper piper speech wake"},
+	{"lock", "wireguard vpn tailscale zerotier vault password bitwarden cert encrypt"},
+	{"globe", "dns nginx proxy caddy traefik cloudflare ddns web http adguard pi-hole pihole"},
+	{"database", "influx maria postgres database db grafana sqlite prometheus victoria timescale"},
+	{"cpu", "esphome tasmota firmware esp"},
+	{"hard-drive", "samba backup share nas nextcloud sync storage drive"},
+	{"thermometer", "weather climate heat thermo temperature"},
+	{"zap", "energy power solar evcc inverter electric"},
+	{"wifi", "wifi unifi network omada ping router"},
+	{"git-branch", "git"},
+	{"usb", "usb serial"},
+	{"file-text", "file paper document log"},
+}
+
+// markOf is the icon of an add-on that brings none.
+func markOf(name string) string {
+	words := strings.FieldsFunc(strings.ToLower(name), func(c rune) bool { return c == ' ' || c == '_' })
+	for _, m := range marks {
+		for known := range strings.FieldsSeq(m.words) {
+			if slices.ContainsFunc(words, func(w string) bool { return w == known || len(known) > 3 && strings.Contains(w, known) }) {
+				return m.icon
+			}
+		}
+	}
+	return "box"
+}
