@@ -3,8 +3,9 @@ package main
 import (
 	"bufio"
 	"context"
-	"debug/elf"
+	"encoding/binary"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"runtime/debug"
@@ -36,6 +37,21 @@ func stayLean(ctx context.Context, log *slog.Logger) {
 	}
 }
 
+// atFixedAddress tells of an ELF file whether it is always loaded at the address it was linked for, so that no address in it was
+// fixed up (e_type ET_EXEC, in the byte order of its machine, which is ours).
+func atFixedAddress(name string) (bool, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	var head [18]byte
+	if _, err := io.ReadFull(f, head[:]); err != nil {
+		return false, err
+	}
+	return binary.NativeEndian.Uint16(head[16:]) == 2, nil
+}
+
 // dropProgramPages unmaps the pages of the program's own file that are never written: code, and constants where no address in
 // them was fixed up when it was loaded. The kernel keeps them in its cache as long as it likes and maps them again, at the
 // price of a minor fault, when they are needed (madvise(2), MADV_DONTNEED on a private mapping of a file).
@@ -44,12 +60,10 @@ func dropProgramPages() error {
 	if err != nil {
 		return err
 	}
-	file, err := elf.Open("/proc/self/exe")
+	fixed, err := atFixedAddress("/proc/self/exe")
 	if err != nil {
 		return err
 	}
-	fixed := file.Type == elf.ET_EXEC
-	_ = file.Close() // it was only read
 	maps, err := os.Open("/proc/self/maps")
 	if err != nil {
 		return err

@@ -37,20 +37,28 @@ type none struct{}
 // call makes an endpoint of a function.
 func call[In, Out any](do func(*Server, context.Context, Caller, In) (Out, error)) endpoint {
 	e := endpoint{in: reflect.TypeFor[In](), out: reflect.TypeFor[Out]()}
-	read := binderOf(e.in)
-	e.answer = func(ctx context.Context, s *Server, c Caller, r *http.Request) (any, error) {
-		var in In
-		if err := read(r, reflect.ValueOf(&in).Elem()); err != nil {
+	e.answer = bound(e.in, func() any { return new(In) }, func(s *Server, ctx context.Context, c Caller, in any) (any, error) {
+		return do(s, ctx, c, *in.(*In))
+	})
+	return e
+}
+
+// bound reads a request into what fresh makes, a pointer to in, and has do answer. It is the same code for all types: that of
+// each is told apart in a few instructions.
+func bound(in reflect.Type, fresh func() any, do func(*Server, context.Context, Caller, any) (any, error)) func(context.Context, *Server, Caller, *http.Request) (any, error) {
+	read := binderOf(in)
+	return func(ctx context.Context, s *Server, c Caller, r *http.Request) (any, error) {
+		to := fresh()
+		if err := read(r, reflect.ValueOf(to).Elem()); err != nil {
 			return nil, err
 		}
-		if check, ok := any(in).(checker); ok {
+		if check, ok := reflect.ValueOf(to).Elem().Interface().(checker); ok {
 			if err := check.check(); err != nil {
 				return nil, err
 			}
 		}
-		return do(s, ctx, c, in)
+		return do(s, ctx, c, to)
 	}
-	return e
 }
 
 // raw makes an endpoint whose answer is a file or a stream of a media type.

@@ -162,6 +162,6 @@ func (c *Client) stream(ctx context.Context, path string) (io.ReadCloser, error)
 		return resp.Body, nil
 	}
 	defer resp.Body.Close()
-	_, err = readAnswer[struct{}](c, resp)
+	err = c.read(resp, new(struct{}))
 	return nil, err
 }

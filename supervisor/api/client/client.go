@@ -97,31 +97,37 @@ func (c *Client) Forget(ctx context.Context, service string) error {
 
 // call makes one request. Errors the daemon answers come as *api.Error; no daemon as [ErrNotReachable].
 func call[T any](ctx context.Context, c *Client, method, path string, in any) (out T, err error) {
+	err = c.do(ctx, method, path, in, &out)
+	return out, err
+}
+
+// do is call for an answer of any type, a pointer to which is given.
+func (c *Client) do(ctx context.Context, method, path string, in, out any) error {
 	var body io.Reader
 	if in != nil {
 		b, err := json.Marshal(in)
 		if err != nil {
-			return out, err
+			return err
 		}
 		body = bytes.NewReader(b)
 	}
 	req, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
 	if err != nil {
-		return out, err
+		return err
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return out, c.unreachable(err)
+		return c.unreachable(err)
 	}
 	defer resp.Body.Close()
-	return readAnswer[T](c, resp)
+	return c.read(resp, out)
 }
 
-// readAnswer reads an envelope.
-func readAnswer[T any](c *Client, resp *http.Response) (out T, err error) {
+// read reads an envelope.
+func (c *Client) read(resp *http.Response, out any) error {
 	b, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
-		return out, c.unreachable(err)
+		return c.unreachable(err)
 	}
 	var env struct {
 		Result  string          `json:"result"`
@@ -131,18 +137,17 @@ func readAnswer[T any](c *Client, resp *http.Response) (out T, err error) {
 		Extra   map[string]any  `json:"extra_fields"`
 	}
 	if resp.StatusCode == http.StatusUnauthorized {
-		return out, &api.Error{Status: resp.StatusCode, Key: "unauthorized", Message: "the token does not open " + c.at, Next: "castellan token add on the appliance makes another"}
+		return &api.Error{Status: resp.StatusCode, Key: "unauthorized", Message: "the token does not open " + c.at, Next: "castellan token add on the appliance makes another"}
 	}
 	if err := json.Unmarshal(b, &env); err != nil {
-		return out, fmt.Errorf("cannot read the answer of %s (status %d): %.200q", c.at, resp.StatusCode, b)
+		return fmt.Errorf("cannot read the answer of %s (status %d): %.200q", c.at, resp.StatusCode, b)
 	}
 	if env.Result != "ok" {
 		next, _ := env.Extra["next"].(string)
 		delete(env.Extra, "next")
-		return out, &api.Error{Status: resp.StatusCode, Key: env.Key, Message: strings.TrimSuffix(env.Message, ". Next: "+next), Next: next, Extra: env.Extra}
+		return &api.Error{Status: resp.StatusCode, Key: env.Key, Message: strings.TrimSuffix(env.Message, ". Next: "+next), Next: next, Extra: env.Extra}
 	}
-	err = json.Unmarshal(env.Data, &out)
-	return out, err
+	return json.Unmarshal(env.Data, out)
 }
 
 // unreachable says why nothing answers, in words with a next step.

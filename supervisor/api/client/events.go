@@ -63,7 +63,7 @@ func (c *Client) Events(ctx context.Context, topics []string, last string) (iter
 	}
 	if resp.StatusCode != http.StatusOK {
 		defer resp.Body.Close()
-		_, err = readAnswer[struct{}](c, resp)
+		err = c.read(resp, new(struct{}))
 		return nil, err
 	}
 	return func(yield func(Event, error) bool) {

@@ -111,6 +111,6 @@ func (c *Client) Enter(ctx context.Context, path string, body []byte) (http.Head
 		return nil, err
 	}
 	defer resp.Body.Close()
-	_, err = readAnswer[struct{}](c, resp)
+	err = c.read(resp, new(struct{}))
 	return resp.Header, err
 }

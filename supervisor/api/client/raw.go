@@ -27,7 +27,7 @@ func (c *Client) Raw(ctx context.Context, method, path string, header http.Heade
 // Refusal is the error of an answer of [Client.Raw] that is none of what was asked for. It closes the body.
 func (c *Client) Refusal(resp *http.Response) error {
 	defer resp.Body.Close()
-	if _, err := readAnswer[struct{}](c, resp); err != nil {
+	if err := c.read(resp, new(struct{})); err != nil {
 		return err
 	}
 	return fmt.Errorf("cannot read the answer of %s (status %d)", c.at, resp.StatusCode)
