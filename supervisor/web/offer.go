@@ -3,6 +3,7 @@ package web
 import (
 	"cmp"
 	"slices"
+	"sort"
 	"strings"
 	"sync"
 	"time"
@@ -65,10 +66,10 @@ func (v *visit) updatesNow(more ...func()) (houseOfUpdates, error) {
 		}
 		o.Name = v.called(p.Service, o.Slug)
 		o.took, o.paused = lastTook(out.Changes, p.Service)
-		o.Failed = v.triedBefore(out.Changes, p, o.Status.State == "stuck")
+		o.Failed = v.triedBefore(out.Changes, p, o.stuck())
 		out.Offers = append(out.Offers, o)
 	}
-	slices.SortStableFunc(out.Offers, func(a, b offer) int { return b.urgent() - a.urgent() })
+	sort.SliceStable(out.Offers, func(i, j int) bool { return out.Offers[i].stuck() && !out.Offers[j].stuck() }) // before all else
 	return out, err
 }
 
@@ -139,18 +140,13 @@ func (v *visit) unsized(list []offer) bool {
 	return v.query("sized") == "" && slices.ContainsFunc(list, offer.Unsized)
 }
 
-// urgent sorts what is stuck before all else.
-func (o offer) urgent() int {
-	if o.Status.State == "stuck" {
-		return 1
-	}
-	return 0
-}
+// stuck tells that a person has to decide.
+func (o offer) stuck() bool { return o.Status.State == "stuck" }
 
 // Group tells where it stands on the page.
 func (o offer) Group() string {
 	switch {
-	case o.Status.State == "stuck":
+	case o.stuck():
 		return groupYou
 	case o.Code == "up-to-date" || o.To == "":
 		return groupRest
@@ -160,7 +156,7 @@ func (o offer) Group() string {
 
 // Act is what can be pressed beside it, "" for nothing. A viewer presses nothing.
 func (o offer) Act() string {
-	if o.Status.State == "stuck" || !o.v.may("operator") {
+	if o.stuck() || !o.v.may("operator") {
 		return ""
 	}
 	return skipCodes[o.Code].act
@@ -187,7 +183,7 @@ func (o offer) Kind() string {
 
 // Sentence says how it stands.
 func (o offer) Sentence() string {
-	if o.Status.State == "stuck" {
+	if o.stuck() {
 		return o.v.say("skip.stuck", o.Name)
 	}
 	if o.Code == "failed-before" && o.yours() {
