@@ -223,7 +223,10 @@ func backupOf(i archive.Info) api.Backup {
 	return out
 }
 
-// Settings implements api.Backups.
+// Rules implements api.Backups.
+func (b backupShelf) Rules() api.BackupRules { return b }
+
+// Settings implements api.BackupRules.
 func (b backupShelf) Settings() api.BackupSettings {
 	b.mu.Lock()
 	defer b.mu.Unlock()

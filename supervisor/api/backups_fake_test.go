@@ -21,6 +21,7 @@ func (v vault) List(context.Context) ([]api.Backup, error) {
 		{Slug: "", Problem: "it is cut off"}}, nil
 }
 func (v vault) Work() api.BackupWork         { return v }
+func (v vault) Rules() api.BackupRules       { return v }
 func (v vault) Settings() api.BackupSettings { return api.BackupSettings{DaysUntilStale: 30} }
 func (v vault) Set(_ context.Context, s api.BackupSettings) error {
 	v.did(fmt.Sprint("stale ", s.DaysUntilStale))

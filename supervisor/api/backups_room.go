@@ -48,7 +48,7 @@ type BackupPlace struct {
 }
 
 func (s *Server) getBackupRoom(ctx context.Context, _ Caller, _ none) (BackupRoom, error) {
-	out := BackupRoom{Backups: []BackupRow{}, Place: s.cfg.Backups.Place(ctx)}
+	out := BackupRoom{Backups: []BackupRow{}, Place: s.cfg.Backups.Rules().Place(ctx)}
 	fill(&out.Place.Days)
 	if out.Place.Error != "" {
 		return out, nil

@@ -110,7 +110,7 @@ func (s *Server) getBackups(ctx context.Context, _ Caller, _ none) (BackupList, 
 
 func (s *Server) getBackupsInfo(ctx context.Context, c Caller, in none) (BackupsInfo, error) {
 	all, err := s.getBackups(ctx, c, in)
-	return BackupsInfo{all.Backups, s.cfg.Backups.Settings().DaysUntilStale}, err
+	return BackupsInfo{all.Backups, s.cfg.Backups.Rules().Settings().DaysUntilStale}, err
 }
 
 func (s *Server) getBackup(ctx context.Context, _ Caller, in backupIn) (BackupDetail, error) {
@@ -154,7 +154,7 @@ func (s *Server) postBackupOptions(ctx context.Context, _ Caller, in about[Backu
 	if in.Body.DaysUntilStale == nil {
 		return none{}, nil
 	}
-	return none{}, s.cfg.Backups.Set(ctx, BackupSettings{*in.Body.DaysUntilStale})
+	return none{}, s.cfg.Backups.Rules().Set(ctx, BackupSettings{*in.Body.DaysUntilStale})
 }
 
 // uploadIn is an upload; its body is read as it comes. The file gets its own name.
