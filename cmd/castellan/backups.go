@@ -222,13 +222,6 @@ func backupOf(i archive.Info) api.Backup {
 	return out
 }
 
-// Settings implements api.Backups.
-func (b backupShelf) Settings() api.BackupSettings {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return api.BackupSettings{DaysUntilStale: b.state.DaysUntilStale}
-}
-
 // Set implements api.Backups.
 func (b backupShelf) Set(_ context.Context, s api.BackupSettings) error {
 	return b.keep(func(st *backupState) { st.DaysUntilStale = s.DaysUntilStale })

@@ -15,9 +15,12 @@ import (
 // Place implements api.Backups.
 func (b backupShelf) Place(context.Context) api.BackupPlace {
 	c := b.config()
+	b.mu.Lock()
+	stale := b.state.DaysUntilStale
+	b.mu.Unlock()
 	out := api.BackupPlace{Dir: c.Backup.Dir, BeforeUpdate: c.Backup.BeforeUpdate, ExcludeDatabase: c.Backup.ExcludeDatabase, Days: c.Backup.Schedule.Days,
 		Hour: *c.Backup.Schedule.Hour, Zone: c.Addons.Timezone, KeepScheduled: *c.Backup.Keep.Scheduled, KeepBefore: *c.Backup.Keep.BeforeUpdate,
-		DaysUntilStale: b.Settings().DaysUntilStale, Recipient: b.recipient(c)}
+		DaysUntilStale: stale, Recipient: b.recipient(c)}
 	if err := b.ready(); err != nil {
 		out.Error = err.Error()
 		return out

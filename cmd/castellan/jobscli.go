@@ -85,7 +85,9 @@ func jobWaitCommand(o *options) *cobra.Command {
 			if o.json {
 				stages = io.Discard
 			}
-			said := func(j api.JobView) string { return fmt.Sprintf("%s %s: %s", j.Name, plain(value(j.Reference)), jobWord(j)) }
+			said := func(j api.JobView) string {
+				return fmt.Sprintf("%s %s: %s", j.Name, plain(value(j.Reference)), jobWord(j))
+			}
 			j, err := followJob(cmd.Context(), o.client().Job, args[0], said, stages, newScreen(stages))
 			if err != nil {
 				return err

@@ -21,13 +21,12 @@ func (v vault) List(context.Context) ([]api.Backup, error) {
 		{Slug: "", Problem: "it is cut off"}}, nil
 }
 func (v vault) Work() api.BackupWork         { return v }
-func (v vault) Settings() api.BackupSettings { return api.BackupSettings{DaysUntilStale: 30} }
 func (v vault) Set(_ context.Context, s api.BackupSettings) error {
 	v.did(fmt.Sprint("stale ", s.DaysUntilStale))
 	return nil
 }
 func (v vault) Place(context.Context) api.BackupPlace {
-	return api.BackupPlace{Dir: "/backups", Days: []string{"mon"}, Hour: 3, KeepScheduled: 7}
+	return api.BackupPlace{Dir: "/backups", Days: []string{"mon"}, Hour: 3, KeepScheduled: 7, DaysUntilStale: 30}
 }
 func (v vault) Open(_ context.Context, slug string) (io.ReadCloser, error) {
 	v.did("download " + slug)

@@ -10,11 +10,9 @@ import (
 type Backups interface {
 	// List tells of all, newest first. One that cannot be used has a Problem and may have nothing else.
 	List(ctx context.Context) ([]Backup, error)
-	// Settings are what its owner set; Set changes it.
-	Settings() BackupSettings
-	Set(ctx context.Context, s BackupSettings) error
-	// Place tells where backups lie and when they come by themselves.
+	// Place tells where backups lie and when they come by themselves; Set changes what can be set through Home Assistant's API.
 	Place(ctx context.Context) BackupPlace
+	Set(ctx context.Context, s BackupSettings) error
 	Open(ctx context.Context, slug string) (io.ReadCloser, error)
 	Add(ctx context.Context, r io.Reader, by string) (slug string, err error)
 	Remove(ctx context.Context, slug, by string) error

@@ -102,7 +102,7 @@ func (s *Server) getBackups(ctx context.Context, _ Caller, _ none) (BackupList, 
 
 func (s *Server) getBackupsInfo(ctx context.Context, c Caller, in none) (BackupsInfo, error) {
 	all, err := s.getBackups(ctx, c, in)
-	return BackupsInfo{all.Backups, s.cfg.Backups.Settings().DaysUntilStale}, err
+	return BackupsInfo{all.Backups, s.cfg.Backups.Place(ctx).DaysUntilStale}, err
 }
 
 func (s *Server) getBackup(ctx context.Context, _ Caller, in backupIn) (BackupDetail, error) {
