@@ -20,7 +20,7 @@ func (v vault) List(context.Context) ([]api.Backup, error) {
 		Core: &api.BackupCore{Version: "2026.11.1"}, Addons: []api.BackupAddon{{Slug: "core_x", Name: "X", Version: "1", Size: 1}}, Folders: []string{"share"}},
 		{Slug: "", Problem: "it is cut off"}}, nil
 }
-func (v vault) Work() api.BackupWork         { return v }
+func (v vault) Work() api.BackupWork { return v }
 func (v vault) Set(_ context.Context, s api.BackupSettings) error {
 	v.did(fmt.Sprint("stale ", s.DaysUntilStale))
 	return nil
