@@ -89,6 +89,9 @@ func (v *visit) backupWork() (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	if len(work) == 0 && v.query("went") != "" { // what went on has ended: the list has one more
+		v.w.Header().Set("HX-Trigger", "sse:reset")
+	}
 	return show("backupwork", backups{Work: work, Ended: ended})
 }
 
