@@ -16,6 +16,7 @@ import (
 	"github.com/castellan/castellan/config"
 	"github.com/castellan/castellan/supervisor/api"
 	"github.com/castellan/castellan/supervisor/backup/archive"
+	"github.com/castellan/castellan/supervisor/jobs"
 )
 
 // backupHouse is the part of the daemon that is about backups.
@@ -165,8 +166,8 @@ func backupError(slug string, err error) error {
 		return &api.Error{Status: http.StatusBadRequest, Key: key, Message: err.Error(), Next: next}
 	}
 	switch {
-	case err == nil, errors.As(err, &known):
-		return err
+	case err == nil, errors.As(err, &known), errors.Is(err, context.Canceled), errors.Is(err, jobs.ErrCancelled), errors.Is(err, jobs.ErrStopping):
+		return err // its job says who ended it
 	case errors.Is(err, archive.ErrNotFound):
 		return api.NoBackup(slug)
 	case errors.Is(err, archive.ErrKeyNeeded):

@@ -54,6 +54,16 @@ func (b *backupHouse) asJob(ctx context.Context, name string, do func(context.Co
 	return made, nil
 }
 
+// heed lets a backup begin that may not fit, where that condition is switched off.
+func (b *backupHouse) heed(r *archive.Request) {
+	if !b.jobs.Ignores(jobs.FreeSpace) {
+		return
+	}
+	r.Doubt = func(err error) {
+		b.log.Warn("a backup is begun that may not fit, since the condition free_space is switched off", "backup", r.Name, "error", err)
+	}
+}
+
 // shown has the job that a backup is made in show it. What is asked for was found possible.
 func shown(ctx context.Context, r *archive.Request) {
 	j, ok := jobs.From(ctx)

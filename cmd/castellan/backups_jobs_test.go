@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -141,4 +142,62 @@ func TestABackupIsAJobOfItsParts(t *testing.T) {
 	if j.Name != "backup_manager_full_backup" || len(j.Errors) != 1 || len(j.Children[0].Errors) != 1 || !strings.Contains(j.Children[0].Errors[0].Message, "it does not stop") {
 		t.Errorf("it failed as %+v", j)
 	}
+}
+
+func TestABackupHeedsTheConditionThatIsSwitchedOff(t *testing.T) {
+	b, _ := workingHouse(t)
+	var log strings.Builder
+	b.log = slog.New(slog.NewTextHandler(&log, nil))
+	r := archive.Request{Name: "mine"}
+	if b.heed(&r); r.Doubt != nil {
+		t.Error("it is begun in doubt, though nobody said so")
+	}
+	if err := b.jobs.Ignore([]string{jobs.FreeSpace}); err != nil {
+		t.Fatal(err)
+	}
+	if b.heed(&r); r.Doubt == nil {
+		t.Fatal("it is refused nevertheless")
+	}
+	if r.Doubt(archive.ErrNoSpace); !strings.Contains(log.String(), "level=WARN") || !strings.Contains(log.String(), "backup=mine") {
+		t.Errorf("the log says %q", log.String())
+	}
+}
+
+// TestACancelledBackupLeavesNothing: what rests for it is started again, and the next one has its turn.
+func TestACancelledBackupLeavesNothing(t *testing.T) {
+	b, _ := workingHouse(t)
+	before, err := b.store.List(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	begun, started := make(chan struct{}), false
+	unit := archive.Unit{Kind: archive.Addon, Slug: "core_x", Trees: []archive.Tree{{Name: "data", Path: t.TempDir()}},
+		Before: func(ctx context.Context) error { close(begun); <-ctx.Done(); return ctx.Err() },
+		After:  func(ctx context.Context) error { started = ctx.Err() == nil; return nil }}
+	ended := make(chan error, 1)
+	go func() {
+		_, err := b.asJob(t.Context(), jobFullBackup, func(ctx context.Context) (archive.Made, error) {
+			r := archive.Request{Name: "n", Type: archive.Full, Units: []archive.Unit{unit}}
+			shown(ctx, &r)
+			made, err := b.store.Create(ctx, r)
+			return made, backupError("", err)
+		})
+		ended <- err
+	}()
+	<-begun
+	j := b.jobs.List()[0]
+	if err := b.jobs.Cancel(j.UUID); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; !errors.Is(err, jobs.ErrCancelled) || !started {
+		t.Errorf("%v; what rested was started: %v", err, started)
+	}
+	if j, err = b.jobs.Get(j.UUID); err != nil || len(j.Errors) != 1 || j.Errors[0].Message != `cannot make the backup "n": core_x: cancelled` {
+		t.Errorf("it ended as %+v, %v", j, err)
+	}
+	after, err := b.store.List(t.Context())
+	if err != nil || len(after) != len(before) {
+		t.Errorf("%d backups, there were %d, %v", len(after), len(before), err)
+	}
+	b.turn <- struct{}{} // it is free
 }

@@ -58,6 +58,7 @@ func (b *backupHouse) make(ctx context.Context, r api.BackupRequest, origin arch
 	if req.Name == "" {
 		req.Name = fmt.Sprintf("%s backup %s", req.Type, b.now().UTC().Format(time.DateTime))
 	}
+	b.heed(&req)
 	shown(ctx, &req)
 	made, err := b.store.Create(ctx, req)
 	if err != nil {

@@ -27,6 +27,9 @@ var backupRoutes = []route{
 	{"GET", "/backups/{backup}/download", Admin, byBackup, "The file of a backup.", downloads()},
 	{"POST", "/backups/reload", Operator, byBackup, "Does nothing: the folder is read each time.", onBackups(func(*Server, context.Context, Caller, none) (none, error) { return none{}, nil })},
 	{"POST", "/backups/options", Admin, byBackup, "Sets when a backup is too old.", onBackups((*Server).postBackupOptions)},
+	{"POST", "/backups/freeze", Operator, byBackup, "Refuses: what is saved rests for as long as it is read.", onBackups(elsewhere[freezing]("freeze what is to be saved from outside",
+		"services rest, or are told, only while a backup of this appliance reads them; a snapshot made by others would hold data that is being written", "castellan backup create --full"))},
+	{"POST", "/backups/thaw", Operator, byBackup, "Refuses: nothing is frozen.", onBackups(elsewhere[none]("thaw", "nothing is frozen", "castellan job list"))},
 	{"POST", "/backups/new/full", Operator, byBackup, "Makes a backup of everything, as a job.", onBackups((*Server).postBackupFull).lasting()},
 	{"POST", "/backups/new/partial", Operator, byBackup, "Makes a backup of what is named, as a job.", onBackups((*Server).postBackupPartial).lasting()},
 	{"POST", "/backups/new/upload", Admin, byBackup, "Takes in a backup file of Castellan, as multipart/form-data.", uploads()},
@@ -41,6 +44,11 @@ var backupRoutes = []route{
 // onBackups makes an endpoint of a call about backups.
 func onBackups[In, Out any](do func(*Server, context.Context, Caller, In) (Out, error)) endpoint {
 	return ha(do).guarded(hasBackups)
+}
+
+// freezing is the body of /backups/freeze.
+type freezing struct {
+	Timeout int `json:"timeout,omitempty"`
 }
 
 var backupShape = regexp.MustCompile(`^[0-9a-f]{8}$`)

@@ -278,9 +278,16 @@ func TestWhoSawTheEndOfAChangeGoesOnAtOnce(t *testing.T) {
 func TestIgnoredConditionsAreKeptAndShown(t *testing.T) {
 	s := newStage(t)
 	s.furnish()
-	s.ask(t, "POST", "/jobs/options", `{"ignore_conditions":["healthy","free_space"]}`)
+	s.ask(t, "POST", "/jobs/options", `{"ignore_conditions":["free_space","free_space"]}`)
+	for condition, says := range map[string]string{"healthy": "let in by no option", "internet_host": "nothing waits for it here", "haos": "no such part", "supervisor_updated": "its publisher says",
+		"trust": "there is none of that name", "untrusted": "there is none of that name", "content_trust": "there is none of that name"} {
+		rec := send(s.srv.AddonHandler(), "POST", "/jobs/options", hostToken, `{"ignore_conditions":["free_space","`+condition+`"]}`)
+		if rec.Code != 400 || !strings.Contains(rec.Body.String(), says) || !strings.Contains(rec.Body.String(), "what can be ignored is free_space") {
+			t.Errorf("%s: %d %s", condition, rec.Code, rec.Body.String())
+		}
+	}
 	s.ask(t, "POST", "/jobs/options", `{}`)
-	for path, want := range map[string]string{"/jobs/info": `"ignore_conditions":["free_space","healthy"]`, "/resolution/info": `"unsupported":["job_conditions"]`} {
+	for path, want := range map[string]string{"/jobs/info": `"ignore_conditions":["free_space"]`, "/resolution/info": `"unsupported":["job_conditions"]`} {
 		if _, answer := s.ask(t, "GET", path, ""); !strings.Contains(answer, want) {
 			t.Errorf("%s: %s, want %s", path, answer, want)
 		}

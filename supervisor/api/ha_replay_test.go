@@ -168,7 +168,8 @@ var commands = []struct {
 	{"supervisor options --channel stable", "POST", "/supervisor/options", `{"channel":"stable"}`, true, "Command completed", ""},
 	{"supervisor options --channel beta", "POST", "/supervisor/options", `{"channel":"beta"}`, false, `cannot set "channel"`, ""},
 	{"jobs info", "GET", "/jobs/info", "", true, `"ignore_conditions":[],"jobs":[]`, ""},
-	{"jobs options", "POST", "/jobs/options", `{"ignore_conditions":["healthy"]}`, true, "Command completed", ""},
+	{"jobs options", "POST", "/jobs/options", `{"ignore_conditions":["free_space"]}`, true, "Command completed", ""},
+	{"jobs options of a condition that nothing here waits for", "POST", "/jobs/options", `{"ignore_conditions":["healthy"]}`, false, `cannot ignore condition "healthy": nothing waits for it here`, ""},
 	{"jobs options of a condition that is none", "POST", "/jobs/options", `{"ignore_conditions":["trust"]}`, false, `cannot ignore condition "trust": there is none of that name`, ""},
 	{"jobs reset", "POST", "/jobs/reset", "", true, "Command completed", ""},
 	{"resolution info", "GET", "/resolution/info", "", true, `"checks":[{"slug":"core_trust","enabled":true}`, ""},
@@ -212,6 +213,8 @@ var commands = []struct {
 	{"backups restore", "POST", "/backups/0a1b2c3d/restore/full", `{"password":"p","location":null}`, true, "", "restore 0a1b2c3d {Full:true Core:false All:false Addons:[] Folders:[] Password:p} by host"},
 	{"backups restore --app", "POST", "/backups/0a1b2c3d/restore/partial", `{"addons":["core_x"]}`, true, "", "restore 0a1b2c3d {Full:false Core:false All:false Addons:[core_x] Folders:[] Password:} by host"},
 	{"backups remove", "DELETE", "/backups/0a1b2c3d", `{"location":[".local"]}`, true, "", "remove 0a1b2c3d"},
+	{"backups freeze --timeout", "POST", "/backups/freeze", `{"timeout":60}`, false, "cannot freeze what is to be saved from outside: services rest, or are told, only while", ""},
+	{"backups thaw", "POST", "/backups/thaw", "", false, "cannot thaw: nothing is frozen", ""},
 	{"backups reload", "POST", "/backups/reload", "", true, "", ""},
 	{"backups options", "POST", "/backups/options", `{"days_until_stale":7}`, true, "", "stale 7"},
 }

@@ -2,16 +2,32 @@ package jobs
 
 import (
 	"fmt"
+	"maps"
 	"slices"
-	"strings"
 	"sync"
 )
 
-// conditions are those of Home Assistant that can be switched off (reference/ha-compat.md §13.1).
-var conditions = []string{
-	"architecture_supported", "auto_update", "free_space", "frozen", "haos", "healthy", "home_assistant_core_supported", "host_network",
-	"internet_host", "internet_system", "mount_available", "os_agent", "os_supported", "plugins_updated", "running", "supervisor_updated",
+// FreeSpace is the condition that there seems to be room enough: a guess that may be wrong. What is measured, and what is
+// kept free for everything else, is none.
+const FreeSpace = "free_space"
+
+// conditions are those of Home Assistant (reference/ha-compat.md §13.1), and why one can't be switched off here; "" = it
+// can. Whether an image is trusted is no condition under any name.
+var conditions = map[string]string{
+	FreeSpace: "",
+
+	"healthy":                       "nothing waits for it here: what ails the appliance is shown, and what is not trusted is let in by no option",
+	"internet_host":                 "nothing waits for it here: each download is tried, and tried again",
+	"internet_system":               "nothing waits for it here: each download is tried, and tried again",
+	"running":                       "before the daemon is ready there is nothing that could work",
+	"auto_update":                   "whether a service moves by itself is its update mode; set that",
+	"supervisor_updated":            "what a release needs of Castellan, its publisher says",
+	"home_assistant_core_supported": "what an add-on needs of Home Assistant, its author says",
+	"architecture_supported":        "an image of another architecture does not run",
+	"frozen":                        noPart, "haos": noPart, "host_network": noPart, "mount_available": noPart, "os_agent": noPart, "os_supported": noPart, "plugins_updated": noPart,
 }
+
+const noPart = "nothing waits for it here: this appliance has no such part"
 
 // ignored are the conditions that are switched off. Its lock is held while they are kept, the manager's is not.
 type ignored struct {
@@ -36,8 +52,11 @@ func (m *Manager) Ignores(condition string) bool {
 // Ignore switches exactly these conditions off. They are kept first; when they cannot be, nothing changes.
 func (m *Manager) Ignore(list []string) error {
 	for _, c := range list {
-		if !slices.Contains(conditions, c) {
-			return fmt.Errorf("cannot ignore condition %.40q: there is none of that name; the conditions are %s", c, strings.Join(conditions, ", "))
+		switch why, ok := conditions[c]; {
+		case !ok:
+			return fmt.Errorf("cannot ignore condition %.40q: there is none of that name; what can be ignored is %s", c, FreeSpace)
+		case why != "":
+			return fmt.Errorf("cannot ignore condition %q: %s; what can be ignored is %s", c, why, FreeSpace)
 		}
 	}
 	list = known(list)
@@ -55,11 +74,11 @@ func (m *Manager) Ignore(list []string) error {
 // Reset switches all conditions on again.
 func (m *Manager) Reset() error { return m.Ignore(nil) }
 
-// known is list sorted, each once, without what an older or newer daemon kept and this one does not know.
+// known is list without what can't be ignored here, though an older or newer daemon kept it.
 func known(list []string) []string {
 	kept := []string{}
-	for _, c := range conditions {
-		if slices.Contains(list, c) {
+	for _, c := range slices.Sorted(maps.Keys(conditions)) {
+		if conditions[c] == "" && slices.Contains(list, c) {
 			kept = append(kept, c)
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"reflect"
 	"runtime"
 	"slices"
 	"strings"
@@ -314,23 +313,33 @@ func TestWhatIsKept(t *testing.T) {
 func TestConditions(t *testing.T) {
 	var kept []string
 	var broken error
-	m := New(t.Context(), Config{Ignored: []string{"healthy", "of_tomorrow"}, KeepIgnored: func(l []string) error { kept = l; return broken }})
-	if got := m.Ignored(); !slices.Equal(got, []string{"healthy"}) || !m.Ignores("healthy") || m.Ignores("of_tomorrow") {
+	m := New(t.Context(), Config{Ignored: []string{"free_space", "healthy", "of_tomorrow"}, KeepIgnored: func(l []string) error { kept = l; return broken }})
+	if got := m.Ignored(); !slices.Equal(got, []string{"free_space"}) || !m.Ignores(FreeSpace) || m.Ignores("healthy") || m.Ignores("of_tomorrow") {
 		t.Errorf("at first: %v", got)
 	}
-	if err := m.Ignore([]string{"running", "nonsense"}); err == nil || kept != nil || !m.Ignores("healthy") {
-		t.Errorf("an unknown one: %v, kept %v", err, kept)
-	}
-	if err := m.Ignore([]string{"running", "free_space", "running"}); err != nil || !reflect.DeepEqual(kept, []string{"free_space", "running"}) || m.Ignores("healthy") {
-		t.Errorf("two: %v, kept %v", err, kept)
-	}
-	broken = errors.New("disk full")
-	if err := m.Reset(); !errors.Is(err, broken) || !m.Ignores("running") {
-		t.Errorf("not kept, yet in force: %v", err)
-	}
-	broken = nil
 	if err := m.Reset(); err != nil || len(m.Ignored()) != 0 || kept == nil {
 		t.Errorf("reset: %v", err)
+	}
+	for condition, why := range conditions {
+		err := m.Ignore([]string{FreeSpace, condition})
+		if (err == nil) != (why == "") || err != nil && !strings.Contains(err.Error(), why) {
+			t.Errorf("%s: %v, want %q", condition, err, why)
+		}
+		if err != nil && m.Ignores(condition) {
+			t.Errorf("%s is ignored nevertheless", condition)
+		}
+	}
+	for _, name := range []string{"trust", "untrusted", "content_trust", "nonsense", ""} {
+		if err := m.Ignore([]string{name}); err == nil || !strings.Contains(err.Error(), "none of that name") {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+	if err := m.Ignore([]string{FreeSpace, FreeSpace}); err != nil || !slices.Equal(kept, []string{FreeSpace}) || !m.Ignores(FreeSpace) {
+		t.Errorf("said twice: %v, kept %v", err, kept)
+	}
+	broken = errors.New("disk full")
+	if err := m.Reset(); !errors.Is(err, broken) || !m.Ignores(FreeSpace) {
+		t.Errorf("not kept, yet in force: %v", err)
 	}
 }
 

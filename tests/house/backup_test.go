@@ -29,6 +29,14 @@ func (h *house) backup(args ...string) string {
 	return done.Slug
 }
 
+// jobs are all that the daemon knows.
+func (h *house) jobs() []api.JobView {
+	h.t.Helper()
+	list, err := h.client.Jobs(context.Background())
+	must(h.t, err)
+	return list.Jobs
+}
+
 // TestABackupBringsAnAddonBack is the life of a backup: made cold, not in the way of an update unless it fails, and all that
 // an owner needs after everything was deleted.
 func TestABackupBringsAnAddonBack(t *testing.T) {
@@ -65,6 +73,16 @@ func TestABackupBringsAnAddonBack(t *testing.T) {
 	h.addonIs(radio, "1.0", "running", "unsigned")
 	h.castellan("backup", "verify", slug).says(t, 0, "whole")
 	h.castellan("backup", "list").says(t, 0, slug, "mine")
+	var made, saved string
+	for _, j := range h.jobs() {
+		if j.Name == "backup_manager_partial_backup" && j.Reference != nil && *j.Reference == slug && j.Progress == 100 && len(j.Children) == 1 {
+			made, saved = j.UUID, j.Children[0].Name+" "+*j.Children[0].Reference
+		}
+	}
+	if saved != "backup_addon_save "+radio {
+		t.Errorf("no job tells of the backup: %+v", h.jobs())
+	}
+	h.castellan("job", "wait", made).says(t, 0, "backup_manager_partial_backup "+slug+": done")
 	h.castellan("backup", "show", slug).says(t, 0, radio, "not encrypted")
 
 	// Over what runs.

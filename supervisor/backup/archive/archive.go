@@ -73,6 +73,7 @@ type Store struct {
 	reserve int64
 	now     func() time.Time
 	disk    disk
+	fits    func(dir string, reserve, need int64) error
 	lock    *os.File
 	turn    chan struct{} // holds a token while a backup is being made
 
@@ -92,7 +93,7 @@ func open(dir string, o Options, d disk) (_ *Store, err error) {
 	if err := durable.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("cannot keep backups: %w", err)
 	}
-	s := &Store{dir: dir, reserve: o.Reserve, now: o.Now, disk: d, turn: make(chan struct{}, 1), seen: map[string]cached{}}
+	s := &Store{dir: dir, reserve: o.Reserve, now: o.Now, disk: d, fits: fits, turn: make(chan struct{}, 1), seen: map[string]cached{}}
 	if s.now == nil {
 		s.now = time.Now
 	}

@@ -93,3 +93,37 @@ func TestATurnThatIsNotTakenFails(t *testing.T) {
 		})
 	}
 }
+
+// TestABackupThatMayNotFitIsBegunInDoubt: how much smaller than its files it comes out is a guess, the reserve is none.
+func TestABackupThatMayNotFitIsBegunInDoubt(t *testing.T) {
+	dir, s := t.TempDir(), newStore(t, t.TempDir())
+	write(t, filepath.Join(dir, "core/f"), strings.Repeat("x", 8<<20)) // of which little is left
+	r := request(Unit{Kind: Addon, Slug: "core", Trees: []Tree{{"data", filepath.Join(dir, "core")}}})
+	told := ""
+	for _, c := range []struct {
+		name         string
+		room         int64
+		doubt        bool
+		made, isTold bool
+	}{
+		{"it fits", 2 << 20, true, true, false},
+		{"it may not", 1 << 20, false, false, false},
+		{"it may not, and is begun", 1 << 20, true, true, true},
+		{"there is no room at all", 0, true, false, false},
+	} {
+		s.fits = func(_ string, _, need int64) error {
+			if need > c.room {
+				return fmt.Errorf("%w: there are %d of %d bytes", ErrNoSpace, c.room, need)
+			}
+			return nil
+		}
+		told, r.Doubt = "", nil
+		if c.doubt {
+			r.Doubt = func(err error) { told += err.Error() }
+		}
+		_, err := s.Create(t.Context(), r)
+		if (err == nil) != c.made || !c.made && !errors.Is(err, ErrNoSpace) || (told != "") != c.isTold || c.isTold && !strings.Contains(told, "there are 1048576 of 2097152 bytes") {
+			t.Errorf("%s: %v, told %q", c.name, err, told)
+		}
+	}
+}

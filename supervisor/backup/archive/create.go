@@ -41,7 +41,9 @@ func (s *Store) create(ctx context.Context, req Request) (_ Made, err error) {
 	if err != nil {
 		return Made{}, err
 	}
-	if err := fits(s.dir, s.reserve, total/likely); err != nil {
+	if err := s.fits(s.dir, s.reserve, total/likely); errors.Is(err, ErrNoSpace) && req.Doubt != nil && s.fits(s.dir, s.reserve, 1) == nil {
+		req.Doubt(err) // what is kept for everything else is no guess
+	} else if err != nil {
 		return Made{}, err
 	}
 	info, err := s.describe(&req)

@@ -107,6 +107,10 @@ type Request struct {
 	Seal         Seal     // how it is encrypted; the zero value does not
 	Units        []Unit   // written in this order
 
+	// Doubt is told, instead of the backup being refused, that it may not fit: how much smaller than its files it comes out is a
+	// guess. It is begun then, and fails when the room ends. nil = it is refused.
+	Doubt func(error)
+
 	// Progress is told, from the calling goroutine and a few times a second at most, how many bytes of files were read, of a
 	// total that was counted first. done never shrinks nor exceeds total and ends as total. nil = nobody looks.
 	Progress func(done, total int64)
