@@ -22,7 +22,12 @@ func (v vault) List(context.Context) ([]api.Backup, error) {
 }
 func (v vault) Work() api.BackupWork { return v }
 func (v vault) Set(_ context.Context, s api.BackupSettings) error {
-	v.did(fmt.Sprint("stale ", s.DaysUntilStale))
+	if s.DaysUntilStale != nil {
+		v.did(fmt.Sprint("stale ", *s.DaysUntilStale))
+	}
+	if s.Schedule != nil {
+		v.did(fmt.Sprintf("schedule %+v by %s", *s.Schedule, s.By))
+	}
 	return nil
 }
 func (v vault) Place(context.Context) api.BackupPlace {

@@ -10,7 +10,7 @@ import (
 type Backups interface {
 	// List tells of all, newest first. One that cannot be used has a Problem and may have nothing else.
 	List(ctx context.Context) ([]Backup, error)
-	// Place tells where backups lie and when they come by themselves; Set changes what can be set through Home Assistant's API.
+	// Place tells where backups lie and when they come by themselves; Set changes what is set through the API.
 	Place(ctx context.Context) BackupPlace
 	Set(ctx context.Context, s BackupSettings) error
 	Open(ctx context.Context, slug string) (io.ReadCloser, error)
@@ -61,9 +61,11 @@ type BackupAddon struct {
 	Size    float64 `json:"size"`
 }
 
-// BackupSettings are set through Home Assistant's API.
+// BackupSettings are what the owner sets; nil leaves it as it is.
 type BackupSettings struct {
-	DaysUntilStale int
+	DaysUntilStale *int
+	Schedule       *BackupTimes
+	By             string // who asks, in words
 }
 
 // BackupRequest says what is to be saved. Password is a passphrase, "" = the recovery key where there is one.

@@ -94,3 +94,35 @@ func TestABundleThatIsNotKept(t *testing.T) {
 		}
 	}
 }
+
+func TestTheScheduleOfBackups(t *testing.T) {
+	for body, want := range map[string]string{
+		`{"days":["mon","sun"],"hour":22}`:   "schedule mon, sun 22:00 by anna",
+		`{}`:                                 "schedule none by anna",
+		`{"default":true}`:                   "schedule the configuration's by anna",
+		`{"days":["mon","mon"]}`:             "",
+		`{"days":["monday"]}`:                "",
+		`{"days":["mon"],"hour":24}`:         "",
+		`{"days":["mon"],"hour":-1}`:         "",
+		`{"days":["mon"],"default":true}`:    "",
+		`{"days":["../x"],"sneaky":"value"}`: "",
+	} {
+		h := &house{}
+		s := api.New(api.Config{Backend: h, Home: residence{h, nil}, Backups: vault{h}, Log: slog.New(slog.DiscardHandler)})
+		role := api.Admin
+		ask := func() *httptest.ResponseRecorder {
+			w := httptest.NewRecorder()
+			s.HandlerFor(func(*http.Request) api.Caller { return api.Caller{Kind: api.KindPerson, Name: "anna", Role: role} }).ServeHTTP(w,
+				httptest.NewRequest("POST", "/castellan/backups/schedule", strings.NewReader(body)))
+			return w
+		}
+		w := ask()
+		if got := strings.Join(h.calls, ", "); got != want || (w.Code == 200) != (want != "") {
+			t.Errorf("%s: %d %s, did %q, want %q", body, w.Code, w.Body, got, want)
+		}
+		role = api.Operator
+		if w := ask(); w.Code != 403 || len(h.calls) > 1 {
+			t.Errorf("an operator: %d", w.Code)
+		}
+	}
+}
