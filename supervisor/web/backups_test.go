@@ -67,11 +67,11 @@ func TestBackupsAreListed(t *testing.T) {
 	}
 	answers := stocked()
 	u, _ := fakeUI(t, "admin", answers)
-	if w := get(u, "/ui/backups/work?went=1"); w.Header().Get("HX-Trigger") != "" || !strings.Contains(w.Body.String(), "every 3s") {
+	if w := get(u, "/ui/backups/work?went=1"); w.Header().Get("HX-Trigger") != "" || !strings.Contains(w.Body.String(), "every 2s") {
 		t.Errorf("while something goes on: %v", w.Header())
 	}
 	answers["GET /castellan/jobs"] = map[string]any{"jobs": []any{}}
-	if w := get(u, "/ui/backups/work?went=1"); w.Header().Get("HX-Trigger") != "sse:reset" || strings.Contains(w.Body.String(), "every 3s") {
+	if w := get(u, "/ui/backups/work?went=1"); w.Header().Get("HX-Trigger") != "sse:reset" || strings.Contains(w.Body.String(), "every 2s") {
 		t.Errorf("at its end the list is not read anew: %v", w.Header())
 	}
 	for _, path := range []string{"/ui/backups/ffffffff", "/ui/backups/..%2f..%2fetc", "/ui/backups/ffffffff/restore", "/ui/backups/ffffffff/download"} {
