@@ -17,7 +17,7 @@ import (
 // cellar has one backup, made with a passphrase. It notes what is asked of it.
 type cellar struct{ asked *[]string }
 
-func (c cellar) Place(context.Context) api.BackupPlace { return api.BackupPlace{} }
+func (c cellar) Place(context.Context) api.BackupPlace { return api.BackupPlace{DaysUntilStale: 30} }
 func (c cellar) did(format string, args ...any) {
 	*c.asked = append(*c.asked, fmt.Sprintf(format, args...))
 }
@@ -25,8 +25,6 @@ func (c cellar) List(context.Context) ([]api.Backup, error) {
 	return []api.Backup{{Slug: "0a1b2c3d", Name: "weekly\x1b[2J", Date: time.Now(), Full: true, Protected: true, Seal: "passphrase", Size: 3 << 20, Version: "1.2.3",
 		Addons: []api.BackupAddon{{Slug: "core_x", Name: "X", Version: "1"}}, Folders: []string{"share"}}}, nil
 }
-func (c cellar) Rules() api.BackupRules                                 { return c }
-func (c cellar) Settings() api.BackupSettings                           { return api.BackupSettings{DaysUntilStale: 30} }
 func (c cellar) Set(context.Context, api.BackupSettings) error          { return nil }
 func (c cellar) Open(context.Context, string) (io.ReadCloser, error)    { return nil, nil }
 func (c cellar) Add(context.Context, io.Reader, string) (string, error) { return "", nil }

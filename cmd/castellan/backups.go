@@ -46,6 +46,8 @@ type backupState struct {
 	DaysUntilStale int       `json:"daysUntilStale"`
 	Scheduled      time.Time `json:"scheduled,omitzero"` // the last time that the schedule was kept, or began to count
 
+	Schedule *backupTimes `json:"schedule,omitempty"` // as the owner set it; nil = as the configuration says
+
 	Before map[string]backupTry `json:"before,omitempty"` // the newest that was made before an update, by service
 }
 
@@ -223,19 +225,23 @@ func backupOf(i archive.Info) api.Backup {
 	return out
 }
 
-// Rules implements api.Backups.
-func (b backupShelf) Rules() api.BackupRules { return b }
-
-// Settings implements api.BackupRules.
-func (b backupShelf) Settings() api.BackupSettings {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return api.BackupSettings{DaysUntilStale: b.state.DaysUntilStale}
-}
-
-// Set implements api.Backups.
+// Set implements api.Backups. A schedule that is new counts from now on.
 func (b backupShelf) Set(_ context.Context, s api.BackupSettings) error {
-	return b.keep(func(st *backupState) { st.DaysUntilStale = s.DaysUntilStale })
+	err := b.keep(func(st *backupState) {
+		if s.DaysUntilStale != nil {
+			st.DaysUntilStale = *s.DaysUntilStale
+		}
+		if s.Schedule != nil {
+			st.Schedule, st.Scheduled = nil, b.now()
+			if !s.Schedule.Default {
+				st.Schedule = &backupTimes{Days: s.Schedule.Days, Hour: s.Schedule.Hour}
+			}
+		}
+	})
+	if err == nil && s.Schedule != nil {
+		b.decidedOn(fmt.Sprintf("schedule of backups set to %s by %s", s.Schedule, s.By), "")
+	}
+	return err
 }
 
 // Open implements api.Backups.

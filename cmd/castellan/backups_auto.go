@@ -20,13 +20,30 @@ const (
 	spread     = 30 * time.Minute
 )
 
-// scheduleOf is the schedule as it is set; ok is false when there is none.
-func scheduleOf(c *config.Config) (s archive.Schedule, ok bool) {
+// backupTimes is a schedule that the owner set.
+type backupTimes struct {
+	Days []string `json:"days"`
+	Hour int      `json:"hour"`
+}
+
+// times are when full backups come by themselves: as the owner set it, else as the configuration says.
+func (b *backupHouse) times() (t backupTimes, decided bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.state.Schedule != nil {
+		return *b.state.Schedule, true
+	}
+	s := b.config().Backup.Schedule
+	return backupTimes{Days: s.Days, Hour: *s.Hour}, false
+}
+
+// scheduleOf is a schedule for the clock; ok is false when it has no day.
+func scheduleOf(c *config.Config, t backupTimes) (s archive.Schedule, ok bool) {
 	zone, err := time.LoadLocation(c.Addons.Timezone)
 	if err != nil {
 		zone = time.UTC // config has checked it
 	}
-	s = archive.Schedule{Days: c.Backup.Schedule.Weekdays(), Hour: *c.Backup.Schedule.Hour, Zone: zone, Jitter: spread, Seed: c.Appliance.ID}
+	s = archive.Schedule{Days: config.BackupSchedule{Days: t.Days}.Weekdays(), Hour: t.Hour, Zone: zone, Jitter: spread, Seed: c.Appliance.ID}
 	return s, len(s.Days) > 0
 }
 
@@ -49,7 +66,8 @@ func (b *backupHouse) schedule(ctx context.Context) {
 }
 
 func (b *backupHouse) onSchedule(ctx context.Context) error {
-	s, ok := scheduleOf(b.config())
+	t, _ := b.times()
+	s, ok := scheduleOf(b.config(), t)
 	now, believed := b.clock.Now()
 	if !ok || !believed {
 		return nil

@@ -15,9 +15,13 @@ import (
 // Place implements api.Backups.
 func (b backupShelf) Place(context.Context) api.BackupPlace {
 	c := b.config()
-	out := api.BackupPlace{Dir: c.Backup.Dir, BeforeUpdate: c.Backup.BeforeUpdate, ExcludeDatabase: c.Backup.ExcludeDatabase, Days: c.Backup.Schedule.Days,
-		Hour: *c.Backup.Schedule.Hour, Zone: c.Addons.Timezone, KeepScheduled: *c.Backup.Keep.Scheduled, KeepBefore: *c.Backup.Keep.BeforeUpdate,
-		DaysUntilStale: b.Settings().DaysUntilStale, Recipient: b.recipient(c)}
+	t, decided := b.times()
+	b.mu.Lock()
+	stale := b.state.DaysUntilStale
+	b.mu.Unlock()
+	out := api.BackupPlace{Dir: c.Backup.Dir, BeforeUpdate: c.Backup.BeforeUpdate, ExcludeDatabase: c.Backup.ExcludeDatabase, Days: t.Days, Decided: decided,
+		Hour: t.Hour, Zone: c.Addons.Timezone, KeepScheduled: *c.Backup.Keep.Scheduled, KeepBefore: *c.Backup.Keep.BeforeUpdate,
+		DaysUntilStale: stale, Recipient: b.recipient(c)}
 	if err := b.ready(); err != nil {
 		out.Error = err.Error()
 		return out
@@ -26,7 +30,7 @@ func (b backupShelf) Place(context.Context) api.BackupPlace {
 	if unix.Statfs(c.Backup.Dir, &st) == nil { // one that can't be asked is told by the next backup
 		out.Free = int64(st.Bavail) * int64(st.Bsize)
 	}
-	if s, ok := scheduleOf(c); ok {
+	if s, ok := scheduleOf(c, t); ok {
 		now, _ := b.clock.Now()
 		out.Next = s.Next(now).Truncate(time.Minute)
 	}

@@ -53,7 +53,7 @@ func (h *house) openEarly(cfg *config.Config, dir string) *earlyDoor {
 	if cfg.API.Listen == "" {
 		return d
 	}
-	if cfg.API.TLS != "off" {
+	if cfg.API.TLS == "self" {
 		if _, err := os.Stat(filepath.Join(dir, "tls.pem")); err != nil {
 			return d
 		}

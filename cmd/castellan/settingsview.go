@@ -57,7 +57,7 @@ func settingsOf(c *config.Config) (out []api.Setting) {
 	add("data_dir", c.DataDir)
 	add("appliance.id", c.Appliance.ID)
 	add("appliance.machine", c.Appliance.Machine)
-	add("engine.host", withoutPassword(c.Engine.Host))
+	add("engine.host", bare(c.Engine.Host))
 	for _, host := range slices.Sorted(maps.Keys(c.Registry.Mirrors)) {
 		add("registry.mirrors."+host, urls(c.Registry.Mirrors[host])...)
 	}
@@ -97,19 +97,19 @@ func settingsOf(c *config.Config) (out []api.Setting) {
 	return out
 }
 
-// withoutPassword is an address without what may be secret in it.
-func withoutPassword(address string) string {
+// bare is an address without a query, which may be a key; a password in one is refused by config.
+func bare(address string) string {
 	u, err := url.Parse(address)
 	if err != nil {
 		return "" // config has checked it
 	}
-	u.User, u.RawQuery, u.Fragment = nil, "", ""
+	u.RawQuery, u.Fragment = "", ""
 	return u.String()
 }
 
 func urls(all []string) (out []string) {
 	for _, u := range all {
-		out = append(out, withoutPassword(u))
+		out = append(out, bare(u))
 	}
 	return out
 }

@@ -20,15 +20,18 @@ func (v vault) List(context.Context) ([]api.Backup, error) {
 		Core: &api.BackupCore{Version: "2026.11.1"}, Addons: []api.BackupAddon{{Slug: "core_x", Name: "X", Version: "1", Size: 1}}, Folders: []string{"share"}},
 		{Slug: "", Problem: "it is cut off"}}, nil
 }
-func (v vault) Work() api.BackupWork         { return v }
-func (v vault) Rules() api.BackupRules       { return v }
-func (v vault) Settings() api.BackupSettings { return api.BackupSettings{DaysUntilStale: 30} }
+func (v vault) Work() api.BackupWork { return v }
 func (v vault) Set(_ context.Context, s api.BackupSettings) error {
-	v.did(fmt.Sprint("stale ", s.DaysUntilStale))
+	if s.DaysUntilStale != nil {
+		v.did(fmt.Sprint("stale ", *s.DaysUntilStale))
+	}
+	if s.Schedule != nil {
+		v.did(fmt.Sprintf("schedule %+v by %s", *s.Schedule, s.By))
+	}
 	return nil
 }
 func (v vault) Place(context.Context) api.BackupPlace {
-	return api.BackupPlace{Dir: "/backups", Days: []string{"mon"}, Hour: 3, KeepScheduled: 7}
+	return api.BackupPlace{Dir: "/backups", Days: []string{"mon"}, Hour: 3, KeepScheduled: 7, DaysUntilStale: 30}
 }
 func (v vault) Open(_ context.Context, slug string) (io.ReadCloser, error) {
 	v.did("download " + slug)

@@ -2,6 +2,9 @@ package api
 
 import (
 	"context"
+	"fmt"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -42,13 +45,60 @@ type BackupPlace struct {
 	Hour            int       `json:"hour"`
 	Zone            string    `json:"zone"`
 	Next            time.Time `json:"next,omitzero"`
+	Decided         bool      `json:"decided"`        // the owner set the schedule; otherwise it is the configuration's
 	KeepScheduled   int       `json:"keep_scheduled"` // 0 = all
 	KeepBefore      int       `json:"keep_before_update"`
 	DaysUntilStale  int       `json:"days_until_stale"`
 }
 
+// BackupTimes is the body of /castellan/backups/schedule: on which days, and when. No days = none; Default = as the
+// configuration says.
+type BackupTimes struct {
+	Days    []string `json:"days,omitempty"` // mon to sun
+	Hour    int      `json:"hour,omitempty"` // 0 to 23; it begins up to half an hour later
+	Default bool     `json:"default,omitempty"`
+}
+
+// String is the schedule in words, for the log.
+func (q BackupTimes) String() string {
+	switch {
+	case q.Default:
+		return "the configuration's"
+	case len(q.Days) == 0:
+		return "none"
+	}
+	return fmt.Sprintf("%s %d:00", strings.Join(q.Days, ", "), q.Hour)
+}
+
+// weekdays are the days of a schedule, in their order.
+var weekdays = []string{"mon", "tue", "wed", "thu", "fri", "sat", "sun"}
+
+func (q BackupTimes) check() error {
+	for i, d := range q.Days {
+		if !slices.Contains(weekdays, d) || slices.Contains(q.Days[:i], d) {
+			return badRequest("cannot read field \"days\": %.20q: want each of mon to sun once at most", d)
+		}
+	}
+	switch {
+	case q.Hour < 0 || q.Hour > 23:
+		return badRequest("cannot read field \"hour\": %d: want 0 to 23", q.Hour)
+	case q.Default && (len(q.Days) > 0 || q.Hour != 0):
+		return badRequest("cannot set a schedule and leave it to the configuration at once: field \"default\" stands alone")
+	}
+	return nil
+}
+
+func (s *Server) postBackupSchedule(ctx context.Context, c Caller, in about[BackupTimes]) (BackupPlace, error) {
+	if err := s.cfg.Backups.Set(ctx, BackupSettings{Schedule: &in.Body, By: c.String()}); err != nil {
+		return BackupPlace{}, err
+	}
+	out := s.cfg.Backups.Place(ctx)
+	fill(&out.Days)
+	return out, nil
+}
+
 func (s *Server) getBackupRoom(ctx context.Context, _ Caller, _ none) (BackupRoom, error) {
-	out := BackupRoom{Backups: []BackupRow{}, Place: s.cfg.Backups.Rules().Place(ctx)}
+	out := BackupRoom{Backups: []BackupRow{}, Place: s.cfg.Backups.Place(ctx)}
 	fill(&out.Place.Days)
 	if out.Place.Error != "" {
 		return out, nil

@@ -10,20 +10,13 @@ import (
 type Backups interface {
 	// List tells of all, newest first. One that cannot be used has a Problem and may have nothing else.
 	List(ctx context.Context) ([]Backup, error)
+	// Place tells where backups lie and when they come by themselves; Set changes what is set through the API.
+	Place(ctx context.Context) BackupPlace
+	Set(ctx context.Context, s BackupSettings) error
 	Open(ctx context.Context, slug string) (io.ReadCloser, error)
 	Add(ctx context.Context, r io.Reader, by string) (slug string, err error)
 	Remove(ctx context.Context, slug, by string) error
 	Work() BackupWork
-	Rules() BackupRules
-}
-
-// BackupRules is what holds for all backups.
-type BackupRules interface {
-	// Settings are what the owner set; Set changes it.
-	Settings() BackupSettings
-	Set(ctx context.Context, s BackupSettings) error
-	// Place tells where backups lie and when they come by themselves.
-	Place(ctx context.Context) BackupPlace
 }
 
 // BackupWork is what takes its time. Create and Restore are called in a job: they accept it ([jobs.Job.Accepted]) when what
@@ -68,9 +61,11 @@ type BackupAddon struct {
 	Size    float64 `json:"size"`
 }
 
-// BackupSettings are set through Home Assistant's API.
+// BackupSettings are what the owner sets; nil leaves it as it is.
 type BackupSettings struct {
-	DaysUntilStale int
+	DaysUntilStale *int
+	Schedule       *BackupTimes
+	By             string // who asks, in words
 }
 
 // BackupRequest says what is to be saved. Password is a passphrase, "" = the recovery key where there is one.

@@ -37,6 +37,7 @@ var backupRoutes = []route{
 	{"POST", "/backups/{backup}/restore/partial", Admin, byBackup, "Restores what is named, as a job.", onBackups((*Server).postRestorePartial).lasting()},
 	{"DELETE", "/backups/{backup}", Admin, byBackup, "Removes a backup.", onBackups((*Server).deleteBackup)},
 	{"GET", "/castellan/backups", Viewer, never, "The backups with all that is known of them, those that cannot be used too, and how they are made.", onBackups((*Server).getBackupRoom)},
+	{"POST", "/castellan/backups/schedule", Admin, never, "Sets when full backups come by themselves, in place of what the configuration says.", onBackups((*Server).postBackupSchedule)},
 	{"POST", "/castellan/backups/key", Admin, never, "Makes the recovery key: shown once, and later backups are encrypted for it.", onBackups((*Server).postBackupKey)},
 	{"POST", "/castellan/backups/{backup}/verify", Operator, never, "Reads a backup and compares its checksums.", onBackups((*Server).postBackupVerify).lasting()},
 }
@@ -110,7 +111,7 @@ func (s *Server) getBackups(ctx context.Context, _ Caller, _ none) (BackupList, 
 
 func (s *Server) getBackupsInfo(ctx context.Context, c Caller, in none) (BackupsInfo, error) {
 	all, err := s.getBackups(ctx, c, in)
-	return BackupsInfo{all.Backups, s.cfg.Backups.Rules().Settings().DaysUntilStale}, err
+	return BackupsInfo{all.Backups, s.cfg.Backups.Place(ctx).DaysUntilStale}, err
 }
 
 func (s *Server) getBackup(ctx context.Context, _ Caller, in backupIn) (BackupDetail, error) {
@@ -154,7 +155,7 @@ func (s *Server) postBackupOptions(ctx context.Context, _ Caller, in about[Backu
 	if in.Body.DaysUntilStale == nil {
 		return none{}, nil
 	}
-	return none{}, s.cfg.Backups.Rules().Set(ctx, BackupSettings{*in.Body.DaysUntilStale})
+	return none{}, s.cfg.Backups.Set(ctx, BackupSettings{DaysUntilStale: in.Body.DaysUntilStale})
 }
 
 // uploadIn is an upload; its body is read as it comes. The file gets its own name.

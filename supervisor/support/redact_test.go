@@ -1,6 +1,7 @@
 package support
 
 import (
+	"maps"
 	"strings"
 	"testing"
 )
@@ -64,5 +65,21 @@ func TestRedactConfiguration(t *testing.T) {
 		if !strings.Contains(got, stays) {
 			t.Errorf("%q is not in\n%s", stays, got)
 		}
+	}
+}
+
+// TestWhatIsHiddenIsCounted by its sort, and what merely looks like it is not.
+func TestWhatIsHiddenIsCounted(t *testing.T) {
+	g := &Bundle{hide: newRedactor()}
+	g.hide.hostName("attic-pi")
+	g.add("a", "x", []byte(g.hide.text("password=hunter2 at attic-pi, 192.168.1.7 and 192.168.1.7, anna@home.example, aa:bb:cc:dd:ee:ff, 81.2.69.142; plan-1 lane-2")), nil)
+	got := g.Parts[0].Hidden
+	want := map[string]int{"secret": 1, "host": 1, "lan": 2, "email": 1, "mac": 1, "ip": 1}
+	if !maps.Equal(got, want) {
+		t.Errorf("counted %v in %q, want %v", got, g.Parts[0].Data, want)
+	}
+	g.add("b", "x", []byte("nothing"), nil)
+	if g.Parts[1].Hidden != nil {
+		t.Errorf("counted %v", g.Parts[1].Hidden)
 	}
 }

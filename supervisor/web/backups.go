@@ -18,6 +18,7 @@ var backupScreens = []screen{
 	{"GET", "/ui/backups/key", api.Admin, (*visit).backupKey},
 	{"POST", "/ui/backups/key", api.Admin, (*visit).postBackupKey},
 	{"POST", "/ui/backups/stale", api.Admin, (*visit).postStale},
+	{"POST", "/ui/backups/schedule", api.Admin, (*visit).postSchedule},
 	{"POST", "/ui/backups/upload", api.Admin, (*visit).postUpload},
 	{"POST", "/ui/backups/cancel", api.Operator, (*visit).postBackupCancel},
 	{"GET", "/ui/backups/{slug}", api.Viewer, (*visit).backup},
@@ -32,6 +33,7 @@ var backupScreens = []screen{
 type backups struct {
 	Place   api.BackupPlace
 	Days    []string // of the schedule, in words
+	Week    []weekday
 	Rows    []backupRow
 	Broken  []api.BackupRow
 	Work    []backupJob // that goes on
@@ -39,6 +41,28 @@ type backups struct {
 	Total   int64       // bytes of all
 	Newest  time.Time   // of those that have everything
 	Overdue bool
+}
+
+// weekday is one of a schedule.
+type weekday struct {
+	Name string // mon
+	On   bool
+}
+
+// Hours are those of a day.
+func (backups) Hours() (out []int) {
+	for h := range 24 {
+		out = append(out, h)
+	}
+	return out
+}
+
+// week is the seven days, those of a schedule on.
+func week(days []string) (out []weekday) {
+	for _, d := range []string{"mon", "tue", "wed", "thu", "fri", "sat", "sun"} {
+		out = append(out, weekday{d, slices.Contains(days, d)})
+	}
+	return out
 }
 
 // backupRow is a backup as the list shows it.
@@ -61,7 +85,7 @@ func (v *visit) backups() (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	out := backups{Place: room.Place}
+	out := backups{Place: room.Place, Week: week(room.Place.Days)}
 	if out.Work, out.Ended, err = v.backupJobs(); err != nil {
 		return answer{}, err
 	}
@@ -88,6 +112,9 @@ func (v *visit) backupWork() (answer, error) {
 	work, ended, err := v.backupJobs()
 	if err != nil {
 		return answer{}, err
+	}
+	if len(work) == 0 && v.query("went") != "" { // what went on has ended: the list has one more
+		v.w.Header().Set("HX-Trigger", "sse:reset")
 	}
 	return show("backupwork", backups{Work: work, Ended: ended})
 }

@@ -142,6 +142,32 @@ func (v *visit) postStale() (answer, error) {
 	return v.done("/ui/backups", "backups.stale_set")
 }
 
+// postSchedule sets when backups come by themselves.
+func (v *visit) postSchedule() (answer, error) {
+	q, err := v.times()
+	if err == nil {
+		_, err = v.api.SetBackupSchedule(v.ctx(), q)
+	}
+	if err != nil {
+		return v.again("/ui/backups", err)
+	}
+	return v.done("/ui/backups", "backups.schedule_set")
+}
+
+// times reads a schedule: days with an hour, or as the configuration says.
+func (v *visit) times() (q api.BackupTimes, err error) {
+	if v.form("default") != "" {
+		return api.BackupTimes{Default: true}, nil
+	}
+	if q.Days = v.r.PostForm["day"]; len(q.Days) == 0 {
+		return q, nil // none
+	}
+	if q.Hour, err = strconv.Atoi(v.form("hour")); err != nil {
+		return q, v.unfit("backups.no_hour")
+	}
+	return q, nil
+}
+
 func (v *visit) postBackupCancel() (answer, error) {
 	if err := v.api.CancelJob(v.ctx(), v.form("id")); err != nil {
 		return v.again("/ui/backups", err)

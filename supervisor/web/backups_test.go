@@ -43,7 +43,7 @@ func TestBackupsAreListed(t *testing.T) {
 		u, _ := fakeUI(t, role, stocked())
 		w := get(u, "/ui/backups")
 		page := w.Body.String()
-		for _, want := range []string{"12 MB", "before an update of Home Assistant", "Recovery key", "Not encrypted", "It cannot be used:", "Monday", "backup.schedule.days", "5 MB of 10 MB", `value="50"`,
+		for _, want := range []string{"12 MB", "before an update of Home Assistant", "Recovery key", "Not encrypted", "It cannot be used:", "Monday", "backup.schedule", "5 MB of 10 MB", `value="50"`,
 			"Saving everything", "Not everything was brought back", "1 remark", "/backups"} {
 			if !strings.Contains(page, want) {
 				t.Errorf("as %s, %q is missing", role, want)
@@ -52,7 +52,7 @@ func TestBackupsAreListed(t *testing.T) {
 		if w.Code != 200 || strings.Contains(page, "<script>alert") || strings.Contains(page, "⟨") {
 			t.Errorf("as %s it answers %d:\n%s", role, w.Code, page)
 		}
-		for form, least := range map[string]string{`href="/ui/backups/new"`: "operator", `action="/ui/backups/cancel"`: "operator", `action="/ui/backups/upload"`: "admin", `action="/ui/backups/stale"`: "admin"} {
+		for form, least := range map[string]string{`href="/ui/backups/new"`: "operator", `action="/ui/backups/cancel"`: "operator", `action="/ui/backups/upload"`: "admin", `action="/ui/backups/stale"`: "admin", `name="day" value="sat" checked`: "admin"} {
 			if may := (&visit{me: api.Me{Role: role}}).may(least); strings.Contains(page, form) != may {
 				t.Errorf("as %s %s is there: %v", role, form, !may)
 			}
@@ -65,7 +65,15 @@ func TestBackupsAreListed(t *testing.T) {
 			t.Errorf("as %s one backup answers %d:\n%s", role, one.Code, one.Body)
 		}
 	}
-	u, _ := fakeUI(t, "admin", stocked())
+	answers := stocked()
+	u, _ := fakeUI(t, "admin", answers)
+	if w := get(u, "/ui/backups/work?went=1"); w.Header().Get("HX-Trigger") != "" || !strings.Contains(w.Body.String(), "every 2s") {
+		t.Errorf("while something goes on: %v", w.Header())
+	}
+	answers["GET /castellan/jobs"] = map[string]any{"jobs": []any{}}
+	if w := get(u, "/ui/backups/work?went=1"); w.Header().Get("HX-Trigger") != "sse:reset" || strings.Contains(w.Body.String(), "every 2s") {
+		t.Errorf("at its end the list is not read anew: %v", w.Header())
+	}
 	for _, path := range []string{"/ui/backups/ffffffff", "/ui/backups/..%2f..%2fetc", "/ui/backups/ffffffff/restore", "/ui/backups/ffffffff/download"} {
 		if w := get(u, path); w.Code != http.StatusNotFound {
 			t.Errorf("%s answers %d", path, w.Code)
@@ -114,6 +122,10 @@ func TestBackupForms(t *testing.T) {
 		{"a removal", "/ui/backups/0a1b2c3d/remove", "DELETE /backups/0a1b2c3d", "", url.Values{}, 303, ""},
 		{"a reminder", "/ui/backups/stale", "POST /backups/options", `{"days_until_stale":7}`, url.Values{"days": {"7"}}, 303, ""},
 		{"a reminder that is none", "/ui/backups/stale", "", "", url.Values{"days": {"soon"}}, 303, ""},
+		{"a schedule", "/ui/backups/schedule", "POST /castellan/backups/schedule", `{"days":["mon","sun"],"hour":22}`, url.Values{"day": {"mon", "sun"}, "hour": {"22"}}, 303, ""},
+		{"no schedule", "/ui/backups/schedule", "POST /castellan/backups/schedule", `{}`, url.Values{"hour": {"22"}}, 303, ""},
+		{"the configuration's", "/ui/backups/schedule", "POST /castellan/backups/schedule", `{"default":true}`, url.Values{"default": {"1"}, "day": {"mon"}, "hour": {"22"}}, 303, ""},
+		{"a schedule at no hour", "/ui/backups/schedule", "", "", url.Values{"day": {"mon"}, "hour": {"late"}}, 303, ""},
 		{"an end", "/ui/backups/cancel", "POST /castellan/jobs/j1/cancel", "", url.Values{"id": {"j1"}}, 303, ""},
 	} {
 		answers := stocked()

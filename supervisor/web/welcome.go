@@ -199,6 +199,13 @@ func (v *visit) welcomeUpdates() (answer, error) {
 // night is the window of who wants updates at night and has none.
 var night = api.WindowRequest{From: "01:00", To: "05:00"}
 
+// backupsEvery are the schedules that the first run offers; any other word leaves it as it is.
+var backupsEvery = map[string]api.BackupTimes{
+	"night": {Days: []string{"mon", "tue", "wed", "thu", "fri", "sat", "sun"}, Hour: 3},
+	"week":  {Days: []string{"sun"}, Hour: 3},
+	"never": {},
+}
+
 // postWelcomeUpdates sets how updates come: a mode for everything, and with "auto" a window at night where there is none.
 func (v *visit) postWelcomeUpdates() (answer, error) {
 	mode := v.form("mode")
@@ -208,6 +215,9 @@ func (v *visit) postWelcomeUpdates() (answer, error) {
 		if decided, err = v.api.Decisions(v.ctx()); err == nil && len(decided.Windows) == 0 {
 			_, err = v.api.AddWindow(v.ctx(), night)
 		}
+	}
+	if q, ok := backupsEvery[v.form("every")]; err == nil && ok {
+		_, err = v.api.SetBackupSchedule(v.ctx(), q)
 	}
 	if err != nil {
 		out, other := v.welcomeNow()

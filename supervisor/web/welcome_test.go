@@ -104,23 +104,25 @@ func TestTheFirstRunIsLeftAndTakenUpAgain(t *testing.T) {
 func TestTheLastStepSetsHowUpdatesCome(t *testing.T) {
 	for _, c := range []struct {
 		mode    string
+		every   string
 		windows []api.Window
 		calls   []string
 		code    int
 	}{
-		{"auto", nil, []string{`POST /castellan/modes {"service":"core","mode":"auto"}`, `POST /castellan/windows {"from":"01:00","to":"05:00"}`}, 303},
-		{"auto", []api.Window{{ID: 1}}, []string{`POST /castellan/modes {"service":"core","mode":"auto"}`}, 303},
-		{"ask", nil, []string{`POST /castellan/modes {"service":"addon_x","mode":"ask"}`}, 303},
-		{"", nil, nil, 422},
-		{"off", nil, nil, 422},
+		{"auto", "night", nil, []string{`POST /castellan/modes {"service":"core","mode":"auto"}`, `POST /castellan/windows {"from":"01:00","to":"05:00"}`,
+			`POST /castellan/backups/schedule {"days":["mon","tue","wed","thu","fri","sat","sun"],"hour":3}`}, 303},
+		{"auto", "", []api.Window{{ID: 1}}, []string{`POST /castellan/modes {"service":"core","mode":"auto"}`}, 303},
+		{"ask", "never", nil, []string{`POST /castellan/modes {"service":"addon_x","mode":"ask"}`, `POST /castellan/backups/schedule {}`}, 303},
+		{"", "night", nil, nil, 422},
+		{"off", "", nil, nil, 422},
 	} {
 		answers := newHouseAnswers()
 		d := answers["GET /castellan/decisions"].(api.DecisionList)
 		d.Windows = c.windows
 		answers["GET /castellan/decisions"] = d
-		answers["POST /castellan/modes"], answers["POST /castellan/windows"] = api.Decision{}, api.Decision{}
+		answers["POST /castellan/modes"], answers["POST /castellan/windows"], answers["POST /castellan/backups/schedule"] = api.Decision{}, api.Decision{}, api.BackupPlace{}
 		u, f := fakeUI(t, "admin", answers)
-		w := post(u, "/ui/welcome/4", url.Values{"mode": {c.mode}})
+		w := post(u, "/ui/welcome/4", url.Values{"mode": {c.mode}, "every": {c.every}})
 		var got []string
 		for _, a := range f.calls() {
 			got = append(got, a.call+" "+a.body)

@@ -60,6 +60,11 @@ func (c *Client) SetBackupOptions(ctx context.Context, r api.BackupOptions) erro
 	return err
 }
 
+// SetBackupSchedule sets when full backups come by themselves.
+func (c *Client) SetBackupSchedule(ctx context.Context, r api.BackupTimes) (api.BackupPlace, error) {
+	return call[api.BackupPlace](ctx, c, "POST", "/castellan/backups/schedule", r)
+}
+
 // NewBackupKey makes a recovery key.
 func (c *Client) NewBackupKey(ctx context.Context) (api.BackupKey, error) {
 	return call[api.BackupKey](ctx, c, "POST", "/castellan/backups/key", nil)

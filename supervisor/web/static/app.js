@@ -2,7 +2,6 @@
 "use strict";
 (function () {
   // What somebody opened or is filling in stays as it is when a page is read anew.
-  Idiomorph.defaults.ignoreActiveValue = true;
   Idiomorph.defaults.callbacks.beforeAttributeUpdated = function (name, node) {
     return !(name === "open" && (node.tagName === "DETAILS" || node.tagName === "DIALOG"));
   };
@@ -14,7 +13,8 @@
   Idiomorph.defaults.callbacks.beforeNodeMorphed = function (node, next) {
     if (node.nodeType !== 1) return true;
     if (node.matches(".live") && drawnAt(node) > drawnAt(next)) return false;
-    return !node.matches("form.dirty");
+    // Not Idiomorph's ignoreActiveValue: it leaves out all below the active element, which after a link is the page itself.
+    return !(node.matches("form.dirty") || (node === document.activeElement && node.matches("input, select, textarea")));
   };
   document.addEventListener("input", function (e) {
     var form = e.target.closest("form[data-keep]");
