@@ -107,7 +107,10 @@ func TestForceThroughPages(t *testing.T) {
 		t.Errorf("%d overrides in the log, want 1", n)
 	}
 	anna.sends(given, "/ui/trust/forced/go", url.Values{})
-	testenv.Eventually(t, time.Minute, "it runs", func() bool { s := h.status().Services; return len(s) > 0 && s[0].Version == "1.1.0" && s[0].Change == "" })
+	testenv.Eventually(t, time.Minute, "it runs", func() bool {
+		s := h.status().Services
+		return len(s) > 0 && s[0].Version == "1.1.0" && s[0].Change == ""
+	})
 	h.runs(h.core, "1.1.0", "forced")
 	images := anna.page("/ui/trust/images")
 	for _, want := range []string{"Forced", "Runs by force since", "the pump &lt;needs&gt; it", "It was withdrawn"} {
