@@ -50,7 +50,7 @@ func (v *visit) forced() (answer, error) {
 		p.Override, p.Slug, p.Version = &o, o.Slug, o.Version
 	}
 	p.Name = v.called(p.Service, p.Slug)
-	if r, err := v.logRecord(p.Seq); err == nil && r.Kind == "override" && r.Service == p.Service {
+	if r, err := v.logRecord(p.Seq, false); err == nil && r.Kind == "override" && r.Service == p.Service {
 		p.Record = r
 	}
 	if all, err := v.api.Changes(v.ctx()); err == nil { // without it the page only says less

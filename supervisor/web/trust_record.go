@@ -34,10 +34,10 @@ type recordReason struct {
 	Finding trust.Finding
 }
 
-// logRecord reads one record.
-func (v *visit) logRecord(seq uint64) (*logRow, error) {
+// logRecord reads one record. names puts private texts back in; admins are given them.
+func (v *visit) logRecord(seq uint64, names bool) (*logRow, error) {
 	if seq != 0 {
-		list, err := v.api.Log(v.ctx(), api.LogQuery{Before: seq + 1, Last: 1, Names: v.may("admin")})
+		list, err := v.api.Log(v.ctx(), api.LogQuery{Before: seq + 1, Last: 1, Names: names})
 		if err != nil {
 			return nil, err
 		}
@@ -55,13 +55,17 @@ func (v *visit) recordAsked() (recordPage, error) {
 	if err != nil {
 		seq = 0 // there is none
 	}
-	row, err := v.logRecord(seq)
+	row, err := v.logRecord(seq, v.may("admin"))
 	if err != nil {
 		return recordPage{}, err
 	}
 	p := recordPage{Row: *row}
 	if row.Kind != "verdict" {
-		p.Support = v.forSupport(p)
+		plain, err := v.logRecord(seq, false) // a text that is passed on names nobody
+		if err != nil {
+			return recordPage{}, err
+		}
+		p.Support = v.forSupport(recordPage{Row: *plain})
 		return p, nil
 	}
 	for _, f := range row.Verdict.Findings {

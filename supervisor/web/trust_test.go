@@ -183,6 +183,21 @@ func TestRecordText(t *testing.T) {
 			t.Errorf("the text does not hold %q:\n%s", want, w.Body)
 		}
 	}
+	answers := busy()
+	answers["GET /castellan/log"] = func(r *http.Request) any {
+		summary := "owner made"
+		if r.URL.Query().Get("names") == "1" {
+			summary += " anna"
+		}
+		return api.LogList{Records: []api.LogRecord{logOther(9, time.Now(), "account", "", summary, map[string]any{"what": "owner made"})}}
+	}
+	admin, _ := fakeUI(t, "admin", answers)
+	if page := get(admin, "/ui/trust/log/9").Body.String(); !strings.Contains(page, "owner made anna") {
+		t.Error("an admin is not shown who it was")
+	}
+	if text := get(admin, "/ui/trust/log/9/text").Body.String(); strings.Contains(text, "anna") || !strings.Contains(text, "owner made") {
+		t.Errorf("the text that is passed on names somebody: %s", text)
+	}
 	for _, path := range []string{"/ui/trust/log/999", "/ui/trust/log/0", "/ui/trust/log/x", "/ui/trust/log/18446744073709551615", "/ui/trust/log/-1/text"} {
 		if w := get(u, path); w.Code != http.StatusNotFound || !strings.Contains(w.Body.String(), "record_not_found") {
 			t.Errorf("%s answers %d", path, w.Code)
