@@ -27,6 +27,11 @@ func (b *Tab) heard(event any) {
 			var words []string
 			for _, a := range e.Args {
 				words = append(words, strings.Trim(string(a.Value), `"`)+a.Description)
+				if a.Preview != nil {
+					for _, p := range a.Preview.Properties {
+						words = append(words, p.Name+"="+p.Value)
+					}
+				}
 			}
 			b.fault("console: " + strings.Join(words, " "))
 		}

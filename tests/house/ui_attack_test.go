@@ -18,7 +18,7 @@ import (
 // testHeaders walks through all pages: each is there, and none may be shown in another's, run a script of others, or be kept.
 func (u *ui) testHeaders(t *testing.T) {
 	u.on(t)
-	pages, _ := u.enter("anna", phrase).walk(t)
+	pages, _ := u.walked(t)
 	for path, p := range pages {
 		if p.status != http.StatusOK {
 			t.Errorf("%s: status %d; a link leads there", path, p.status)
@@ -43,17 +43,20 @@ func (u *ui) testHeaders(t *testing.T) {
 	t.Logf("%d pages", len(pages))
 }
 
+// onDevice are forms that change how pages look on a device and nothing else: nobody's secret, and no matter of rights.
+var onDevice = map[string]bool{"/ui/look": true, "/ui/welcome/end": true}
+
 // testForgedForms sends every form there is as another site would make somebody's browser send it.
 func (u *ui) testForgedForms(t *testing.T) {
 	u.on(t)
 	anna := u.enter("anna", phrase)
-	_, forms := anna.walk(t)
+	_, forms := u.walked(t)
 	before := u.picture()
 	changes, err := u.client.Changes(t.Context())
 	must(t, err)
 	others := u.enter("anna", phrase)
 	for _, f := range forms {
-		if f.action == "/ui/look" { // how pages look on a device: nobody's secret and no change of the house
+		if onDevice[f.action] {
 			continue
 		}
 		if !f.fields.Has("csrf") {
@@ -298,7 +301,7 @@ func (u *ui) testRoles(t *testing.T) {
 	u.on(t)
 	must(t, u.client.AddUser(t.Context(), api.UserRequest{Name: "victor", Role: "viewer", Password: "a phrase of victor's that is long"}))
 	victor := u.enter("victor", "a phrase of victor's that is long")
-	_, forms := u.enter("anna", phrase).walk(t)
+	_, forms := u.walked(t)
 	pages, his := victor.walk(t)
 	for path, p := range pages {
 		if p.status >= 500 {
@@ -311,7 +314,7 @@ func (u *ui) testRoles(t *testing.T) {
 	}
 	before := u.picture()
 	for _, f := range forms {
-		if offered[f.action] || f.action == "/ui/logout" {
+		if offered[f.action] || onDevice[f.action] || f.action == "/ui/logout" {
 			continue
 		}
 		f.fields.Set("csrf", victor.csrf)

@@ -60,10 +60,10 @@ var (
 	valueShape = regexp.MustCompile(`\bvalue="([^"]*)"`)
 )
 
-// Limits of a walk: pages in all, and those that differ in their parameters alone.
+// Limits of a walk: pages in all, and those of one screen.
 const (
 	mostPages = 250
-	mostAlike = 4
+	mostAlike = 3
 )
 
 // walk follows every link from the first page on. It gives the pages and the forms on them, each action once.
@@ -80,11 +80,10 @@ func (v *visitor) walk(t *testing.T) (pages map[string]page, forms []form) {
 		}
 		for _, m := range linkShape.FindAllStringSubmatch(p.body, -1) {
 			to := html.UnescapeString(m[1])
-			bare, _, _ := strings.Cut(to, "?")
-			if _, seen := pages[to]; seen || slices.Contains(todo, to) || strings.HasPrefix(to, "/ui/static/") || alike[bare] == mostAlike {
+			if _, seen := pages[to]; seen || slices.Contains(todo, to) || strings.HasPrefix(to, "/ui/static/") || alike[kindOf(to)] == mostAlike {
 				continue
 			}
-			alike[bare]++
+			alike[kindOf(to)]++
 			todo = append(todo, to)
 		}
 		for _, m := range formShape.FindAllStringSubmatch(p.body, -1) {
@@ -132,11 +131,20 @@ func (u *ui) check(b *browser.Tab, name string) {
 	b.Check(name)
 }
 
+// walked is what a walk of anna's finds, who may do all.
+func (u *ui) walked(t *testing.T) (map[string]page, []form) {
+	t.Helper()
+	if u.pages == nil {
+		u.pages, u.forms = u.enter("anna", phrase).walk(t)
+	}
+	return u.pages, u.forms
+}
+
 // testEveryScreen looks at each screen that a link leads to and that no test has come by; and at all of them once more on a German
 // phone, where words are longest and room is least.
 func (u *ui) testEveryScreen(t *testing.T) {
 	b := u.on(t)
-	pages, _ := u.enter("anna", phrase).walk(t)
+	pages, _ := u.walked(t)
 	german := browser.Open(t, u.base)
 	u.login(german, "anna", phrase)
 	german.SetCookie("lang=de")

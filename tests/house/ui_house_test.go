@@ -26,6 +26,8 @@ type ui struct {
 	anna *browser.Tab
 
 	checked map[string]bool // screens
+	pages   map[string]page // that links lead to
+	forms   []form
 }
 
 // newUI makes a house that is open to the network, with core at 1.0.0 and a store.
