@@ -6,6 +6,8 @@ BIN         ?= bin
 VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS     := -s -w -X main.version=$(VERSION)
 GO          ?= go
+# The house speaks HTTP/1.1; without the bundled HTTP/2 the programs are half a megabyte smaller.
+TAGS        := nethttpomithttp2
 
 .PHONY: help
 help: ## list the targets
@@ -20,7 +22,7 @@ check-go:
 .PHONY: build
 build: check-go ## bin/castellan and bin/cas
 	@mkdir -p $(BIN)
-	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/castellan ./cmd/cas
+	$(GO) build -trimpath -tags $(TAGS) -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/castellan ./cmd/cas
 
 .PHONY: man
 man: check-go ## the manual pages, into rootfs/usr/share/man/man1

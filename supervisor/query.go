@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
+	"sort"
 
 	"github.com/castellan/castellan/supervisor/state"
 )
@@ -137,6 +137,6 @@ func (m *Manager) Services() ([]Status, error) {
 		s.Trouble, s.Held = m.troubleOf(s.Service.Name), m.isHeld(s.Service.Name)
 		out = append(out, s)
 	}
-	slices.SortFunc(out, func(a, b Status) int { return strings.Compare(a.Service.Name, b.Service.Name) })
+	sort.Slice(out, func(i, j int) bool { return out[i].Service.Name < out[j].Service.Name })
 	return out, err
 }

@@ -3,6 +3,7 @@ package trust
 import (
 	"fmt"
 	"slices"
+	"sort"
 )
 
 // Records of publishers nobody accepts change no outcome, only say SIGNER_CHANGED in place of SIGNATURE_MISSING; in an
@@ -170,7 +171,7 @@ func (c *collector) keep(list []PlacedNotarization, match func(*Notarization) bo
 			out = append(out, *n)
 		}
 	}
-	slices.SortStableFunc(out, func(a, b PlacedNotarization) int { return a.Pos.compare(b.Pos) })
+	sort.SliceStable(out, func(i, j int) bool { return out[i].Pos.compare(out[j].Pos) < 0 })
 	out = slices.CompactFunc(out, func(a, b PlacedNotarization) bool { return a.Pos == b.Pos })
 	unchecked, strangers, all := 0, 0, len(out)
 	out = slices.DeleteFunc(out, func(n PlacedNotarization) bool {

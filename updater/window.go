@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
 	"time"
@@ -228,7 +229,7 @@ func (w Windows) Shut(now time.Time) (longest time.Duration) {
 			}
 		}
 	}
-	slices.SortFunc(all, func(a, b span) int { return a.from.Compare(b.from) })
+	sort.Slice(all, func(i, j int) bool { return all[i].from.Before(all[j].from) })
 	for i, s := range all {
 		if i > 0 {
 			longest = max(longest, s.from.Sub(all[0].to))

@@ -7,7 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
+	"sort"
 	"strings"
 	"syscall"
 )
@@ -157,7 +157,7 @@ func (t *tree) finish() error {
 			return err
 		}
 	}
-	slices.SortStableFunc(t.dirs, func(a, b *tar.Header) int { return strings.Compare(b.Name, a.Name) })
+	sort.SliceStable(t.dirs, func(i, j int) bool { return t.dirs[j].Name < t.dirs[i].Name })
 	for _, h := range t.dirs {
 		if err := t.attributes(h); err != nil {
 			return err

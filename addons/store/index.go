@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -63,7 +64,7 @@ func (s *Store) loadIndex(r *repository, in *interner) (*index, error) {
 	for i := range idx.Entries {
 		in.entry(&idx.Entries[i])
 	}
-	slices.SortFunc(idx.Entries, func(a, b Entry) int { return strings.Compare(a.Slug, b.Slug) })
+	sort.Slice(idx.Entries, func(i, j int) bool { return idx.Entries[i].Slug < idx.Entries[j].Slug })
 	return &idx, nil
 }
 

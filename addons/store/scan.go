@@ -6,8 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
-	"slices"
-	"strings"
+	"sort"
 	"time"
 
 	"github.com/castellan/castellan/addons"
@@ -95,7 +94,7 @@ func (w *walker) scan(repo string) []Entry {
 		}
 		entries = append(entries, e)
 	}
-	slices.SortFunc(entries, func(a, b Entry) int { return strings.Compare(a.Slug, b.Slug) })
+	sort.Slice(entries, func(i, j int) bool { return entries[i].Slug < entries[j].Slug })
 	return entries
 }
 

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path"
 	"slices"
+	"sort"
 	"strings"
 	"syscall"
 )
@@ -43,7 +44,7 @@ func walk(root *os.Root, l Limits) (*walker, error) {
 		return nil, err
 	}
 	// Where two add-ons claim one slug the first path counts: an order that no file system changes.
-	slices.SortFunc(w.found, func(a, b found) int { return strings.Compare(a.config, b.config) })
+	sort.Slice(w.found, func(i, j int) bool { return w.found[i].config < w.found[j].config })
 	return w, nil
 }
 
@@ -73,7 +74,7 @@ func (w *walker) dir(dir string, depth int) error {
 	if err := f.Close(); err != nil {
 		return err
 	}
-	slices.SortFunc(names, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
+	sort.Slice(names, func(i, j int) bool { return names[i].Name() < names[j].Name() })
 	return w.names(dir, names, depth)
 }
 

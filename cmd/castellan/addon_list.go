@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
 	"github.com/castellan/castellan/supervisor/api"
@@ -45,7 +44,7 @@ func printAddons(w io.Writer, list []api.Addon, all bool) {
 		if a.Update || a.Version == "" {
 			offered = a.VersionLatest
 		}
-		t.AppendRow(table.Row{a.Slug, plain(a.Name), a.State, orDash(plain(a.Version)), orDash(a.Badge), orDash(plain(offered))})
+		t.AppendRow([]any{a.Slug, plain(a.Name), a.State, orDash(plain(a.Version)), orDash(a.Badge), orDash(plain(offered))})
 	}
 	t.Render()
 	for _, a := range list {
@@ -165,7 +164,7 @@ func printPorts(w io.Writer, ports []api.AddonPort) {
 		if p.Host != nil {
 			host = strconv.Itoa(int(*p.Host))
 		}
-		t.AppendRow(table.Row{plain(p.Container), host, plain(p.Description)})
+		t.AppendRow([]any{plain(p.Container), host, plain(p.Description)})
 	}
 	t.Render()
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sort"
 	"strings"
 
 	"github.com/castellan/castellan/addons"
@@ -58,7 +59,7 @@ func (h addonView) List(ctx context.Context, all bool) ([]api.Addon, error) {
 			}
 		}
 	}
-	slices.SortFunc(out, func(a, b api.Addon) int { return strings.Compare(a.Slug, b.Slug) })
+	sort.Slice(out, func(i, j int) bool { return out[i].Slug < out[j].Slug })
 	return out, nil
 }
 

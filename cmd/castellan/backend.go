@@ -21,10 +21,6 @@ func (h *house) Log() api.Log { return logView{h.audit, h.config().Addons.Timezo
 // Trust implements api.Backend.
 func (h *house) Trust() api.Trust { return trustView{h} }
 
-// Addons implements api.Backend: this appliance has none.
-
-// Repositories implements api.Backend: this appliance follows none.
-
 // Check implements api.Backend: one whole turn of the update loop, now.
 func (h *house) Check(ctx context.Context) (api.Plan, error) {
 	// What a part of the turn could not do is in the status; the plan is made of what is known.

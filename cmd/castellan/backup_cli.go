@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
-	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
 	"github.com/castellan/castellan/supervisor/api"
@@ -194,7 +193,7 @@ func backupListCommand(o *options) *cobra.Command {
 				if b.Protected {
 					locked = "yes"
 				}
-				t.AppendRow(table.Row{b.Slug, age(b.Date), b.Type, size(b.SizeBytes), locked, plain(b.Name)})
+				t.AppendRow([]any{b.Slug, age(b.Date), b.Type, size(b.SizeBytes), locked, plain(b.Name)})
 			}
 			t.Render()
 			return nil

@@ -8,7 +8,6 @@ import (
 	"io"
 	"time"
 
-	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
 	"github.com/castellan/castellan/supervisor/api"
@@ -141,7 +140,7 @@ func houseListCommand(o *options) *cobra.Command {
 			fmt.Fprintln(cmd.OutOrStdout(), "house key", list.Publisher)
 			t := newTable(cmd.OutOrStdout(), "WHEN", "WORD", "REPOSITORY", "VERSION", "DIGEST")
 			for _, w := range list.Words {
-				t.AppendRow(table.Row{w.Time.Local().Format(time.DateTime), w.Status, w.Repository, w.Version, cmp.Or(w.Manifest, w.File)})
+				t.AppendRow([]any{w.Time.Local().Format(time.DateTime), w.Status, w.Repository, w.Version, cmp.Or(w.Manifest, w.File)})
 			}
 			t.Render()
 			return nil

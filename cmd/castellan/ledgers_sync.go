@@ -1,11 +1,11 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"sort"
 	"time"
 
 	"github.com/castellan/castellan/supervisor/api"
@@ -145,7 +145,7 @@ func (l *ledgers) followed() (out []followed) {
 		slices.Sort(services[name])
 		out = append(out, followed{f.Ledger, f.replica, f.err, services[name]})
 	}
-	slices.SortFunc(out, func(a, b followed) int { return cmp.Compare(a.Origin, b.Origin) })
+	sort.Slice(out, func(i, j int) bool { return out[i].Origin < out[j].Origin })
 	return out
 }
 

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/castellan/castellan/config"
 	"github.com/castellan/castellan/supervisor"
 	"github.com/castellan/castellan/supervisor/access"
 	"github.com/castellan/castellan/supervisor/api"
@@ -33,7 +34,7 @@ func chronicle(t *testing.T, now *time.Time) *house {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = l.Close() })
-	return &house{log: slog.New(slog.DiscardHandler), audit: l}
+	return &house{log: slog.New(slog.DiscardHandler), audit: l, cfg: &config.Config{}}
 }
 
 func (h *house) add(t *testing.T, kind audit.Kind, payload any) {

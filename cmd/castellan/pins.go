@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
 	mutual "github.com/castellan/castellan/addons/services"
@@ -36,7 +35,7 @@ func pinsCommand(o *options) *cobra.Command {
 			}
 			t := newTable(cmd.OutOrStdout(), "SERVICE", "PUBLISHER", "NOT BEFORE TRANSACTION", "LEDGER")
 			for _, p := range list.Pins {
-				t.AppendRow(table.Row{p.Service, orDash(p.Publisher), p.Floor, orDash(p.Ledger)})
+				t.AppendRow([]any{p.Service, orDash(p.Publisher), p.Floor, orDash(p.Ledger)})
 			}
 			t.Render()
 			return nil

@@ -5,7 +5,6 @@ import (
 	"io"
 	"strings"
 
-	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
 	"github.com/castellan/castellan/supervisor/api"
@@ -44,7 +43,7 @@ func printPlan(w io.Writer, p api.PlanPreview) {
 		if s.Restarts {
 			restarts = "yes"
 		}
-		t.AppendRow(table.Row{s.Service, s.Mode, orDash(s.From), orDash(plain(s.To)), now, download(s), restarts})
+		t.AppendRow([]any{s.Service, s.Mode, orDash(s.From), orDash(plain(s.To)), now, download(s), restarts})
 	}
 	t.Render()
 	for _, s := range p.Services {

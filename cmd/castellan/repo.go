@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
 	"github.com/castellan/castellan/supervisor/api"
@@ -112,7 +111,7 @@ func printRepositories(cmd *cobra.Command, o *options, list api.RepositoryList, 
 	}
 	t := newTable(w, "SLUG", "NAME", "ADD-ONS", "INSTALLED", "READ", "SOURCE")
 	for _, r := range list.Repositories {
-		t.AppendRow(table.Row{r.Slug, plain(r.Name), r.Addons, r.Installed, age(r.Refreshed), plain(r.Source)})
+		t.AppendRow([]any{r.Slug, plain(r.Name), r.Addons, r.Installed, age(r.Refreshed), plain(r.Source)})
 	}
 	t.Render()
 	printTroubles(w, list.Repositories)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"sort"
 	"time"
 
 	"github.com/castellan/castellan/supervisor"
@@ -156,7 +157,7 @@ func (h trustView) Judged(context.Context) (api.Judgement, error) {
 	if !whole {
 		out.Judged = time.Time{}
 	}
-	slices.SortFunc(out.Images, func(a, b api.JudgedImage) int { return cmp.Compare(a.Service, b.Service) })
+	sort.Slice(out.Images, func(i, j int) bool { return out.Images[i].Service < out.Images[j].Service })
 	return out, nil
 }
 

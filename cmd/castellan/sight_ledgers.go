@@ -1,11 +1,11 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"net/url"
 	"slices"
+	"sort"
 	"strings"
 
 	"golang.org/x/mod/sumdb/note"
@@ -108,7 +108,7 @@ func mirrors(urls []string, met []ledger.MirrorReport) []api.LedgerMirror {
 		}
 		out = append(out, row)
 	}
-	slices.SortFunc(out, func(a, b api.LedgerMirror) int { return cmp.Compare(a.URL, b.URL) })
+	sort.Slice(out, func(i, j int) bool { return out[i].URL < out[j].URL })
 	return out
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"sort"
 	"time"
 
 	"github.com/castellan/castellan/supervisor"
@@ -238,8 +239,8 @@ func (g *publisherSight) tidy(row *api.PublisherView) *api.PublisherView {
 	slices.SortFunc(row.Roles, func(a, b string) int {
 		return cmp.Compare(slices.Index(publisherRoles, a), slices.Index(publisherRoles, b))
 	})
-	slices.SortFunc(row.Services, func(a, b api.PublisherService) int { return cmp.Compare(a.Service, b.Service) })
-	slices.SortStableFunc(row.Withdrawn, func(a, b api.PublisherWord) int { return b.Time.Compare(a.Time) })
+	sort.Slice(row.Services, func(i, j int) bool { return row.Services[i].Service < row.Services[j].Service })
+	sort.SliceStable(row.Withdrawn, func(i, j int) bool { return row.Withdrawn[j].Time.Before(row.Withdrawn[i].Time) })
 	row.Withdrawn = row.Withdrawn[:min(len(row.Withdrawn), mostWithdrawn)]
 	return row
 }

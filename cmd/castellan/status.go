@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
 	"github.com/castellan/castellan/supervisor/api"
@@ -59,7 +58,7 @@ func printStatus(w io.Writer, st api.Status) {
 	fmt.Fprintln(w)
 	t := newTable(w, "SERVICE", "STATE", "VERSION", "BADGE", "PREVIOUS", "MODE", "AVAILABLE")
 	for _, s := range st.Services {
-		t.AppendRow(table.Row{s.Name, s.State, orDash(s.Version), badge(s), orDash(s.Previous), mode(s.Mode, s.Held), orDash(s.Available)})
+		t.AppendRow([]any{s.Name, s.State, orDash(s.Version), badge(s), orDash(s.Previous), mode(s.Mode, s.Held), orDash(s.Available)})
 	}
 	t.Render()
 	for _, s := range st.Services {

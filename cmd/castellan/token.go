@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
 	"github.com/castellan/castellan/supervisor/api"
@@ -35,7 +34,7 @@ func sessionListCommand(o *options) *cobra.Command {
 			}
 			t := newTable(cmd.OutOrStdout(), "ID", "USER", "SINCE", "LAST USE", "FROM", "WITH")
 			for _, s := range list.Sessions {
-				t.AppendRow(table.Row{plain(s.ID), plain(s.User), s.Created.Local().Format(time.DateTime), age(s.Seen), orDash(plain(s.From)), orDash(plain(s.Agent))})
+				t.AppendRow([]any{plain(s.ID), plain(s.User), s.Created.Local().Format(time.DateTime), age(s.Seen), orDash(plain(s.From)), orDash(plain(s.Agent))})
 			}
 			t.Render()
 			return nil
@@ -102,7 +101,7 @@ func tokenListCommand(o *options) *cobra.Command {
 			}
 			t := newTable(cmd.OutOrStdout(), "ID", "USER", "NAME", "ROLE", "BEGINS", "LAST USE", "ENDS")
 			for _, k := range list.Tokens {
-				t.AppendRow(table.Row{plain(k.ID), plain(k.User), plain(k.Name), plain(k.Role), plain(k.Prefix), day(k.Used, "never"), ends(k)})
+				t.AppendRow([]any{plain(k.ID), plain(k.User), plain(k.Name), plain(k.Role), plain(k.Prefix), day(k.Used, "never"), ends(k)})
 			}
 			t.Render()
 			return nil

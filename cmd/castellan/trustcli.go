@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
 	"github.com/castellan/castellan/supervisor/api"
@@ -36,7 +35,7 @@ func overridesCommand(o *options) *cobra.Command {
 				if !v.Until.IsZero() {
 					until = v.Until.Local().Format("2006-01-02 15:04")
 				}
-				t.AppendRow(table.Row{v.Service, orDash(plain(v.Version)), v.State, strings.Join(v.Reasons, " "), v.Since.Local().Format("2006-01-02 15:04"), until,
+				t.AppendRow([]any{v.Service, orDash(plain(v.Version)), v.State, strings.Join(v.Reasons, " "), v.Since.Local().Format("2006-01-02 15:04"), until,
 					orDash(plain(v.By)), orDash(plain(v.Why)), orDash(v.ID)})
 			}
 			t.Render()
@@ -150,7 +149,7 @@ func publishersCommand(o *options) *cobra.Command {
 				if p.Last != nil {
 					last = fmt.Sprintf("%s %s %s, %s", p.Last.Status, plain(p.Last.Image), plain(p.Last.Version), p.Last.Time.Local().Format(time.DateOnly))
 				}
-				t.AppendRow(table.Row{p.ID, orDash(plain(p.Label)), strings.Join(p.Roles, " "), orDash(strings.Join(services, " ")), last, len(p.Withdrawn)})
+				t.AppendRow([]any{p.ID, orDash(plain(p.Label)), strings.Join(p.Roles, " "), orDash(strings.Join(services, " ")), last, len(p.Withdrawn)})
 			}
 			t.Render()
 			for _, r := range list.Revocations {
@@ -213,7 +212,7 @@ func printJudgement(w io.Writer, j api.Judgement) {
 		if !i.Judged.IsZero() {
 			when = i.Judged.Local().Format("2006-01-02 15:04:05")
 		}
-		t.AppendRow(table.Row{i.Service, plain(i.Version), i.Badge, orDash(i.Outcome), orDash(strings.Join(codes, " ")), when})
+		t.AppendRow([]any{i.Service, plain(i.Version), i.Badge, orDash(i.Outcome), orDash(strings.Join(codes, " ")), when})
 	}
 	t.Render()
 	fmt.Fprintf(w, "%d of %d installed images are verified\n", j.Verified, j.Installed)

@@ -5,7 +5,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
 	"github.com/castellan/castellan/supervisor/api"
@@ -78,7 +77,7 @@ func userListCommand(o *options) *cobra.Command {
 			}
 			t := newTable(out, "NAME", "ROLE", "SINCE", "SESSIONS", "TOKENS")
 			for _, u := range list.Users {
-				t.AppendRow(table.Row{plain(u.Name), plain(u.Role), u.Created.Local().Format(time.DateOnly), u.Sessions, u.Tokens})
+				t.AppendRow([]any{plain(u.Name), plain(u.Role), u.Created.Local().Format(time.DateOnly), u.Sessions, u.Tokens})
 			}
 			t.Render()
 			return nil

@@ -5,7 +5,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
 	"github.com/castellan/castellan/supervisor/api"
@@ -50,7 +49,7 @@ func windowListCommand(o *options) *cobra.Command {
 				} else if !w.Next.IsZero() {
 					opens = w.Next.Format("Mon 2006-01-02 15:04 -0700")
 				}
-				t.AppendRow(table.Row{w.ID, days(w), w.From + "-" + w.To, w.Zone, opens, plain(w.By)})
+				t.AppendRow([]any{w.ID, days(w), w.From + "-" + w.To, w.Zone, opens, plain(w.By)})
 			}
 			if len(list.Windows) > 0 {
 				t.Render()

@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"net/netip"
 	"slices"
+	"sort"
 	"time"
 )
 
@@ -111,7 +112,7 @@ func (a *Access) Sessions(user string) []SessionInfo {
 		}
 		out = append(out, SessionInfo{v.ID, v.User, v.Created, v.Seen, ends, v.From, v.Agent})
 	}
-	slices.SortStableFunc(out, func(x, y SessionInfo) int { return y.Seen.Compare(x.Seen) })
+	sort.SliceStable(out, func(i, j int) bool { return out[j].Seen.Before(out[i].Seen) })
 	return out
 }
 

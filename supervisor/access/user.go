@@ -4,7 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"slices"
-	"strings"
+	"sort"
 	"time"
 )
 
@@ -36,7 +36,7 @@ func (a *Access) Users() []UserInfo {
 		}
 		out = append(out, info)
 	}
-	slices.SortFunc(out, func(x, y UserInfo) int { return strings.Compare(x.Name, y.Name) })
+	sort.Slice(out, func(i, j int) bool { return out[i].Name < out[j].Name })
 	return out
 }
 

@@ -3,6 +3,7 @@ package api
 import (
 	"cmp"
 	"slices"
+	"sort"
 )
 
 // route is one row of the table: what is called, which people and which add-ons may, what it is for, and what answers. People
@@ -22,7 +23,9 @@ type route struct {
 func table() []route {
 	all := slices.Concat(baseRoutes, authRoutes, addonRoutes, repositoryRoutes, trustRoutes, refusalRoutes, logRoutes, decisionRoutes, guestRoutes, serviceRoutes, systemRoutes, coreRoutes, haLogRoutes,
 		haAddonRoutes, ingressRoutes, storeRoutes, jobRoutes, eventRoutes, peopleRoutes, resolutionRoutes, securityRoutes, hostRoutes, deviceRoutes, backupRoutes, settingsRoutes, supportRoutes, closedRoutes)
-	slices.SortFunc(all, func(a, b route) int { return cmp.Or(cmp.Compare(a.path, b.path), cmp.Compare(a.method, b.method)) })
+	sort.Slice(all, func(i, j int) bool {
+		return cmp.Or(cmp.Compare(all[i].path, all[j].path), cmp.Compare(all[i].method, all[j].method)) < 0
+	})
 	return all
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -62,7 +63,7 @@ func (e *Engine) Inspect(ctx context.Context, name string) (Foreign, error) {
 			k, _, _ := strings.Cut(v, "=")
 			out.Env = append(out.Env, k)
 		}
-		slices.SortFunc(out.Mounts, func(a, b ForeignMount) int { return strings.Compare(a.Target, b.Target) })
+		sort.Slice(out.Mounts, func(i, j int) bool { return out.Mounts[i].Target < out.Mounts[j].Target })
 		slices.Sort(out.Env)
 		return nil
 	})

@@ -3,7 +3,7 @@ package engine
 import (
 	"context"
 	"slices"
-	"strings"
+	"sort"
 	"sync"
 	"sync/atomic"
 
@@ -54,7 +54,7 @@ func (e *Engine) list(ctx context.Context, cli *client.Client, more ...filters.K
 		return nil, errs[i]
 	}
 	all = slices.DeleteFunc(all, func(c supervisor.Container) bool { return c.ID == "" })
-	slices.SortFunc(all, func(a, b supervisor.Container) int { return strings.Compare(a.Name, b.Name) })
+	sort.Slice(all, func(i, j int) bool { return all[i].Name < all[j].Name })
 	return all, nil
 }
 

@@ -164,6 +164,11 @@ func TestYAMLSent(t *testing.T) {
 		}
 		wants(t, w.Body.String(), []string{"Not saved; nothing has changed.", want, `id="yaml-error"`})
 	}
+	s.check = api.OptionsCheck{Valid: true, Dropped: []string{"chanel"}}
+	wants(t, s.post(t, zigbeePage+"/yaml", url.Values{"yaml": {"chanel: 12\n"}}).Body.String(), []string{"Not saved; nothing has changed.", "chanel: the add-on has no such option"})
+	if strings.Contains(s.calls(), `/options {"options":{"chanel"`) {
+		t.Errorf("a slip was set: %s", s.calls())
+	}
 	s.check = api.OptionsCheck{Path: "channel", Message: "want a whole number from 11 to 26"}
 	w := s.post(t, zigbeePage+"/yaml", url.Values{"yaml": {"# why\nchannel: 99\n"}})
 	if w.Code != http.StatusUnprocessableEntity {

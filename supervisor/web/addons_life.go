@@ -153,5 +153,9 @@ func (v *visit) postAddonUninstall() (answer, error) {
 		return answer{view: "addon_uninstall", data: p, status: http.StatusUnprocessableEntity}, nil
 	}
 	a, err := v.api.UninstallAddon(v.ctx(), v.slug(), api.UninstallRequest{Data: p.Data})
-	return v.accepted(v.home(), "addons.removing", a, err)
+	to := v.home()
+	if p.Info.Detached { // nobody offers it: its page goes with it
+		to = "/ui/addons"
+	}
+	return v.accepted(to, "addons.removing", a, err)
 }

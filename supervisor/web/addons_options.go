@@ -86,6 +86,11 @@ func (v *visit) keep(info api.AddonInfo, asked map[string]any, look bool) (kept 
 	if err == nil && !check.Valid {
 		return kept, &check, nil
 	}
+	for _, name := range check.Dropped { // what was there before would be left out with a word; what somebody writes now is a slip
+		if top, _, _ := strings.Cut(name, "."); !has(now, top) && has(asked, top) {
+			return kept, &api.OptionsCheck{Path: name, Message: v.say("addons.unknown_option")}, nil
+		}
+	}
 	if err == nil {
 		kept, err = v.api.SetAddonOptions(v.ctx(), v.slug(), json.RawMessage(b))
 	}
@@ -94,6 +99,11 @@ func (v *visit) keep(info api.AddonInfo, asked map[string]any, look bool) (kept 
 		return kept, &api.OptionsCheck{Message: e.Message}, nil
 	}
 	return kept, nil, err
+}
+
+func has(m map[string]any, name string) bool {
+	_, ok := m[name]
+	return ok
 }
 
 func alike(a, b any) bool {

@@ -72,12 +72,12 @@ func (p addonPage) Port(one api.AddonPort) string {
 
 // aboutAddon reads what every tab shows.
 func (v *visit) aboutAddon(info api.AddonInfo, tab string) (*addonPage, error) {
-	open, err := v.openChanges()
+	m, err := v.moves()
 	if err != nil {
 		return nil, err
 	}
 	p := &addonPage{Info: info, Tab: tab}
-	p.Card = v.card(info.Addon, v.repositoryName(info.Repository), open)
+	p.Card = v.card(info.Addon, v.repositoryName(info.Repository), m)
 	if s, err := v.status(); err == nil { // the frame of the page says when it is not known
 		for _, row := range s.Services {
 			if row.Slug == info.Slug {

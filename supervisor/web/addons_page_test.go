@@ -31,6 +31,19 @@ func TestAddonPage(t *testing.T) {
 	wants(t, s.get(t, "/ui/addons/a0d7b954_bridge").Body.String(), []string{`id="why"`, "Withdrawn by its publisher.", "/ui/trust?service=addon_a0d7b954_bridge"})
 	wants(t, s.get(t, "/ui/addons/a0d7b954_arm").Body.String(), []string{`id="why"`, "it is made for armv7"}, `/install"`)
 	wants(t, s.get(t, "/ui/addons/local_own").Body.String(), []string{"Data of an earlier installation is kept.", "1 kB", "They stay until you delete them."})
+	s.changes = []api.Change{{ID: "r", Service: "addon_a0d7b954_zigbee2mqtt", Slug: "a0d7b954_zigbee2mqtt", Kind: "update", From: "2.7.1", To: "2.8.0", State: "refused", Done: true, Reason: "REVOKED", Why: "it was withdrawn <b>", Verdict: 61}}
+	wants(t, s.get(t, zigbeePage).Body.String(), []string{`id="why"`, "Zigbee2MQTT 2.8.0 was refused.", "2.7.1 runs on as it is.", "it was withdrawn &lt;b&gt;", "/ui/help/REVOKED", "/ui/trust/log/61", "/ui/trust/force?service=addon_a0d7b954_zigbee2mqtt"}, "Update to 2.8.0")
+	wants(t, s.get(t, "/ui/addons").Body.String(), []string{"Zigbee2MQTT 2.8.0 was refused", "See why: Zigbee2MQTT"}, "Update to 2.8.0")
+	s.changes = nil
+	built := zigbee()
+	built.Build, built.Badge = true, "local"
+	s.info[built.Slug] = built
+	wants(t, s.get(t, zigbeePage).Body.String(), []string{"Build 2.8.0 here", "Build it anew here", `action="` + zigbeePage + `/build"`}, `/update"`)
+	stuck := zigbee()
+	stuck.State, stuck.Trouble = "stuck", "it is stuck: castellan rollback"
+	s.info[stuck.Slug] = stuck
+	wants(t, s.get(t, zigbeePage).Body.String(), []string{`id="why"`, "It needs a decision.", "Try to go back again", `action="` + zigbeePage + `/rollback"`}, `/stop"`)
+	s.info[stuck.Slug] = zigbee()
 	s.texts["changelog"] = "# 2.8.0\n\n- better <script>alert(1)</script>\n"
 	wants(t, s.get(t, zigbeePage+"/changes").Body.String(), []string{"better", "Zigbee2MQTT went back to 2.7.1", "failed 8 of 8 times"}, "<script>alert")
 	wants(t, s.get(t, zigbeePage+"/docs").Body.String(), []string{"It brings no documentation."})
@@ -155,6 +168,12 @@ func TestAddonUninstall(t *testing.T) {
 	s.post(t, zigbeePage+"/uninstall", url.Values{"data": {"keep"}})
 	s.post(t, zigbeePage+"/uninstall", url.Values{"data": {"delete"}, "confirm": {"Zigbee2MQTT"}})
 	wants(t, s.calls(), []string{`/uninstall {"data":"keep"}`, `/uninstall {"data":"delete"}`})
+	info := zigbee()
+	info.Detached = true
+	s.info[info.Slug] = info
+	if w := s.post(t, zigbeePage+"/uninstall", url.Values{"data": {"keep"}}); w.Header().Get("Location") != "/ui/addons" {
+		t.Errorf("after what nobody offers is gone it leads to %s", w.Header().Get("Location"))
+	}
 	wants(t, s.get(t, "/ui/addons/local_own/uninstall").Body.String(), []string{"Delete the data of My own?", `type="hidden" name="data" value="delete"`}, `value="keep"`)
 }
 

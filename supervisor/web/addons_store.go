@@ -46,6 +46,7 @@ type card struct {
 	api.Addon
 	By      string  // its repository's name
 	Course  *course // a change that goes on
+	Refused *course // the last try of the version that is offered, when it was not let in
 	Mark    string  // name of an icon
 	Consent bool    // the update waits for the owner's word
 }
@@ -54,7 +55,7 @@ type card struct {
 func (c card) Installed() bool { return c.Version != "" || c.State == "installing" }
 
 // Bad tells that it must not run as it is.
-func (c card) Bad() bool { return badBadges[c.Badge] || c.State == "stuck" }
+func (c card) Bad() bool { return badBadges[c.Badge] || c.State == "stuck" || c.Refused != nil }
 
 // Opens tells that it has pages to show.
 func (c card) Opens() bool { return c.State == "running" && (c.Ingress || c.WebUI != "") }
@@ -87,7 +88,7 @@ func (v *visit) addonStore() (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	open, err := v.openChanges()
+	moves, err := v.moves()
 	if err != nil {
 		return answer{}, err
 	}
@@ -102,7 +103,7 @@ func (v *visit) addonStore() (answer, error) {
 	var found []card
 	words := searchWords(out.Find)
 	for _, a := range list.Addons {
-		c := v.card(a, cmp.Or(named[a.Repository], a.Repository), open)
+		c := v.card(a, cmp.Or(named[a.Repository], a.Repository), moves)
 		for _, f := range filters {
 			if c.passes(f) {
 				out.Counts[f]++
@@ -145,26 +146,38 @@ func (v *visit) addonStore() (answer, error) {
 	return show("addons", out)
 }
 
-// openChanges are the changes of add-ons that go on, by slug.
-func (v *visit) openChanges() (map[string]*course, error) {
+// moves are the changes of add-ons that go on, and the newest of each, by slug.
+type moves struct{ open, newest map[string]*course }
+
+func (v *visit) moves() (moves, error) {
 	list, err := v.api.Changes(v.ctx())
-	out := map[string]*course{}
+	out := moves{map[string]*course{}, map[string]*course{}}
 	for _, c := range list.Changes {
-		if !c.Done && c.Slug != "" && out[c.Slug] == nil {
-			one := v.course(c)
-			out[c.Slug] = &one
+		if c.Slug == "" {
+			continue
+		}
+		one := v.course(c)
+		if !c.Done && out.open[c.Slug] == nil {
+			out.open[c.Slug] = &one
+		}
+		if out.newest[c.Slug] == nil {
+			out.newest[c.Slug] = &one
 		}
 	}
 	return out, err
 }
 
 // card is an add-on as the store shows it.
-func (v *visit) card(a api.Addon, by string, open map[string]*course) card {
+func (v *visit) card(a api.Addon, by string, m moves) card {
 	if v.named == nil {
 		v.named = map[string]string{}
 	}
 	v.named[a.Slug] = a.Name // names of courses need not be asked for again
-	return card{Addon: a, By: by, Course: open[a.Slug], Mark: markOf(a.Slug + " " + a.Name), Consent: a.Waiting != nil && a.Waiting.Code == "consent"}
+	out := card{Addon: a, By: by, Course: m.open[a.Slug], Mark: markOf(a.Slug + " " + a.Name), Consent: a.Waiting != nil && a.Waiting.Code == "consent"}
+	if last := m.newest[a.Slug]; last != nil && last.State == "refused" && last.To == a.VersionLatest && last.To != a.Version {
+		out.Refused = last
+	}
+	return out
 }
 
 // everyAddon are words that any add-on answers to: Home Assistant calls them apps now.

@@ -20,7 +20,7 @@ type begun struct {
 
 // Limits on calls that go on after their request.
 const (
-	patience  = 60 * time.Millisecond // how long an answer is waited for before the page is shown without it
+	glance    = 60 * time.Millisecond // how long an answer is waited for before the page is shown without it
 	mostBegun = 2 * time.Hour         // and how long a call may take
 )
 
@@ -52,40 +52,55 @@ func (b *begun) drop(service string) {
 	delete(b.all, service)
 }
 
-// begin asks the API for a change of a service. A browser that looks again by itself is sent on soon, and what went wrong is
-// told on the page after; any other waits for the answer.
+// begin asks the API for a change of a service.
 func (v *visit) begin(service, to string, call func(ctx context.Context) (api.Accepted, error)) (answer, error) {
-	if !v.ui.begun.take(service, v.now) {
-		return v.done(to, "updates.asked_already", v.called(service, ""))
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(v.ctx()), mostBegun)
-	ended := make(chan struct{})
 	name := v.called(service, "")
+	return v.detach(service, to, v.say("updates.asked_already", name), func(ctx context.Context) (note, bool) {
+		a, err := call(ctx)
+		return v.unbegun(name, a, err)
+	})
+}
+
+// detach does what may take long, and sends the visitor on. A browser that looks again by itself is sent on soon, and what came
+// of it is told on the page after; any other waits for the answer. What is done already under that name is not done twice.
+func (v *visit) detach(what, to, already string, work func(ctx context.Context) (note, bool)) (answer, error) {
+	if !v.ui.begun.take(what, v.now) {
+		v.ui.notes.add(v.me.CSRF, note{Tone: "ok", Text: already})
+		return seeOther(to), nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(v.ctx()), mostBegun) // the visitor may leave
+	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
 		defer cancel()
-		defer v.ui.begun.drop(service)
-		a, err := call(ctx)
-		if n, ok := v.unbegun(name, a, err); ok {
+		defer v.ui.begun.drop(what)
+		if n, ok := work(ctx); ok {
 			v.ui.notes.add(v.me.CSRF, n)
 		}
 	}()
-	if v.r.Header.Get("HX-Request") == "" {
-		<-ended
-		return seeOther(to), nil
+	enough := v.ctx().Done()
+	if v.r.Header.Get("HX-Request") != "" {
+		soon, cancel := context.WithTimeout(v.ctx(), glance)
+		defer cancel()
+		enough = soon.Done()
 	}
 	select {
 	case <-ended:
-	case <-time.After(patience):
+	case <-enough:
 	}
 	return seeOther(to), nil
+}
+
+// failed is a word about what went wrong.
+func (v *visit) failed(err error) note {
+	f := v.fail(err)
+	return note{Tone: "bad", Text: f.What, Next: f.Next, Code: f.Code}
 }
 
 // unbegun is a word about what did not begin; ok is false when it did.
 func (v *visit) unbegun(name string, a api.Accepted, err error) (note, bool) {
 	if err != nil {
-		f := v.fail(err)
-		return note{Tone: "bad", Text: f.What, Next: f.Next, Code: f.Code}, true
+		return v.failed(err), true
 	}
 	if len(a.Changes) > 0 {
 		return note{}, false

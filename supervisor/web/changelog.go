@@ -20,6 +20,7 @@ type news struct {
 const (
 	mostChangelog = 96 << 10 // bytes that are read; the newest version stands first
 	mostNews      = 400      // blocks
+	underNews     = 2        // the level of the heading above it on a page
 	someNews      = 40       // where versions can't be told apart
 )
 
@@ -37,7 +38,7 @@ func (v *visit) newsOf(slug, from, to string) *news {
 	if err != nil || len(b) == 0 {
 		return nil
 	}
-	n := between(markdown(string(b), 3), from, to)
+	n := between(markdown(string(b), underNews), from, to)
 	return &n
 }
 
@@ -61,7 +62,18 @@ func between(blocks []mdBlock, from, to string) news {
 		return out
 	}
 	out.Kind = kindOf(out.Blocks)
+	lift(out.Blocks)
 	return out
+}
+
+// lift has the headings of a part begin where those of the whole did: what stood above them is not shown.
+func lift(blocks []mdBlock) {
+	by := blocks[0].Level - (underNews + 1) // a part begins with a heading
+	for i := range blocks {
+		if blocks[i].Kind == "heading" {
+			blocks[i].Level = max(underNews+1, blocks[i].Level-by)
+		}
+	}
 }
 
 var (

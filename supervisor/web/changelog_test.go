@@ -24,6 +24,9 @@ func TestNewsBetweenVersions(t *testing.T) {
 	} {
 		n := between(markdown(text, 2), c.from, c.to)
 		said := words(n.Blocks)
+		if first := n.Blocks[0]; first.Kind != "heading" || first.Level != underNews+1 {
+			t.Errorf("%s to %s begins with %+v", c.from, c.to, first)
+		}
 		if n.Kind != c.kind || n.Whole || !strings.Contains(said, c.has) || strings.Contains(said, c.not) {
 			t.Errorf("%s to %s: %q, whole %v: %s", c.from, c.to, n.Kind, n.Whole, said)
 		}

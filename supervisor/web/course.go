@@ -205,6 +205,9 @@ func (c course) steps() []changeStep {
 			s.Took = w.lasts(at.Sub(last))
 			last = at
 		}
+		if name == "verify" && i > 0 { // the daemon tells of both together, and the download is what takes long
+			out[i-1].Took, s.Took = s.Took, ""
+		}
 		out = append(out, s)
 	}
 	return out

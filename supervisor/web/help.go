@@ -1,9 +1,9 @@
 package web
 
 import (
-	"cmp"
 	"net/http"
 	"slices"
+	"sort"
 	"strings"
 
 	"github.com/castellan/castellan/supervisor/api"
@@ -102,7 +102,8 @@ func (v *visit) help() (answer, error) {
 		for _, code := range v.ui.in(v.lang).codes(room) {
 			add(3+i, code)
 		}
-		slices.SortFunc(groups[3+i].Codes, func(a, b helpPage) int { return cmp.Compare(a.Title, b.Title) })
+		codes := groups[3+i].Codes
+		sort.Slice(codes, func(a, b int) bool { return codes[a].Title < codes[b].Title })
 	}
 	groups = slices.DeleteFunc(groups, func(g helpGroup) bool { return len(g.Codes) == 0 })
 	return show("help", helpIndex{Find: find, Groups: groups})

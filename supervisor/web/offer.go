@@ -1,11 +1,12 @@
 package web
 
 import (
+	"cmp"
 	"slices"
+	"sort"
 	"strings"
+	"sync"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/castellan/castellan/supervisor/api"
 )
@@ -33,24 +34,24 @@ type houseOfUpdates struct {
 	Changes []api.Change // newest first
 }
 
-// updatesNow asks for it, and for more beside it. Sizes are those that are known already.
+// updatesNow asks for it, and for more beside it. Sizes are those that are known already. With an error it tells what could be
+// asked.
 func (v *visit) updatesNow(more ...func()) (houseOfUpdates, error) {
 	var out houseOfUpdates
-	var ask errgroup.Group // beside each other: some of them ask the engine
-	ask.Go(func() (err error) { out.Status, err = v.status(); return err })
-	ask.Go(func() (err error) { out.Plan, err = v.api.Plan(v.ctx(), false); return err })
-	ask.Go(func() (err error) { out.Windows, err = v.api.Decisions(v.ctx()); return err })
-	ask.Go(func() error {
+	var ask sync.WaitGroup // beside each other: some of them ask the engine
+	var errs [4]error
+	ask.Go(func() { out.Status, errs[0] = v.status() })
+	ask.Go(func() { out.Plan, errs[1] = v.api.Plan(v.ctx(), false) })
+	ask.Go(func() {
 		list, err := v.api.Changes(v.ctx())
-		out.Changes = list.Changes
-		return err
+		out.Changes, errs[2] = list.Changes, err
 	})
+	ask.Go(func() { out.Windows, errs[3] = v.api.Decisions(v.ctx()) })
 	for _, one := range more {
-		ask.Go(func() error { one(); return nil })
+		ask.Go(one)
 	}
-	if err := ask.Wait(); err != nil {
-		return out, err
-	}
+	ask.Wait()
+	err := cmp.Or(errs[:]...) // the first of them says most
 	for _, p := range out.Plan.Services {
 		o := offer{PlanService: p, v: v}
 		for _, s := range out.Status.Services {
@@ -65,16 +66,18 @@ func (v *visit) updatesNow(more ...func()) (houseOfUpdates, error) {
 		}
 		o.Name = v.called(p.Service, o.Slug)
 		o.took, o.paused = lastTook(out.Changes, p.Service)
-		o.Failed = v.triedBefore(out.Changes, p)
+		o.Failed = v.triedBefore(out.Changes, p, o.stuck())
 		out.Offers = append(out.Offers, o)
 	}
-	return out, nil
+	sort.SliceStable(out.Offers, func(i, j int) bool { return out.Offers[i].stuck() && !out.Offers[j].stuck() }) // before all else
+	return out, err
 }
 
-// triedBefore is the last change that brought a service no further to what is offered for it.
-func (v *visit) triedBefore(changes []api.Change, p api.PlanService) *course {
+// triedBefore is the last change that brought a service no further to what is offered for it, or that is stuck.
+func (v *visit) triedBefore(changes []api.Change, p api.PlanService, stuck bool) *course {
 	for _, c := range changes {
-		if c.Service == p.Service && c.To == p.To && c.Done && p.Code == "failed-before" {
+		failed := c.Done && c.To == p.To && p.Code == "failed-before"
+		if c.Service == p.Service && (stuck && c.State == "stuck" || !stuck && failed) {
 			if c.Good {
 				return nil
 			}
@@ -137,10 +140,13 @@ func (v *visit) unsized(list []offer) bool {
 	return v.query("sized") == "" && slices.ContainsFunc(list, offer.Unsized)
 }
 
+// stuck tells that a person has to decide.
+func (o offer) stuck() bool { return o.Status.State == "stuck" }
+
 // Group tells where it stands on the page.
 func (o offer) Group() string {
 	switch {
-	case o.Status.State == "stuck":
+	case o.stuck():
 		return groupYou
 	case o.Code == "up-to-date" || o.To == "":
 		return groupRest
@@ -150,7 +156,7 @@ func (o offer) Group() string {
 
 // Act is what can be pressed beside it, "" for nothing. A viewer presses nothing.
 func (o offer) Act() string {
-	if o.Status.State == "stuck" || !o.v.may("operator") {
+	if o.stuck() || !o.v.may("operator") {
 		return ""
 	}
 	return skipCodes[o.Code].act
@@ -177,7 +183,7 @@ func (o offer) Kind() string {
 
 // Sentence says how it stands.
 func (o offer) Sentence() string {
-	if o.Status.State == "stuck" {
+	if o.stuck() {
 		return o.v.say("skip.stuck", o.Name)
 	}
 	if o.Code == "failed-before" && o.yours() {

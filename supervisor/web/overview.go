@@ -30,7 +30,8 @@ type overview struct {
 	Recent   []course
 	Device   device
 	Chart    verdictChart
-	Unsized  bool // sizes are still asked for
+	Unsized  bool   // sizes are still asked for
+	Trouble  *fault // why the page is not whole
 }
 
 // recent is how many past changes the first page tells of, mostWaiting how many updates.
@@ -42,8 +43,8 @@ const (
 func (v *visit) overview() (answer, error) {
 	var dev device
 	var chart verdictChart
-	h, err := v.updatesNow(func() { dev = v.device() }, func() { chart = v.verdictChart() })
-	if err != nil {
+	h, err := v.updatesNow(func() { dev = v.machine() }, func() { chart = v.verdictChart() })
+	if err != nil && h.Status.Ledger.State == "" { // not even the state is known
 		return answer{}, err
 	}
 	m := moodOf(h.Status)
@@ -63,6 +64,10 @@ func (v *visit) overview() (answer, error) {
 	v.read(out.Waiting)
 	out.Device, out.Chart = dev, chart
 	out.Unsized = v.unsized(out.Waiting)
+	if err != nil {
+		f := v.fail(err)
+		out.Trouble = &f
+	}
 	return show("overview", out)
 }
 
@@ -74,7 +79,7 @@ type device struct {
 	Told   bool       // what backups there are
 }
 
-func (v *visit) device() device {
+func (v *visit) machine() device {
 	var d device
 	if says, err := v.api.Device(v.ctx()); err == nil {
 		d.Device, d.Known = says, true
@@ -119,33 +124,12 @@ const checkedWhat = "\x00check"
 // postCheck looks at ledger, channel and what is installed. That may take as long as a network does; who waits sees that it
 // was heard.
 func (v *visit) postCheck() (answer, error) {
-	to := v.back("/ui/")
-	if !v.ui.begun.take(checkedWhat, v.now) {
-		return v.done(to, "overview.checking")
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(v.ctx()), mostBegun)
-	ended := make(chan error, 1)
-	go func() {
-		defer cancel()
-		_, err := v.api.Check(ctx)
-		v.ui.begun.drop(checkedWhat)
-		if err != nil {
-			f := v.fail(err)
-			v.ui.notes.add(v.me.CSRF, note{Tone: "bad", Text: f.What, Next: f.Next, Code: f.Code})
-		} else {
-			v.ui.notes.add(v.me.CSRF, note{Tone: "ok", Text: v.say("overview.checked")})
+	return v.detach(checkedWhat, v.back("/ui/"), v.say("overview.checking"), func(ctx context.Context) (note, bool) {
+		if _, err := v.api.Check(ctx); err != nil {
+			return v.failed(err), true
 		}
-		ended <- err
-	}()
-	if v.r.Header.Get("HX-Request") == "" {
-		<-ended
-		return seeOther(to), nil
-	}
-	select {
-	case <-ended:
-	case <-time.After(patience):
-	}
-	return seeOther(to), nil
+		return note{Tone: "ok", Text: v.say("overview.checked")}, true
+	})
 }
 
 // Checking tells whether a check goes on.

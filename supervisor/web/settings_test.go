@@ -13,7 +13,7 @@ import (
 )
 
 // nasty is what somebody may have called something.
-const nasty = `"><script>alert(1)</script>‮name`
+const nasty = `"><script>alert(1)</script>` + "\u202ename"
 
 // furnished is a house whose settings can be looked at.
 func furnished() map[string]any {

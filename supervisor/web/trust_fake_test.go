@@ -15,7 +15,7 @@ import (
 )
 
 // hostile is text from outside that would do harm if it were taken for a part of the page.
-const hostile = `<img src=x onerror=alert(1)>"'>{{.}} ‮evil`
+const hostile = `<img src=x onerror=alert(1)>"'>{{.}} ` + "\u202eevil"
 
 func digestText(n int) string { return fmt.Sprintf("sha256:%064x", n) }
 

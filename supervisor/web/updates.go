@@ -4,7 +4,7 @@ import (
 	"context"
 	"net/url"
 	"slices"
-	"strings"
+	"sort"
 	"time"
 
 	"github.com/castellan/castellan/supervisor/api"
@@ -215,7 +215,7 @@ func (v *visit) updateRun() (answer, error) {
 			out.Left = append(out.Left, v.called(service, ""))
 		}
 	}
-	slices.SortStableFunc(out.Moves, func(a, b course) int { return strings.Compare(order(a), order(b)) })
+	sort.SliceStable(out.Moves, func(i, j int) bool { return order(out.Moves[i]) < order(out.Moves[j]) })
 	return show("updates_run", out)
 }
 

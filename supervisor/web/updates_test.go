@@ -4,6 +4,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
@@ -131,7 +132,7 @@ func TestUpdatesPages(t *testing.T) {
 					t.Errorf("%s as %s: %d %s", path, role, w.Code, body)
 					continue
 				}
-				for _, no := range []string{"<script>alert", "<img src=x", "⟨", "castellan update", "%!"} {
+				for _, no := range []string{"\u202E", "<script>alert", "<img src=x", "⟨", "castellan update", "%!"} {
 					if strings.Contains(body, no) {
 						t.Errorf("%s as %s in %s holds %q", path, role, lang, no)
 					}
@@ -156,7 +157,7 @@ func TestUpdatesSay(t *testing.T) {
 			"30 MB of 100 MB", "See the rights", "End the hold", "Take again", "Needs a decision"},
 		"/ui/updates/all":                                                                     {`value="core" checked`, `value="broken">`, "214 MB"},
 		"/ui/updates/services/core":                                                           {"Go back to 0.9", `name="mode" value="auto"`, "Skip this version"},
-		"/ui/updates/services/newer":                                                          {"Needs a decision", "Nothing is deleted", "Try to go back again"},
+		"/ui/updates/services/newer":                                                          {"Needs a decision", "Nothing is deleted", "Try to go back again", "no space left"},
 		"/ui/updates/services/passed":                                                         {"You skipped this version", "Take again"},
 		"/ui/updates/changes/20260101t000000000000001-aa":                                     {"is now 1 and running", "Pause", "20 s", `href="/ui/trust/log/7"`, "Undo: go back to 0.9"},
 		"/ui/updates/changes/20260101t000000000000002-bb":                                     {"went back to 1", "with its data as it was", "here it ended"},
@@ -263,5 +264,110 @@ func TestUpdateAllGoesOnPastTheOneThatFails(t *testing.T) {
 	}
 	if w := post(u, "/ui/updates/all", url.Values{}); w.Header().Get("Location") != "/ui/updates/all" {
 		t.Errorf("without a choice it leads to %q", w.Header().Get("Location"))
+	}
+}
+
+// slowAPI answers one call only when it is let.
+type slowAPI struct {
+	*fakeAPI
+	call string
+	let  chan struct{}
+}
+
+func (s slowAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method+" "+r.URL.Path == s.call {
+		<-s.let
+	}
+	s.fakeAPI.ServeHTTP(w, r)
+}
+
+// TestWhatIsAskedIsSeenBeforeItIsAnswered: a press shows on the page of everybody while the daemon still thinks, is not done
+// twice, and what came of it is told when it is known.
+func TestWhatIsAskedIsSeenBeforeItIsAnswered(t *testing.T) {
+	for _, c := range []struct {
+		call, path, page string
+		form             url.Values
+		seen, said       string
+	}{
+		{"POST /castellan/update", "/ui/updates/update", "/ui/updates", url.Values{"service": {"core"}}, "Asking the ledger and the list", "it is stuck"},
+		{"POST /castellan/check", "/ui/check", "/ui/", url.Values{}, "Checking…", "it is stuck"},
+	} {
+		answers := aHouse()
+		st := answers["GET /castellan/plan"].(api.PlanPreview)
+		st.Services[0].Backup = false
+		answers[c.call] = &api.Error{Status: 409, Key: "stuck", Message: "it is stuck", Next: "go back"}
+		u, f := fakeUI(t, "operator", answers)
+		s := slowAPI{f, c.call, make(chan struct{})}
+		u.cfg.API = s
+		for range 2 {
+			if w := post(u, c.path, c.form, "HX-Request", "true"); w.Code != 303 {
+				t.Fatalf("%s: %d", c.path, w.Code)
+			}
+		}
+		body := get(u, c.page).Body.String()
+		if !strings.Contains(body, c.seen) || !strings.Contains(body, `hx-trigger="every 1s"`) || !strings.Contains(body, "already") {
+			t.Errorf("%s does not show what was asked for", c.page)
+		}
+		close(s.let)
+		for { // until it is answered
+			_, on1 := u.begun.since("core")
+			if _, on2 := u.begun.since(checkedWhat); !on1 && !on2 {
+				break
+			}
+			time.Sleep(time.Millisecond)
+		}
+		body = get(u, c.page, "HX-Target", "main").Body.String()
+		if !strings.Contains(body, c.said) || strings.Contains(body, `hx-trigger="every 1s"`) {
+			t.Errorf("%s does not tell what came of it", c.page)
+		}
+		if n := len(f.calls()); n != 1 {
+			t.Errorf("asked %d times", n)
+		}
+	}
+}
+
+// TestOverviewTellsWhatItCan: a part that does not answer takes no other part with it, and an outage is told as one.
+func TestOverviewTellsWhatItCan(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		do   func(map[string]any)
+		has  []string
+		not  string
+	}{
+		{"the engine is away", func(a map[string]any) {
+			st := a["GET /castellan/status"].(api.Status)
+			st.Engine.Error = "cannot connect to " + vile
+			st.Services = st.Services[:1]
+			a["GET /castellan/status"] = st
+		}, []string{"Docker does not answer", "it is tried again by itself", "Home Assistant"}, "Something needs you"},
+		{"the ledger is old", func(a map[string]any) {
+			st := a["GET /castellan/status"].(api.Status)
+			st.Ledger.State, st.Services = "expired", st.Services[:1]
+			a["GET /castellan/status"] = st
+		}, []string{"What runs goes on", "Updates wait until it answers"}, "Something needs you"},
+		{"no plan", func(a map[string]any) {
+			a["GET /castellan/plan"] = &api.Error{Status: 400, Key: "plan_error", Message: "cannot plan: no channel", Next: "wait"}
+		}, []string{"Not everything could be told", "cannot plan: no channel", "Something needs you", "/ui/help/plan_error"}, "Nothing waits"},
+		{"no device, no backups", func(a map[string]any) {
+			delete(a, "GET /castellan/device")
+			delete(a, "GET /backups/info")
+		}, []string{"This device", "Something needs you"}, "none yet"},
+	} {
+		answers := aHouse()
+		c.do(answers)
+		u, _ := fakeUI(t, "viewer", answers)
+		w := get(u, "/ui/")
+		for _, one := range c.has {
+			if w.Code != 200 || !strings.Contains(w.Body.String(), one) {
+				t.Errorf("%s: %d, lacks %q", c.name, w.Code, one)
+			}
+		}
+		if strings.Contains(w.Body.String(), c.not) {
+			t.Errorf("%s: says %q", c.name, c.not)
+		}
+	}
+	u, _ := fakeUI(t, "viewer", map[string]any{"GET /castellan/status": &api.Error{Status: 502, Message: "the daemon stops", Next: "wait"}})
+	if w := get(u, "/ui/"); w.Code != 502 || !strings.Contains(w.Body.String(), "the daemon stops") {
+		t.Errorf("without a status: %d", w.Code)
 	}
 }

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"bytes"
 	"embed"
 	"fmt"
 	"hash/fnv"
@@ -92,5 +93,22 @@ func (w *views) draw(to io.Writer, view string, data any) error {
 	if w.err != nil {
 		return w.err
 	}
-	return w.set.ExecuteTemplate(to, view, data)
+	var b bytes.Buffer
+	if err := w.set.ExecuteTemplate(&b, view, data); err != nil {
+		return err
+	}
+	_, err := to.Write(straight(b.Bytes()))
+	return err
+}
+
+// turning are the characters that turn the direction of writing (U+202A … U+202E, U+2066 … U+2069). In the name of an add-on
+// they would turn our own words beside it.
+var turning = []string{"\u202A", "\u202B", "\u202C", "\u202D", "\u202E", "\u2066", "\u2067", "\u2068", "\u2069"}
+
+// straight takes them out of a page.
+func straight(page []byte) []byte {
+	for _, c := range turning {
+		page = bytes.ReplaceAll(page, []byte(c), nil)
+	}
+	return page
 }

@@ -42,7 +42,7 @@ func TestMain(m *testing.M) {
 func bin(t testing.TB, name string) string {
 	t.Helper()
 	programs.once.Do(func() {
-		cmd := exec.Command("go", "build", "-o", programs.dir, "../../cmd/castellan", "../../cmd/cas")
+		cmd := exec.Command("go", "build", "-tags", "nethttpomithttp2", "-o", programs.dir, "../../cmd/castellan", "../../cmd/cas")
 		if out, err := cmd.CombinedOutput(); err != nil {
 			programs.err = fmt.Errorf("cannot build the programs: %w\n%s", err, out)
 		}

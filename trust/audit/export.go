@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
+	"sort"
 )
 
 // Export writes the log as one file that [Verify] can check: its lines as they are and, unless redacted, the private
@@ -50,7 +50,7 @@ func (p *privates) export(w io.Writer) error {
 		all = append(all, t)
 	}
 	p.mu.Unlock()
-	slices.SortFunc(all, func(a, b privateText) int { return strings.Compare(string(a.Private), string(b.Private)) })
+	sort.Slice(all, func(i, j int) bool { return string(all[i].Private) < string(all[j].Private) })
 	for _, t := range all {
 		line, err := json.Marshal(t)
 		if err != nil {
