@@ -77,6 +77,7 @@ bench store ./addons/store 'Benchmark(RefreshUnchanged|RefreshLocal|OpenThousand
 bench events ./supervisor/events 'Benchmark(IdleStreams|Latency)$' -count 3 -benchtime 100x
 beside addons 'BenchmarkAddons$' -test.benchtime 1x
 beside api 'BenchmarkAPI$' -test.benchtime 1x -test.count 3
+beside ui 'BenchmarkUI$' -test.benchtime 1x -test.count 2
 beside status 'BenchmarkStatus$' -test.benchtime 1x -test.count 2
 beside daemon 'Benchmark(Rest|NoChangePoll)$' -test.benchtime 1x -test.count 2
 beside switch 'BenchmarkSwitch$' -test.benchtime "${SWITCHES:-15}x"
@@ -123,6 +124,9 @@ row "API: store of 1,000, 95 of 100 answers" "$(figure api BenchmarkAPI store-p9
 fact "the same: half of the answers; size of one" "$(figure api BenchmarkAPI store-ms min) ms; $(figure api BenchmarkAPI store-kB max)" kB
 row "castellan status: from its start to the prompt, median" "$(figure status BenchmarkStatus status-ms min)" '<=' 30 ms
 fact "the same: 95 of 100" "$(figure status BenchmarkStatus status-p95-ms min)" ms
+row "web UI: first paint of the first page, median" "$(figure ui BenchmarkUI paint-ms min)" '<=' 100 ms
+fact "the same: by a browser that was here before; longest" "$(figure ui BenchmarkUI repaint-ms min); $(figure ui BenchmarkUI paint-most-ms min)" ms
+row "web UI: 50 open streams, pages drawn: more resident" "$(figure ui BenchmarkUI streams-MB max)" '<=' 12 MB
 for arch in amd64 arm64; do
     size=$(stat -c %s "$out/bin-$arch/castellan" | awk '{ printf "%.2f", $1 / 1e6 }')
     row "castellan, stripped, $arch" "$size" '<=' 30 MB

@@ -11,7 +11,7 @@
 # Go modules must be in the cache already. Its exit code is the script's. Needs root; asks sudo when it is there.
 set -euo pipefail
 
-packages="docker.io iptables iproute2 curl"
+packages="docker.io iptables iproute2 curl chromium"
 ready_within=60 # seconds for the engine to answer; 0.3 is usual
 
 say() { echo "with-engine: $*" >&2; }
@@ -26,7 +26,7 @@ outside() {
     fi
     PATH=$PATH:/usr/sbin:/sbin
     local tool
-    for tool in dockerd containerd runc iptables ip curl; do
+    for tool in dockerd containerd runc iptables ip curl chromium; do
         command -v $tool >/dev/null || { install; break; }
     done
 

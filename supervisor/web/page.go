@@ -68,9 +68,11 @@ func (p page) Host() string { return p.v.ui.cfg.Host }
 // Version is the daemon's.
 func (p page) Version() string { return p.v.ui.cfg.Version }
 
-// Notes are the words about what was done, which are shown this once.
+// Notes are the words about what was done, which are shown this once; while the page is read anew by itself they stay for a while.
 func (p page) Notes() []note {
-	return p.v.ui.notes.take(p.v.me.CSRF, p.v.r.Header.Get("HX-Target") == "main", p.v.now)
+	h := p.v.r.Header
+	again := h.Get("HX-Request") != "" && h.Get("HX-Boosted") == ""
+	return p.v.ui.notes.take(p.v.me.CSRF, again, p.v.now)
 }
 
 // Query is a parameter of the address.

@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/castellan/castellan/tests/browser"
 )
 
 // programs are built once, when the first test needs them.
@@ -31,6 +33,7 @@ func TestMain(m *testing.M) {
 	}
 	programs.dir = dir
 	code := m.Run()
+	browser.Close()
 	_ = os.RemoveAll(dir) // a folder for temporary files
 	os.Exit(code)
 }

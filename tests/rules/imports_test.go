@@ -65,6 +65,7 @@ var mayImport = map[string][]string{
 	"tests/report":       {},
 	"tests/rules":        {},
 	"tests/bench":        {"*"},
+	"tests/browser":      {},
 	"tests/house":        {"*"},
 	"tests/testenv":      {"trust", "config/durable"},
 	"tests/testenv/app":  {},
@@ -89,7 +90,8 @@ var onlyIn = []struct {
 	{"github.com/google/go-containerregistry", // in the daemon, updater/registry alone; the others are cas and test support
 		[]string{"updater/registry", "trust/artifact", "cmd/demo", "tests/testenv"},
 		[]string{"cmd/cas", "supervisor/engine", "tests/bench"}},
-	{"testing", []string{"trust/trusttest", "tests/testenv"}, []string{"*"}},
+	{"github.com/chromedp", []string{"tests/browser"}, nil},
+	{"testing", []string{"trust/trusttest", "tests/browser", "tests/testenv"}, []string{"*"}},
 }
 
 // pkg is what go list says of a package.

@@ -44,6 +44,20 @@
   document.addEventListener("htmx:sendError", function () { offline(true); });
   document.addEventListener("htmx:afterRequest", function (e) { if (e.detail.successful && !lost) offline(false); });
 
+  // A link or a form exchanges the whole page, also where a part of it that is read anew by itself stands around it. What such a
+  // part asked for does not name the page, and comes too late when somebody has gone on since.
+  document.addEventListener("htmx:beforeSwap", function (e) {
+    var d = e.detail, by = d.requestConfig.elt, shell = document.getElementById("shell");
+    if (!d.boosted) {
+      d.ignoreTitle = true;
+      if (d.requestConfig.verb === "get" && (!by.isConnected || by.getAttribute("hx-get") !== d.requestConfig.path)) d.shouldSwap = false;
+    } else if (shell) {
+      d.target = shell;
+      d.selectOverride = "#shell";
+      d.swapOverride = "morph:outerHTML";
+    }
+  });
+
   // Buttons that copy a text are there only where a script can do it. On plain HTTP browsers have no clipboard but the old one.
   function showCopy() {
     document.querySelectorAll("button[data-copy][hidden]").forEach(function (b) { b.hidden = false; });
