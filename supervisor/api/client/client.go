@@ -14,9 +14,13 @@ import (
 	"net/url"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/castellan/castellan/supervisor/api"
 )
+
+// patience is how long a daemon may think about a question. The longest looks at registries, and gives up before.
+const patience = 2 * time.Minute
 
 // maxAnswer bounds what is read of an answer, in bytes.
 const maxAnswer = 64 << 20
@@ -26,15 +30,16 @@ var ErrNotReachable = errors.New("castellan is not reachable")
 
 // Client talks to one daemon. The zero value is of no use; see [New].
 type Client struct {
-	at   string // the socket, or the address on the network
-	base string // what paths are appended to
-	away bool   // it is on the network
+	at   string        // the socket, or the address on the network
+	base string        // what paths are appended to
+	away bool          // it is on the network
+	wait time.Duration // for the answer to a question; what is to be done may take as long as it takes
 	http http.Client
 }
 
 // New makes a client of the daemon behind a unix socket; nothing is opened yet.
 func New(socket string) *Client {
-	c := &Client{at: socket, base: "http://castellan"}
+	c := &Client{at: socket, base: "http://castellan", wait: patience}
 	c.http.Transport = &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			var d net.Dialer
@@ -97,6 +102,11 @@ func (c *Client) Forget(ctx context.Context, service string) error {
 
 // call makes one request. Errors the daemon answers come as *api.Error; no daemon as [ErrNotReachable].
 func call[T any](ctx context.Context, c *Client, method, path string, in any) (out T, err error) {
+	if method == http.MethodGet {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, c.wait, fmt.Errorf("no answer within %s", c.wait))
+		defer cancel()
+	}
 	var body io.Reader
 	if in != nil {
 		b, err := json.Marshal(in)
@@ -111,6 +121,9 @@ func call[T any](ctx context.Context, c *Client, method, path string, in any) (o
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
+		if cause := context.Cause(ctx); cause != nil {
+			err = cause
+		}
 		return out, c.unreachable(err)
 	}
 	defer resp.Body.Close()
@@ -135,6 +148,9 @@ func readAnswer[T any](c *Client, resp *http.Response) (out T, err error) {
 	}
 	if err := json.Unmarshal(b, &env); err != nil {
 		return out, fmt.Errorf("cannot read the answer of %s (status %d): %.200q", c.at, resp.StatusCode, b)
+	}
+	if env.Result != "ok" && env.Message == "" {
+		return out, fmt.Errorf("cannot read the answer of %s (status %d): it says neither what is, nor what is wrong: %.200q", c.at, resp.StatusCode, b)
 	}
 	if env.Result != "ok" {
 		next, _ := env.Extra["next"].(string)
