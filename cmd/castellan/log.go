@@ -92,7 +92,11 @@ func logExportCommand(o *options) *cobra.Command {
 				return err
 			}
 			defer body.Close()
-			if _, err := io.Copy(cmd.OutOrStdout(), body); err != nil {
+			out := cmd.OutOrStdout()
+			if isTerminal(out) {
+				out = &tame{w: out}
+			}
+			if _, err := io.Copy(out, body); err != nil {
 				return &exitError{exitFailed, fmt.Errorf("the export breaks off: %w", err), "castellan log verify"}
 			}
 			return nil
@@ -120,9 +124,11 @@ func logExplainCommand(o *options) *cobra.Command {
 			if o.json {
 				return printJSON(cmd.OutOrStdout(), e)
 			}
-			fmt.Fprintln(cmd.OutOrStdout(), e.Text)
+			for line := range strings.SplitSeq(e.Text, "\n") {
+				fmt.Fprintln(cmd.OutOrStdout(), plain(line))
+			}
 			if e.Next != "" {
-				fmt.Fprintf(cmd.OutOrStdout(), "Next: %s\n", e.Next)
+				fmt.Fprintf(cmd.OutOrStdout(), "Next: %s\n", plain(e.Next))
 			}
 			return nil
 		},

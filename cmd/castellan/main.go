@@ -66,14 +66,18 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err == nil {
 		return exitOK
 	}
+	if ctx.Err() != nil && errors.Is(err, client.ErrNotReachable) { // the daemon has done nothing wrong
+		err = &exitError{exitFailed, errors.New("interrupted; what the daemon was asked to do goes on"), "castellan status"}
+	}
 	code, next := classify(err)
 	if next == "" && err.Error() != "" {
 		next = fallback(cmd, code, err)
 	}
-	if msg := err.Error(); msg != "" {
-		fmt.Fprintf(stderr, "castellan: %s\n", strings.TrimSpace(msg))
+	// Both may hold what others wrote: each is one line, and moves no terminal.
+	if msg := strings.TrimSpace(plain(err.Error())); msg != "" {
+		fmt.Fprintf(stderr, "castellan: %s\n", msg)
 	}
-	if next != "" {
+	if next = strings.TrimSpace(plain(next)); next != "" {
 		fmt.Fprintf(stderr, "Next: %s\n", next)
 	}
 	return code

@@ -36,7 +36,7 @@ func pinsCommand(o *options) *cobra.Command {
 			}
 			t := newTable(cmd.OutOrStdout(), "SERVICE", "PUBLISHER", "NOT BEFORE TRANSACTION", "LEDGER")
 			for _, p := range list.Pins {
-				t.AppendRow(table.Row{p.Service, orDash(p.Publisher), p.Floor, orDash(p.Ledger)})
+				t.AppendRow(table.Row{p.Service, plain(orDash(p.Publisher)), p.Floor, plain(orDash(p.Ledger))})
 			}
 			t.Render()
 			return nil
