@@ -136,3 +136,6 @@ func Passages() (out []string) {
 
 // Visitor is who calls from the network, as the people's door sees him.
 func (s *Server) Visitor(r *http.Request) Caller { return s.visitor(r, false) }
+
+// CommandsHere is commandsHere.
+func CommandsHere(text []byte) bool { return commandsHere(text) }
