@@ -212,6 +212,7 @@ func TestAPageIsForItsOwnerOnly(t *testing.T) {
 	}{
 		{s.web.URL, own, "alice", "", s.session, 200},
 		{s.web.URL, outside, "alice", "", s.session, 200},
+		{s.web.URL, outside, "alice", "", strings.Repeat("x; ingress_session=", 100) + s.session, 200}, // others were set by a page
 		{s.web.URL, own, "bob", "", s.session, 401},
 		{s.web.URL, own, "", "", s.session, 401},
 		{s.web.URL, own, "alice", "", "", 401},
