@@ -211,10 +211,18 @@ func TestWrongUsageIsToldBeforeAnythingIsAsked(t *testing.T) {
 		{"log replay 0", "want a number from 1", "Next: castellan log"},
 		{"log --last many", "invalid argument", "Next: castellan log --help"},
 		{"run now", "arg(s)", "Next: castellan run --help"},
+		{"log --last 0", "--last is 0: want 1 to 10000", "Next: castellan log --last 20"},
+		{`update ""`, "an argument is empty", "Next: castellan update --help"},
+		{`hold ""`, "an argument is empty", "Next: castellan hold --help"},
+		{`repo refresh ""`, "an argument is empty", "Next: castellan repo refresh --help"},
 	} {
 		t.Run(c.line, func(t *testing.T) {
 			b := &butler{}
-			code, _, stderr := run(t, append([]string{"--socket", serve(t, b)}, strings.Fields(c.line)...)...)
+			words := strings.Fields(strings.ReplaceAll(c.line, `""`, "EMPTY"))
+			for i, w := range words {
+				words[i] = strings.Replace(w, "EMPTY", "", 1)
+			}
+			code, _, stderr := run(t, append([]string{"--socket", serve(t, b)}, words...)...)
 			if code != 2 || !strings.Contains(stderr, c.says) || !strings.Contains(stderr, c.next) || len(b.asked) != 0 {
 				t.Errorf("exit %d, want 2; stderr %q, want %q and %q; asked %q", code, stderr, c.says, c.next, b.asked)
 			}

@@ -12,6 +12,9 @@ import (
 	"github.com/castellan/castellan/supervisor/api"
 )
 
+// mostRecords is how many records the daemon gives at once.
+const mostRecords = 10_000
+
 func logCommand(o *options) *cobra.Command {
 	var f logFlags
 	var q api.LogQuery
@@ -22,6 +25,9 @@ func logCommand(o *options) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := f.into(&q); err != nil {
 				return usage(err, "castellan log --since 2026-12-24")
+			}
+			if q.Last < 1 || q.Last > mostRecords {
+				return usage(fmt.Errorf("--last is %d: want 1 to %d", q.Last, mostRecords), "castellan log --last 20")
 			}
 			list, err := o.client().Log(cmd.Context(), q)
 			if err != nil {

@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -165,7 +166,11 @@ func onlyCommands(cmd *cobra.Command, args []string) error {
 // argsRange is cobra's, with our exit code.
 func argsRange(least, most int) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
-		if err := cobra.RangeArgs(least, most)(cmd, args); err != nil {
+		err := cobra.RangeArgs(least, most)(cmd, args)
+		if err == nil && slices.Contains(args, "") { // of a script's variable that is not set: nobody means all by it
+			err = errors.New("an argument is empty")
+		}
+		if err != nil {
 			return usage(err, cmd.CommandPath()+" --help")
 		}
 		return nil

@@ -25,6 +25,9 @@ const patience = 2 * time.Minute
 // maxAnswer bounds what is read of an answer, in bytes.
 const maxAnswer = 64 << 20
 
+// maxWords bounds an error that is text, in bytes.
+const maxWords = 4 << 10
+
 // ErrNotReachable says that no daemon answers on the socket.
 var ErrNotReachable = errors.New("castellan is not reachable")
 
@@ -147,6 +150,10 @@ func readAnswer[T any](c *Client, resp *http.Response) (out T, err error) {
 		return out, &api.Error{Status: resp.StatusCode, Key: "unauthorized", Message: "the token does not open " + c.at, Next: "castellan token add on the appliance makes another"}
 	}
 	if err := json.Unmarshal(b, &env); err != nil {
+		if media := resp.Header.Get("Content-Type"); resp.StatusCode >= http.StatusBadRequest && strings.HasPrefix(media, "text/plain") && len(b) > 0 {
+			message, next, _ := strings.Cut(strings.TrimSpace(string(b[:min(len(b), maxWords)])), ". Next: ") // where the answer would be text
+			return out, &api.Error{Status: resp.StatusCode, Message: message, Next: next}
+		}
 		return out, fmt.Errorf("cannot read the answer of %s (status %d): %.200q", c.at, resp.StatusCode, b)
 	}
 	if env.Result != "ok" && env.Message == "" {

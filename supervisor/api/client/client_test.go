@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/castellan/castellan/supervisor/api"
 )
 
 // remote is a client of h on the network.
@@ -76,5 +78,18 @@ func TestADaemonThatThinksForEverIsLeft(t *testing.T) {
 	cancel(errors.New("had enough"))
 	if err := c.CheckCore(ctx); err == nil || !strings.Contains(err.Error(), "had enough") {
 		t.Errorf("check: %v", err)
+	}
+}
+
+func TestAnErrorInPlainTextIsRead(t *testing.T) {
+	c := remote(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		w.WriteHeader(http.StatusNotFound)
+		_, _ = io.WriteString(w, "Core does not run. Next: castellan core start\n")
+	})
+	_, err := c.CoreLogs(t.Context(), 10, false)
+	var known *api.Error
+	if !errors.As(err, &known) || known.Status != 404 || known.Message != "Core does not run" || known.Next != "castellan core start" {
+		t.Errorf("got %v", err)
 	}
 }
