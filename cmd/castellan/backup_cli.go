@@ -29,7 +29,8 @@ func backupCommand(o *options) *cobra.Command {
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	key.AddCommand(backupKeyNewCommand(o))
-	cmd.AddCommand(backupCreateCommand(o), backupListCommand(o), backupShowCommand(o), backupVerifyCommand(o), backupRestoreCommand(o), backupRemoveCommand(o), key)
+	cmd.AddCommand(backupCreateCommand(o), backupListCommand(o), backupShowCommand(o), backupVerifyCommand(o), backupRestoreCommand(o), backupRemoveCommand(o),
+		backupDownloadCommand(o), backupUploadCommand(o), key)
 	return cmd
 }
 
