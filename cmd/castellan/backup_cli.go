@@ -28,7 +28,8 @@ func backupCommand(o *options) *cobra.Command {
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	key.AddCommand(backupKeyNewCommand(o))
-	cmd.AddCommand(backupCreateCommand(o), backupListCommand(o), backupShowCommand(o), backupVerifyCommand(o), backupRestoreCommand(o), backupRemoveCommand(o), key)
+	cmd.AddCommand(backupCreateCommand(o), backupListCommand(o), backupShowCommand(o), backupVerifyCommand(o), backupRestoreCommand(o), backupRemoveCommand(o),
+		backupDownloadCommand(o), backupUploadCommand(o), key)
 	return cmd
 }
 
@@ -193,7 +194,7 @@ func backupListCommand(o *options) *cobra.Command {
 				if b.Protected {
 					locked = "yes"
 				}
-				t.AppendRow([]any{b.Slug, age(b.Date), b.Type, size(b.SizeBytes), locked, plain(b.Name)})
+				t.AppendRow([]any{plain(b.Slug), age(b.Date), plain(b.Type), size(b.SizeBytes), locked, plain(b.Name)})
 			}
 			t.Render()
 			return nil
@@ -215,20 +216,20 @@ func backupShowCommand(o *options) *cobra.Command {
 				return printJSON(cmd.OutOrStdout(), b)
 			}
 			w := cmd.OutOrStdout()
-			fmt.Fprintf(w, "%s  %s, %s, made %s by Castellan %s\n", b.Slug, plain(b.Name), b.Type, age(b.Date), plain(b.SupervisorVersion))
+			fmt.Fprintf(w, "%s  %s, %s, made %s by Castellan %s\n", plain(b.Slug), plain(b.Name), plain(b.Type), age(b.Date), plain(b.SupervisorVersion))
 			seal := "not encrypted"
 			if b.Protected {
-				seal = fmt.Sprintf("encrypted (%v)", b.Extra["seal"])
+				seal = fmt.Sprintf("encrypted (%s)", plain(fmt.Sprint(b.Extra["seal"])))
 			}
 			fmt.Fprintf(w, "%s, %s\n", size(b.SizeBytes), seal)
 			if b.HomeAssistant != nil {
 				fmt.Fprintf(w, "Home Assistant %s\n", orDash(plain(*b.HomeAssistant)))
 			}
 			for _, a := range b.Addons {
-				fmt.Fprintf(w, "%s %s  %s\n", a.Slug, plain(a.Version), plain(a.Name))
+				fmt.Fprintf(w, "%s %s  %s\n", plain(a.Slug), plain(a.Version), plain(a.Name))
 			}
 			for _, f := range b.Folders {
-				fmt.Fprintf(w, "%s/\n", f)
+				fmt.Fprintf(w, "%s/\n", plain(f))
 			}
 			return nil
 		},

@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/castellan/castellan/supervisor/api"
@@ -25,11 +27,26 @@ func (c cellar) List(context.Context) ([]api.Backup, error) {
 	return []api.Backup{{Slug: "0a1b2c3d", Name: "weekly\x1b[2J", Date: time.Now(), Full: true, Protected: true, Seal: "passphrase", Size: 3 << 20, Version: "1.2.3",
 		Addons: []api.BackupAddon{{Slug: "core_x", Name: "X", Version: "1"}}, Folders: []string{"share"}}}, nil
 }
-func (c cellar) Set(context.Context, api.BackupSettings) error          { return nil }
-func (c cellar) Open(context.Context, string) (io.ReadCloser, error)    { return nil, nil }
-func (c cellar) Add(context.Context, io.Reader, string) (string, error) { return "", nil }
-func (c cellar) Work() api.BackupWork                                   { return c }
-func (c cellar) Verify(_ context.Context, slug string) error            { c.did("verify %s", slug); return nil }
+func (c cellar) Set(context.Context, api.BackupSettings) error { return nil }
+func (c cellar) Open(_ context.Context, slug string) (io.ReadCloser, error) {
+	switch slug {
+	case "0a1b2c3d":
+		return io.NopCloser(strings.NewReader("a tar")), nil
+	case "00000bad": // its disk fails in the middle
+		return io.NopCloser(io.MultiReader(strings.NewReader(strings.Repeat("x", 1<<20)), iotest.ErrReader(errors.New("no such sector")))), nil
+	}
+	return nil, api.NoBackup(slug)
+}
+func (c cellar) Add(_ context.Context, r io.Reader, by string) (string, error) {
+	b, err := io.ReadAll(r)
+	c.did("add %s", b)
+	if string(b) != "a tar" {
+		return "", &api.Error{Status: 400, Key: api.KeyBackup, Message: "that is no backup of Castellan"}
+	}
+	return "0a1b2c3d", err
+}
+func (c cellar) Work() api.BackupWork                        { return c }
+func (c cellar) Verify(_ context.Context, slug string) error { c.did("verify %s", slug); return nil }
 func (c cellar) NewKey(context.Context, string) (api.BackupKey, error) {
 	return api.BackupKey{Identity: "AGE-SECRET-KEY-1X", Recipient: "age1x"}, nil
 }
@@ -108,5 +125,39 @@ func TestBackupsOnTheCommandLine(t *testing.T) {
 				t.Errorf("no next step: %q", stderr)
 			}
 		})
+	}
+}
+
+func TestABackupIsKeptElsewhereAndTakenInAgain(t *testing.T) {
+	t.Chdir(t.TempDir())
+	var asked []string
+	socket := serve(t, &butler{vault: cellar{&asked}})
+	for _, c := range []struct {
+		args string
+		code int
+		says string
+	}{
+		{"download 0a1b2c3d", 0, "0a1b2c3d.tar: 5 B"},
+		{"download 0a1b2c3d", 1, "0a1b2c3d.tar: file exists"},
+		{"download 0a1b2c3d -o -", 0, "a tar"},
+		{"download 0a1b2c3d -o b.tar --json", 0, `"bytes": 5`},
+		{"download 00000bad", 1, "Next: castellan backup download 00000bad"},
+		{"download 00000bad -o -", 1, "cannot download the backup"},
+		{"download ffffffff", 1, `there is no backup "ffffffff"`},
+		{"upload 0a1b2c3d.tar", 0, "0a1b2c3d: taken in"},
+		{"upload b.tar --json", 0, `"slug": "0a1b2c3d"`},
+		{"upload ../nowhere", 2, "cannot read the backup"},
+		{"upload .", 1, "Next: "},
+	} {
+		code, stdout, stderr := run(t, append([]string{"--socket", socket, "backup"}, strings.Fields(c.args)...)...)
+		if code != c.code || !strings.Contains(stdout+stderr, c.says) || code != 0 && nexts(stderr) != 1 {
+			t.Errorf("%s: exit code %d, says %.200q %q; want %d and %q", c.args, code, stdout, stderr, c.code, c.says)
+		}
+	}
+	if fi, err := os.Stat("0a1b2c3d.tar"); err != nil || fi.Mode().Perm() != 0o600 {
+		t.Errorf("the file: %v, %v", fi, err)
+	}
+	if _, err := os.Stat("00000bad.tar"); !os.IsNotExist(err) {
+		t.Errorf("half a backup stays: %v", err)
 	}
 }

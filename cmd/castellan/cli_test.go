@@ -31,14 +31,15 @@ type butler struct {
 
 	changes []api.Change // instead of change, when there are some
 	bad     int          // installed images that are refused now
+	words   string       // that others wrote: stands in what is told
 }
 
 func (b *butler) Status(context.Context) (api.Status, error) {
 	return api.Status{Version: "1", State: "running", Appliance: "home", Ledger: api.LedgerStatus{Origin: "l", State: "fresh", Count: 7, Time: time.Now()},
 		Network:  api.NetworkStatus{Listen: "[::]:8480", TLS: "self", Fingerprint: "AB:CD", Error: "the certificate has ended"},
-		Config:   api.ConfigStatus{Error: "cannot load castellan.yaml: line 3: no"},
+		Config:   api.ConfigStatus{Error: "cannot load castellan.yaml: line 3: no" + b.words},
 		Channel:  api.ChannelStatus{Name: "stable"},
-		Services: []api.ServiceStatus{{Name: "core", State: "running", Version: "1", Badge: "verified", Available: "2", Waiting: "it waits for you: castellan update core"}}}, b.err
+		Services: []api.ServiceStatus{{Name: "core", State: "running", Version: "1", Badge: "verified", Available: "2" + b.words, Waiting: "it waits for you: castellan update core" + b.words}}}, b.err
 }
 func (b *butler) Check(context.Context) (api.Plan, error) { return b.plan, b.err }
 func (b *butler) Update(_ context.Context, r api.UpdateRequest) (api.Accepted, error) {
@@ -95,14 +96,14 @@ func (b *butler) House(context.Context) (api.HouseList, error) {
 	return api.HouseList{Publisher: "p-x", Words: []api.HouseWord{{Status: "TRUSTED", Repository: "example.org/core", Version: "2", Manifest: "sha256:2"}}}, b.err
 }
 func (b *butler) Records(context.Context, api.LogQuery) ([]api.LogRecord, error) {
-	return []api.LogRecord{{Seq: 1, Kind: "boot", Summary: "started", Line: json.RawMessage(`{}`)}}, b.err
+	return []api.LogRecord{{Seq: 1, Kind: "boot", Summary: "started" + b.words, Line: json.RawMessage(`{}`)}}, b.err
 }
 func (b *butler) Days(_ context.Context, n int) ([]api.LogDay, error) {
 	return make([]api.LogDay, n), b.err
 }
 func (b *butler) Verify(context.Context) (api.LogReport, error) { return b.report, b.err }
 func (b *butler) Explain(_ context.Context, n uint64) (api.Explanation, error) {
-	return api.Explanation{Seq: n, Text: "because", Next: "nothing"}, b.err
+	return api.Explanation{Seq: n, Text: "because" + b.words, Next: "nothing" + b.words}, b.err
 }
 func (b *butler) Replay(context.Context, uint64) (api.Replay, error) { return b.replay, b.err }
 
@@ -214,10 +215,18 @@ func TestWrongUsageIsToldBeforeAnythingIsAsked(t *testing.T) {
 		{"log replay 0", "want a number from 1", "Next: castellan log"},
 		{"log --last many", "invalid argument", "Next: castellan log --help"},
 		{"run now", "arg(s)", "Next: castellan run --help"},
+		{"log --last 0", "--last is 0: want 1 to 10000", "Next: castellan log --last 20"},
+		{`update ""`, "an argument is empty", "Next: castellan update --help"},
+		{`hold ""`, "an argument is empty", "Next: castellan hold --help"},
+		{`repo refresh ""`, "an argument is empty", "Next: castellan repo refresh --help"},
 	} {
 		t.Run(c.line, func(t *testing.T) {
 			b := &butler{}
-			code, _, stderr := run(t, append([]string{"--socket", serve(t, b)}, strings.Fields(c.line)...)...)
+			words := strings.Fields(strings.ReplaceAll(c.line, `""`, "EMPTY"))
+			for i, w := range words {
+				words[i] = strings.Replace(w, "EMPTY", "", 1)
+			}
+			code, _, stderr := run(t, append([]string{"--socket", serve(t, b)}, words...)...)
 			if code != 2 || !strings.Contains(stderr, c.says) || !strings.Contains(stderr, c.next) || len(b.asked) != 0 {
 				t.Errorf("exit %d, want 2; stderr %q, want %q and %q; asked %q", code, stderr, c.says, c.next, b.asked)
 			}

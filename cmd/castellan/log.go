@@ -12,6 +12,9 @@ import (
 	"github.com/castellan/castellan/supervisor/api"
 )
 
+// mostRecords is how many records the daemon gives at once.
+const mostRecords = 10_000
+
 func logCommand(o *options) *cobra.Command {
 	var f logFlags
 	var q api.LogQuery
@@ -22,6 +25,9 @@ func logCommand(o *options) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := f.into(&q); err != nil {
 				return usage(err, "castellan log --since 2026-12-24")
+			}
+			if q.Last < 1 || q.Last > mostRecords {
+				return usage(fmt.Errorf("--last is %d: want 1 to %d", q.Last, mostRecords), "castellan log --last 20")
 			}
 			list, err := o.client().Log(cmd.Context(), q)
 			if err != nil {
@@ -92,7 +98,11 @@ func logExportCommand(o *options) *cobra.Command {
 				return err
 			}
 			defer body.Close()
-			if _, err := io.Copy(cmd.OutOrStdout(), body); err != nil {
+			out := cmd.OutOrStdout()
+			if isTerminal(out) {
+				out = &tame{w: out}
+			}
+			if _, err := io.Copy(out, body); err != nil {
 				return &exitError{exitFailed, fmt.Errorf("the export breaks off: %w", err), "castellan log verify"}
 			}
 			return nil
@@ -120,9 +130,11 @@ func logExplainCommand(o *options) *cobra.Command {
 			if o.json {
 				return printJSON(cmd.OutOrStdout(), e)
 			}
-			fmt.Fprintln(cmd.OutOrStdout(), e.Text)
+			for line := range strings.SplitSeq(e.Text, "\n") {
+				fmt.Fprintln(cmd.OutOrStdout(), plain(line))
+			}
 			if e.Next != "" {
-				fmt.Fprintf(cmd.OutOrStdout(), "Next: %s\n", e.Next)
+				fmt.Fprintf(cmd.OutOrStdout(), "Next: %s\n", plain(e.Next))
 			}
 			return nil
 		},

@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -66,14 +67,18 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err == nil {
 		return exitOK
 	}
+	if ctx.Err() != nil && errors.Is(err, client.ErrNotReachable) { // the daemon has done nothing wrong
+		err = &exitError{exitFailed, errors.New("interrupted; what the daemon was asked to do goes on"), "castellan status"}
+	}
 	code, next := classify(err)
 	if next == "" && err.Error() != "" {
 		next = fallback(cmd, code, err)
 	}
-	if msg := err.Error(); msg != "" {
-		fmt.Fprintf(stderr, "castellan: %s\n", strings.TrimSpace(msg))
+	// Both may hold what others wrote: each is one line, and moves no terminal.
+	if msg := strings.TrimSpace(plain(err.Error())); msg != "" {
+		fmt.Fprintf(stderr, "castellan: %s\n", msg)
 	}
-	if next != "" {
+	if next = strings.TrimSpace(plain(next)); next != "" {
 		fmt.Fprintf(stderr, "Next: %s\n", next)
 	}
 	return code
@@ -161,7 +166,11 @@ func onlyCommands(cmd *cobra.Command, args []string) error {
 // argsRange is cobra's, with our exit code.
 func argsRange(least, most int) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
-		if err := cobra.RangeArgs(least, most)(cmd, args); err != nil {
+		err := cobra.RangeArgs(least, most)(cmd, args)
+		if err == nil && slices.Contains(args, "") { // of a script's variable that is not set: nobody means all by it
+			err = errors.New("an argument is empty")
+		}
+		if err != nil {
 			return usage(err, cmd.CommandPath()+" --help")
 		}
 		return nil

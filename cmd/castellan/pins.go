@@ -35,7 +35,7 @@ func pinsCommand(o *options) *cobra.Command {
 			}
 			t := newTable(cmd.OutOrStdout(), "SERVICE", "PUBLISHER", "NOT BEFORE TRANSACTION", "LEDGER")
 			for _, p := range list.Pins {
-				t.AppendRow([]any{p.Service, orDash(p.Publisher), p.Floor, orDash(p.Ledger)})
+				t.AppendRow([]any{p.Service, plain(orDash(p.Publisher)), p.Floor, plain(orDash(p.Ledger))})
 			}
 			t.Render()
 			return nil

@@ -43,7 +43,7 @@ func printPlan(w io.Writer, p api.PlanPreview) {
 		if s.Restarts {
 			restarts = "yes"
 		}
-		t.AppendRow([]any{s.Service, s.Mode, orDash(s.From), orDash(plain(s.To)), now, download(s), restarts})
+		t.AppendRow([]any{s.Service, s.Mode, plain(orDash(s.From)), plain(orDash(s.To)), now, download(s), restarts})
 	}
 	t.Render()
 	for _, s := range p.Services {

@@ -124,7 +124,7 @@ type watched struct {
 // said are the lines that are new about it.
 func (w *watched) said() (out string) {
 	if w.State != w.shown {
-		out, w.shown = fmt.Sprintf("%s %s: %s\n", w.Service, w.To, w.State), w.State
+		out, w.shown = fmt.Sprintf("%s %s: %s\n", w.Service, plain(w.To), w.State), w.State
 	}
 	if w.Trouble != w.trouble {
 		if w.trouble = w.Trouble; w.trouble != "" {

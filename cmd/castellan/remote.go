@@ -27,7 +27,7 @@ func (r *remote) flags(root *cobra.Command) {
 }
 
 // atHome are the commands that ask no daemon.
-var atHome = []string{"run", "openapi", "help", "completion", "lint", "reinit", cobra.ShellCompRequestCmd, cobra.ShellCompNoDescRequestCmd}
+var atHome = []string{"run", "openapi", "help", "completion", "man", "lint", "reinit", cobra.ShellCompRequestCmd, cobra.ShellCompNoDescRequestCmd}
 
 // open makes the client, unless the socket counts.
 func (r *remote) open(cmd *cobra.Command) error {

@@ -1,12 +1,17 @@
 package main
 
 import (
+	"cmp"
+	"context"
+	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/castellan/castellan/supervisor/api"
+	"github.com/castellan/castellan/supervisor/api/client"
 )
 
 func statusCommand(o *options) *cobra.Command {
@@ -30,16 +35,16 @@ func statusCommand(o *options) *cobra.Command {
 
 func printStatus(w io.Writer, st api.Status) {
 	fmt.Fprintf(w, "castellan %s, %s\n", st.Version, st.State)
-	fmt.Fprintf(w, "ledger    %s: %s, %d transactions, checkpoint %s\n", st.Ledger.Origin, st.Ledger.State, st.Ledger.Count, age(st.Ledger.Time))
+	fmt.Fprintf(w, "ledger    %s: %s, %d transactions, checkpoint %s\n", plain(st.Ledger.Origin), st.Ledger.State, st.Ledger.Count, age(st.Ledger.Time))
 	for _, l := range st.Ledgers[min(1, len(st.Ledgers)):] {
-		fmt.Fprintf(w, "ledger    %s: %s, %d transactions, checkpoint %s; of a repository\n", l.Origin, l.State, l.Count, age(l.Time))
+		fmt.Fprintf(w, "ledger    %s: %s, %d transactions, checkpoint %s; of a repository\n", plain(l.Origin), l.State, l.Count, age(l.Time))
 	}
 	if st.Channel.Name != "" {
 		verified := "verified"
 		if !st.Channel.Verified {
 			verified = "not verified"
 		}
-		fmt.Fprintf(w, "channel   %s: read %s, %s\n", st.Channel.Name, age(st.Channel.Fetched), verified)
+		fmt.Fprintf(w, "channel   %s: read %s, %s\n", plain(st.Channel.Name), age(st.Channel.Fetched), verified)
 	}
 	if n := st.Network; n.Listen != "" {
 		fmt.Fprintf(w, "network   %s: %s\n", n.Listen, networkWords(n))
@@ -52,21 +57,21 @@ func printStatus(w io.Writer, st api.Status) {
 		{"pages", st.Network.IngressError},
 	} {
 		if problem.why != "" {
-			fmt.Fprintf(w, "! %s: %s\n", problem.what, problem.why)
+			fmt.Fprintf(w, "! %s: %s\n", problem.what, plain(problem.why))
 		}
 	}
 	fmt.Fprintln(w)
 	t := newTable(w, "SERVICE", "STATE", "VERSION", "BADGE", "PREVIOUS", "MODE", "AVAILABLE")
 	for _, s := range st.Services {
-		t.AppendRow([]any{s.Name, s.State, orDash(s.Version), badge(s), orDash(s.Previous), mode(s.Mode, s.Held), orDash(s.Available)})
+		t.AppendRow([]any{s.Name, s.State, orDash(plain(s.Version)), badge(s), orDash(plain(s.Previous)), mode(s.Mode, s.Held), orDash(plain(s.Available))})
 	}
 	t.Render()
 	for _, s := range st.Services {
 		if s.Waiting != "" {
-			fmt.Fprintf(w, "%s: %s\n", s.Name, s.Waiting)
+			fmt.Fprintf(w, "%s: %s\n", s.Name, plain(s.Waiting))
 		}
 		if s.Error != "" {
-			fmt.Fprintf(w, "%s: %s\n", s.Name, s.Error)
+			fmt.Fprintf(w, "%s: %s\n", s.Name, plain(s.Error))
 		}
 	}
 }
@@ -99,6 +104,9 @@ func mode(mode string, held bool) string {
 	return mode
 }
 
+// versionWithin is how long the daemon may take to tell its version.
+const versionWithin = 10 * time.Second
+
 func versionCommand(o *options) *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
@@ -108,22 +116,22 @@ func versionCommand(o *options) *cobra.Command {
 			out := struct {
 				Client string `json:"client"`
 				Daemon string `json:"daemon,omitempty"`
+				Error  string `json:"error,omitempty"` // why the daemon's is not known, though one is there
 			}{Client: version}
-			if v, err := o.client().Version(cmd.Context()); err == nil { // no daemon is no failure of this command
+			ctx, cancel := context.WithTimeout(cmd.Context(), versionWithin)
+			defer cancel()
+			v, err := o.client().Version(ctx) // what goes wrong is no failure of this command
+			switch nobody := errors.Is(err, client.ErrNotReachable) && !errors.Is(err, context.DeadlineExceeded); {
+			case err == nil:
 				out.Daemon = v.Version
+			case !nobody || o.remote.client != nil:
+				out.Error = err.Error()
 			}
 			if o.json {
 				return printJSON(cmd.OutOrStdout(), out)
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "castellan %s\ndaemon    %s\n", out.Client, orNone(out.Daemon))
+			fmt.Fprintf(cmd.OutOrStdout(), "castellan %s\ndaemon    %s\n", out.Client, cmp.Or(plain(out.Daemon), plain(out.Error), "not running"))
 			return nil
 		},
 	}
-}
-
-func orNone(s string) string {
-	if s == "" {
-		return "not running"
-	}
-	return s
 }

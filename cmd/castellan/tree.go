@@ -79,6 +79,8 @@ var examples = map[string]string{
 	"backup show":          "castellan backup show 3f2a",
 	"backup verify":        "castellan backup verify 3f2a",
 	"backup remove":        "castellan backup remove 3f2a",
+	"backup download":      "castellan backup download 3f2a\ncastellan backup download 3f2a -o /media/usb/3f2a.tar",
+	"backup upload":        "castellan backup upload 3f2a.tar",
 	"addon lint":           "castellan addon lint .",
 	"addon consent":        "castellan addon consent core_mosquitto --yes",
 	"addon uninstall":      "castellan addon uninstall core_mosquitto --yes",

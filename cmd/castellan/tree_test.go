@@ -63,6 +63,7 @@ var notAsked = map[string]string{
 	"man":            "writes files",
 	"openapi":        "prints one JSON document, whatever is asked",
 	"addon stdin":    "reads the standard input first",
+	"backup upload":  "reads a file first",
 	"support-bundle": "answers without a daemon too, and has tests of its own",
 	"version":        "answers without a daemon too",
 	"events":         "goes on until it is stopped, and comes back by itself",

@@ -157,7 +157,7 @@ func publishersCommand(o *options) *cobra.Command {
 				if r.Reason != "" {
 					why += fmt.Sprintf(" (%q)", plain(r.Reason))
 				}
-				fmt.Fprintf(out, "%s %s (%s): %s; %s\n", r.Service, plain(r.Version), r.Where, why, r.Next)
+				fmt.Fprintf(out, "%s %s (%s): %s; %s\n", r.Service, plain(r.Version), r.Where, why, plain(r.Next))
 			}
 			if list.Error != "" {
 				fmt.Fprintf(out, "not everything could be read: %s\n", plain(list.Error))

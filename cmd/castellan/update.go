@@ -24,7 +24,7 @@ func checkCommand(o *options) *cobra.Command {
 				return printJSON(cmd.OutOrStdout(), plan)
 			}
 			for _, s := range plan.Steps {
-				fmt.Fprintf(cmd.OutOrStdout(), "%s: %s -> %s\n", s.Service, orDash(s.From), s.To)
+				fmt.Fprintf(cmd.OutOrStdout(), "%s: %s -> %s\n", s.Service, plain(orDash(s.From)), plain(s.To))
 			}
 			printSkips(cmd.OutOrStdout(), plan.Skips)
 			return nil
@@ -79,7 +79,7 @@ func rollbackCommand(o *options) *cobra.Command {
 
 func printSkips(w io.Writer, skips []api.PlanSkip) {
 	for _, s := range skips {
-		fmt.Fprintf(w, "%s: %s\n", s.Service, s.Why)
+		fmt.Fprintf(w, "%s: %s\n", s.Service, plain(s.Why))
 	}
 }
 

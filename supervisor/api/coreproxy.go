@@ -33,6 +33,28 @@ func coreRest(escaped string) (rest string, ok bool) {
 	return "", false
 }
 
+// roundabout tells of a path at Core whether it leads back here with Core's rights, as Home Assistant's Supervisor bars it too:
+// hassio, hassio_ingress and hassio_push. stray has found the path to stay where it is.
+func roundabout(rest string) bool {
+	for range maxDecodes + 1 {
+		parts := strings.FieldsFunc(strings.ToLower(rest), func(c rune) bool { return c == '/' || c == '\\' })
+		for i, part := range parts {
+			if i > 0 && part != "." {
+				if strings.HasPrefix(part, "hassio") {
+					return true
+				}
+				break
+			}
+		}
+		next, err := url.PathUnescape(rest)
+		if err != nil || next == rest {
+			return false
+		}
+		rest = next
+	}
+	return true
+}
+
 // serveCore answers a request of an add-on for Home Assistant Core, and tells whether it was one. The add-on shows its own
 // token, and Core sees the appliance's.
 func (s *Server) serveCore(w http.ResponseWriter, r *http.Request, d door) bool {
@@ -56,6 +78,11 @@ func (s *Server) serveCore(w http.ResponseWriter, r *http.Request, d door) bool 
 	}
 	if err := c.mayCore(); err != nil {
 		s.fail(w, r, err)
+		return true
+	}
+	if roundabout(rest) {
+		s.refuse(r, c, errNever)
+		s.fail(w, r, errNever)
 		return true
 	}
 	token, err := s.coreToken()

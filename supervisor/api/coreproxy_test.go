@@ -102,6 +102,11 @@ func TestAnAddonAsksCoreWithTheAppliancesToken(t *testing.T) {
 			{"GET", "/core/api/%2e%2e/auth/token", "token-red", 400, "leads out"},
 			{"GET", "/core/api/..%2fx", "token-red", 400, "leads out"},
 			{"GET", "/core/apix", "token-red", 403, ""},
+			{"POST", "/core/api/hassio/castellan/trust/force", "token-red", 403, "no add-on may"},
+			{"POST", "/homeassistant/api//%68assio/addons/other/uninstall", "token-red", 403, "no add-on may"},
+			{"GET", "/core/api/%2568assio%252fx", "token-red", 403, "no add-on may"},
+			{"GET", "/core/api/./Hassio_ingress/x/", "token-red", 403, "no add-on may"},
+			{"GET", "/core/api/states/sensor.hassio", "token-red", 200, "sensor.hassio"},
 		} {
 			body := ""
 			if c.method != "GET" {
@@ -125,7 +130,7 @@ func TestAnAddonAsksCoreWithTheAppliancesToken(t *testing.T) {
 
 func TestAnAddonTalksToCore(t *testing.T) {
 	core, url := newCore(t, false)
-	long := strings.Repeat("x", 100_000)
+	long := `[{"id":1,"type":"ping"},{"id":2,"type":"fire_event","event_type":"` + strings.Repeat("x", 100_000) + `"}]`
 	for _, c := range []struct{ name, auth, token, says string }{
 		{"its token", `{"type":"auth","access_token":"token-red"}`, "core-token", `{"type":"auth_ok","ha_version":"2025.1.0"}`},
 		{"its token as of old", `{"type":"auth","api_password":"token-red"}`, "core-token", `{"type":"auth_ok","ha_version":"2025.1.0"}`},
@@ -165,10 +170,36 @@ func TestAnAddonTalksToCore(t *testing.T) {
 			if _, b, err := conn.Read(t.Context()); err != nil || string(b) != "core: "+long {
 				t.Fatalf("echo: %d bytes, %v", len(b), err)
 			}
+			text := `{"id":3,"type":"supervisor/api","endpoint":"/castellan/trust/force","method":"post"}`
+			if err := conn.Write(t.Context(), websocket.MessageText, []byte(text)); err != nil {
+				t.Fatal(err)
+			}
+			if _, b, err := conn.Read(t.Context()); websocket.CloseStatus(err) != websocket.StatusPolicyViolation {
+				t.Errorf("it calls the appliance through Core: %s %v", b, err)
+			}
 		})
 	}
 	core.token = ""
 	if status, got := ask(t, url, "GET", "/core/websocket", "", nil); status != 502 || !strings.Contains(got, "token_file") {
 		t.Errorf("without a token: %d %s", status, got)
+	}
+}
+
+func TestCoreIsNotAskedToCallTheAppliance(t *testing.T) {
+	for text, want := range map[string]bool{
+		`{"type":"ping","id":1}`: false,
+		`[{"type":"ping"},{"type":"call_service","service_data":{"type":"supervisor/api"}}]`: false,
+		`{"type":"supervisor/api"}`:                   true,
+		`{"type":"s\u0075pervisor/event"}`:            true,
+		`[{"type":"ping"},{"type":"supervisor/api"}]`: true,
+		`{"type":"ping","type":"supervisor/api"}`:     true,
+		`{"type":"supervisor/api","Type":"ping"}`:     true,
+		`{"type":"hassio/update/core"}`:               true,
+		`{"type":"ping"} {"type":"supervisor/api"}`:   true,
+		`not JSON`: true,
+	} {
+		if got := api.CommandsHere([]byte(text)); got != want {
+			t.Errorf("%s: %v, want %v", text, got, want)
+		}
 	}
 }

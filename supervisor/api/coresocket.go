@@ -6,9 +6,12 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/coder/websocket"
+	jsonv2 "github.com/go-json-experiment/json"
 )
 
 // Bounds on what goes between an add-on and Core.
@@ -64,8 +67,14 @@ func (s *Server) coreSocket(w http.ResponseWriter, r *http.Request) {
 	addon.SetReadLimit(coreMessage)
 	ctx, end := s.whileIn(r.Context(), c)
 	defer end()
-	go func() { defer end(); passOn(ctx, core, addon) }()
-	passOn(ctx, addon, core)
+	go func() { defer end(); passOn(ctx, core, addon, nil) }()
+	passOn(ctx, addon, core, func(b []byte) bool {
+		if !commandsHere(b) {
+			return true
+		}
+		s.tell(ctx, c, "supervisor/… of Home Assistant's WebSocket")
+		return false
+	})
 }
 
 // greetCore connects to Core and is let in.
@@ -140,11 +149,37 @@ func say(ctx context.Context, c *websocket.Conn, g greeting) error {
 	return c.Write(ctx, websocket.MessageText, b)
 }
 
-// passOn passes messages on until one side leaves, or takes nothing in.
-func passOn(ctx context.Context, from, to *websocket.Conn) {
+// commandsHere tells of a text for Core whether it asks Core to call this appliance, which it would do with rights of its own:
+// supervisor/api and its like. What Core might read in another way than we do counts as such.
+func commandsHere(b []byte) bool {
+	type command struct {
+		Type string `json:"type"`
+	}
+	var list []command // Core takes several at once
+	if err := jsonv2.Unmarshal(b, &list); err != nil {
+		list = make([]command, 1)
+		if err := jsonv2.Unmarshal(b, &list[0]); err != nil {
+			return true
+		}
+	}
+	return slices.ContainsFunc(list, func(c command) bool {
+		return strings.HasPrefix(c.Type, "supervisor/") || strings.HasPrefix(c.Type, "hassio/")
+	})
+}
+
+// refusedHere is the end of a connection that brought such a command.
+const refusedHere = "no add-on may call the Supervisor by Home Assistant"
+
+// passOn passes messages on until one side leaves, takes nothing in, or brings a text that it may not, as may tells; nil lets all
+// pass.
+func passOn(ctx context.Context, from, to *websocket.Conn, may func(text []byte) bool) {
 	for {
 		kind, b, err := from.Read(ctx)
 		if err != nil {
+			return
+		}
+		if may != nil && kind == websocket.MessageText && !may(b) {
+			_ = from.Close(websocket.StatusPolicyViolation, refusedHere) // it may be gone
 			return
 		}
 		within, cancel := context.WithTimeout(ctx, takeWithin)

@@ -141,3 +141,6 @@ func (s *Server) Visitor(r *http.Request) Caller { return s.visitor(r, false) }
 func Unmask(asked, now AddonOptions) *OptionsCheck {
 	return unmask(asked, now)
 }
+
+// CommandsHere is commandsHere.
+func CommandsHere(text []byte) bool { return commandsHere(text) }

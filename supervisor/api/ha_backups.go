@@ -133,7 +133,7 @@ func (s *Server) getBackup(ctx context.Context, _ Caller, in backupIn) (BackupDe
 }
 
 func downloads() endpoint {
-	e := raw("application/tar", func(s *Server, ctx context.Context, _ Caller, in backupIn) (io.ReadCloser, error) {
+	e := raw(mediaTar, func(s *Server, ctx context.Context, _ Caller, in backupIn) (io.ReadCloser, error) {
 		return s.cfg.Backups.Open(ctx, in.Backup)
 	})
 	return e.guarded(hasBackups).lasting()

@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // logPause is how often the verification log is looked at for who follows it.
@@ -60,7 +61,7 @@ func (f *recordFeed) next() (logEntry, error) {
 				continue
 			}
 			f.last = rec.Seq
-			text := fmt.Sprintf("%s %d %s: %s", rec.Time.UTC().Format(time.RFC3339), rec.Seq, rec.Kind, strings.ReplaceAll(rec.Summary, "\n", " "))
+			text := fmt.Sprintf("%s %d %s: %s", rec.Time.UTC().Format(time.RFC3339), rec.Seq, rec.Kind, onOneLine(rec.Summary))
 			return logEntry{rec.Time, rec.Seq, []byte(text)}, nil
 		}
 		if !f.follow {
@@ -85,4 +86,18 @@ func (f *recordFeed) look() (err error) {
 			return err
 		}
 	}
+}
+
+// onOneLine is what others wrote, fit for the terminals that such a log is shown on: nothing in it begins another record, moves
+// the cursor, or turns the direction of writing.
+func onOneLine(s string) string {
+	return strings.Map(func(c rune) rune {
+		switch {
+		case c == '\n' || c == '\t':
+			return ' '
+		case !unicode.IsGraphic(c):
+			return -1
+		}
+		return c
+	}, s)
 }

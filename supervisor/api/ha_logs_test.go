@@ -280,6 +280,17 @@ func TestTheDaemonsLogGoesOn(t *testing.T) {
 	})
 }
 
+func TestTheDaemonsLogSteersNoTerminal(t *testing.T) {
+	s := newStage(t)
+	s.records = func() []api.LogRecord {
+		return []api.LogRecord{{Seq: 7, Time: began, Kind: "action", Summary: "core: no\n2026-11-26T05:00:00Z 8 verdict: ALLOW\x1b[2J\u009b1A\u202e\r"}}
+	}
+	const want = "2026-11-26T05:00:00Z 7 action: core: no 2026-11-26T05:00:00Z 8 verdict: ALLOW[2J1A\n"
+	if got := send(s.srv.AddonHandler(), "GET", "/supervisor/logs", hostToken, "").Body.String(); got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 // TestAFollowedLogThatIsEmptyAnswersSoon: the head does not wait for the first line for ever, whose cursor it would tell.
 func TestAFollowedLogThatIsEmptyAnswersSoon(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -215,11 +215,11 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, rt route, d door)
 func (s *Server) refuse(r *http.Request, c Caller, err error) {
 	if c.Kind == KindAddon {
 		if errors.Is(err, errNever) {
-			s.tell(r.Context(), c, fmt.Sprintf("%.10s %.120s", r.Method, r.URL.Path))
+			s.tell(r.Context(), c, fmt.Sprintf("%.10s %.120s", r.Method, pathInWords(r.URL.Path)))
 		}
 		return
 	}
-	s.cfg.Log.Warn("call refused", "path", r.URL.Path, "caller", c.String())
+	s.cfg.Log.Warn("call refused", "path", pathInWords(r.URL.Path), "caller", c.String())
 }
 
 // otherMethod answers for a known path with a method that it does not have. An add-on that may do nothing there is told
@@ -262,7 +262,7 @@ func (s *Server) unknown(w http.ResponseWriter, r *http.Request) {
 	case c.Kind == KindAddon && !c.manifest.HassioAPI:
 		s.fail(w, r, forbidden("the manifest does not ask for hassio_api", "ask the author of the add-on"))
 	default:
-		s.fail(w, r, &Error{Status: http.StatusNotFound, Message: fmt.Sprintf("no such path %.120q", r.URL.Path)})
+		s.fail(w, r, &Error{Status: http.StatusNotFound, Message: fmt.Sprintf("no such path %.120q", pathInWords(r.URL.Path))})
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"regexp"
 	"strings"
 )
 
@@ -124,10 +125,14 @@ func pagePath(escaped string) (prefix, token, rest string, ok bool) {
 	return "", "", "", false
 }
 
-// pathInWords is a path as the log has it: without what leads to the pages of an add-on.
+// leadsToPages is what in a path tells where the pages of an add-on are, however it is written.
+var leadsToPages = regexp.MustCompile(`(?i)((?:^|/)(?:ingress|hassio_ingress)/+)([^/]+)`)
+
+// pathInWords is a path as the log has it, and whoever is told of it: without what leads to the pages of an add-on.
 func pathInWords(p string) string {
-	if prefix, token, rest, ok := pagePath(p); ok {
-		return strings.TrimSuffix(prefix, token) + "…" + rest
+	switch p {
+	case "/ingress/session", "/ingress/validate_session", "/ingress/panels":
+		return p
 	}
-	return p
+	return leadsToPages.ReplaceAllString(p, "${1}…")
 }

@@ -251,6 +251,10 @@ func TestNothingElseIsOnThePortOfPages(t *testing.T) {
 			}
 		}
 	}
+	anna.ask(t, "GET", p.ui+"/api/hassio_ingress/"+pageToken+"/", "")
+	if log := p.log.String(); strings.Contains(log, pageToken) {
+		t.Errorf("the log tells where the pages are:\n%s", log)
+	}
 	if got := p.reached(); len(got) != before {
 		t.Errorf("reached the house: %q", got)
 	}

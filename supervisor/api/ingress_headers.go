@@ -18,6 +18,7 @@ func rewritePage(p *httputil.ProxyRequest, c *pageCall) {
 		out.URL.Path, out.URL.RawPath = plain, c.rest
 	}
 	out.URL.RawQuery = p.In.URL.RawQuery // as it was written
+	out.Trailer = nil                    // careless programs take it for headers, and what is said below is not in there
 	for name := range out.Header {
 		low := strings.ToLower(name)
 		if strings.Contains(name, "_") || // some programs take it for the one with a dash

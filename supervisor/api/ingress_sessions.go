@@ -110,10 +110,7 @@ func (v *ingressSessions) find(id string, may func(owner Caller) bool) (*ingress
 func (v *ingressSessions) enter(r *http.Request, may func(owner Caller) bool) (s *ingressSession, leave func(), ok, free bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	for i, cookie := range r.CookiesNamed(ingressCookie) {
-		if i == 4 {
-			break
-		}
+	for _, cookie := range r.CookiesNamed(ingressCookie) { // a page's script can set some, and locks nobody out with them
 		if s, ok = v.find(cookie.Value, may); !ok {
 			continue
 		}

@@ -45,6 +45,7 @@ func (p *pages) Panels(context.Context) (map[string]api.IngressPanel, error) {
 // salon is an appliance whose add-on has pages, seen by alice.
 type salon struct {
 	*pages
+	guests  *appliance
 	srv     *api.Server
 	web     *httptest.Server // for who the header X-Test-Person names
 	session string           // alice's
@@ -56,6 +57,7 @@ func newSalon(t *testing.T, addon http.HandlerFunc) *salon {
 	t.Cleanup(behind.Close)
 	s := &salon{pages: &pages{at: strings.TrimPrefix(behind.URL, "http://")}}
 	a := &appliance{callers: []api.AddonCaller{{Slug: "other", Token: "token-other", Manifest: addons.Manifest{HassioAPI: true, HassioRole: "admin"}}}}
+	s.guests = a
 	s.srv = api.New(api.Config{Ingress: s.pages, Guests: a, HostToken: hostToken, Log: slog.New(slog.DiscardHandler)})
 	s.web = httptest.NewUnstartedServer(s.srv.HandlerFor(func(r *http.Request) api.Caller {
 		if name := r.Header.Get("X-Test-Person"); name != "" {
@@ -210,6 +212,7 @@ func TestAPageIsForItsOwnerOnly(t *testing.T) {
 	}{
 		{s.web.URL, own, "alice", "", s.session, 200},
 		{s.web.URL, outside, "alice", "", s.session, 200},
+		{s.web.URL, outside, "alice", "", strings.Repeat("x; ingress_session=", 100) + s.session, 200}, // others were set by a page
 		{s.web.URL, own, "bob", "", s.session, 401},
 		{s.web.URL, own, "", "", s.session, 401},
 		{s.web.URL, own, "alice", "", "", 401},
@@ -259,6 +262,9 @@ func TestAPageIsForItsOwnerOnly(t *testing.T) {
 	}
 	if got, said := ask(t, s.web.URL, "POST", "/ingress/validate_session", "X-Test-Person: alice", strings.NewReader(`{"session":"`+cores+`"}`)); got != 401 {
 		t.Errorf("alice finds Core's session good: %d %s", got, said)
+	}
+	if told := strings.Join(s.guests.calls(), "\n"); !strings.Contains(told, "refused other GET /ingress/…/") || strings.Contains(told, pageToken) {
+		t.Errorf("the verification log is told %s", told)
 	}
 	if got, said := ask(t, s.web.URL, "POST", "/ingress/session", "X-Test-Person: alice", strings.NewReader(`{"user_id":"bob"}`)); got != 400 {
 		t.Errorf("alice says who she is: %d %s", got, said)

@@ -232,6 +232,10 @@ func TestCookiesHaveTheirFlags(t *testing.T) {
 				t.Errorf("%s: a cookie with %s: %d", c.name, name, rec.Code)
 			}
 		}
+		name, _, _ := strings.Cut(cookie, "=")
+		if rec := h.ask("GET", "/castellan/me", "", "Cookie", strings.Repeat(name+"=x; ", 100)+cookie+"; "+name+"=y"); rec.Code != 200 {
+			t.Errorf("%s: cookies of its name that others set lock the session out: %d", c.name, rec.Code)
+		}
 		rec = h.ask("POST", "/castellan/logout", "", "Cookie", cookie, "X-CSRF-Token", csrf)
 		if got := flags(rec); rec.Code != 200 || got != c.want || !strings.Contains(rec.Header().Get("Set-Cookie"), "Max-Age=0") {
 			t.Errorf("%s: logout: %d %q", c.name, rec.Code, rec.Header().Get("Set-Cookie"))

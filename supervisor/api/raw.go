@@ -30,9 +30,15 @@ func (a rawAnswer) send(w http.ResponseWriter, r *http.Request) {
 		h.Set("X-First-Cursor", a.cursor)
 	}
 	w.WriteHeader(http.StatusOK)
-	// The status is on its way: a stream that breaks off ends short, and the caller sees what came until then.
-	_, _ = io.Copy(flusher{w, http.NewResponseController(w)}, a.body)
+	// The status is on its way: a stream that breaks off ends short, and the caller sees what came until then. Half an archive
+	// must not look like a whole one.
+	if _, err := io.Copy(flusher{w, http.NewResponseController(w)}, a.body); err != nil && a.contentType == mediaTar {
+		panic(http.ErrAbortHandler) // the server's way to cut a connection
+	}
 }
+
+// mediaTar is the type of archives.
+const mediaTar = "application/tar"
 
 // takeWithin is how long a caller may take to take in a piece of an answer. One that does not holds a connection and what
 // stands behind it, and is cut.

@@ -51,12 +51,9 @@ func (s *Server) visitor(r *http.Request, secure bool) Caller {
 		}
 		who, err = s.cfg.People.Token(access.Secret(text))
 	} else {
-		c := r.CookiesNamed(cookieName(secure))
-		if len(c) != 1 { // of two, one is not ours
+		if v.cookie, who, err = s.session(r.CookiesNamed(cookieName(secure))); v.cookie == "" {
 			return nobody
 		}
-		v.cookie = access.Secret(c[0].Value)
-		who, err = s.cfg.People.Session(v.cookie)
 	}
 	if err != nil || who.Kind == access.BySession && s.stolen(r, v.from.Addr, who) {
 		return nobody
@@ -67,6 +64,24 @@ func (s *Server) visitor(r *http.Request, secure bool) Caller {
 		name = who.Name + " (token " + who.ID + ")"
 	}
 	return Caller{Kind: KindPerson, Name: name, Role: roleOf(who.Role), visit: v}
+}
+
+// session finds the one cookie of a session. A script of a page on another port of this host can set more of its name, and must
+// not lock its visitor out with them; of two that both let in, one is not his. How many there are is bounded by the header.
+func (s *Server) session(all []*http.Cookie) (cookie access.Secret, who access.Principal, err error) {
+	err = access.ErrNoSession
+	for _, c := range all {
+		p, bad := s.cfg.People.Session(access.Secret(c.Value))
+		switch {
+		case bad == nil && err == nil:
+			return "", access.Principal{}, access.ErrNoSession
+		case bad == nil:
+			cookie, who, err = access.Secret(c.Value), p, nil
+		case len(all) == 1:
+			cookie, err = access.Secret(c.Value), bad
+		}
+	}
+	return cookie, who, err
 }
 
 // callersAddr is where a request comes from, zero when that is not known.

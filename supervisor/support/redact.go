@@ -45,7 +45,8 @@ var (
 	tokenShape = regexp.MustCompile(`\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*|\bcst_\w{20,}|AGE-SECRET-KEY-[0-9A-Z-]+|\bgh[pousr]_\w{20,}|\bgithub_pat_\w+|\bglpat-[\w-]{10,}|\bxox[a-z]-[\w-]+`)
 	schemeWord = regexp.MustCompile(`(?i)\b(bearer|basic)\s+[\w.~+/=-]{6,}`)
 	userInfo   = regexp.MustCompile(`://[^/\s@"']+@`)
-	assignment = regexp.MustCompile(`([A-Za-z][\w.-]*)(\\?["']?\s*[:=]\s*)(\\?"(?:[^"\\]|\\[^"])*\\?"|'[^']*'|[^\s,;&}\]]+)`)
+	assignment = regexp.MustCompile(`([A-Za-z][\w.-]*)(\\?["']?\s*[:=]\s*)(\\?"(?:[^"\\]|\\[^"])*\\?"|'[^']*'|[^\s,;&}\]{\[][^\s,;&}\]]*)`) // what a brace opens is looked at itself
+	flagged    = regexp.MustCompile(`((?:^|[\s"'\[,])--?)([A-Za-z][\w-]*)(\\?["']?(?:\s*,\s*|\s+)\\?["']?)([^\s"',\\\]-][^\s"',\\\]]*)`)
 	mailShape  = regexp.MustCompile(`[\w.+%-]+@[\w-]+(?:\.[\w-]+)+`)
 	macShape   = regexp.MustCompile(`(?i)\b(?:[0-9a-f]{2}[:-]){5}[0-9a-f]{2}\b`)
 	ip4Shape   = regexp.MustCompile(`\b\d{1,3}(?:\.\d{1,3}){3}\b`)
@@ -76,6 +77,13 @@ func (r *redactor) text(s string) string {
 			return p[1] + p[2] + r.assigned(p[3])
 		}
 		return p[1] + p[2] + hiddenText
+	})
+	s = flagged.ReplaceAllStringFunc(s, func(m string) string {
+		p := flagged.FindStringSubmatch(m)
+		if !isSecretKey(strings.ReplaceAll(p[2], "-", "_")) {
+			return m
+		}
+		return p[1] + p[2] + p[3] + hiddenText
 	})
 	s = mailShape.ReplaceAllStringFunc(s, func(m string) string { return r.name("email", m) })
 	s = macShape.ReplaceAllStringFunc(s, func(m string) string { return r.name("mac", strings.ToLower(m)) })

@@ -14,6 +14,7 @@ func TestRedactKeepsWhatSupportReads(t *testing.T) {
 		"core.20261126t003741123456789-abcdef01 is pulled", "a0d7b954_home_assistant_matter_hub_2 is running", "2026-11-26T00:29:59Z 02:00-04:00",
 		"/usr/share/castellan/root/1.json", "127.0.0.1:5599 and 172.30.32.1", `cannot update "core" to 2026.8.3: check "frontend" failed 5 of 5 times in 2m0s`,
 		"credentials_file: /etc/castellan/registries.json", "token_file=/x", "publisher p-abcdefghij2345klmnop", "SIGNATURE_MISSING: no record", "level=INFO msg=ready",
+		"--token-file /etc/x", "x-secret thing", "--passphrase-file - <x",
 	} {
 		if got := r.text(s); got != s {
 			t.Errorf("%q became %q", s, got)
@@ -42,6 +43,12 @@ func TestRedactHides(t *testing.T) {
 		{"::ffff:192.168.1.9 came", "192.168.1.9"},
 		{"AA-BB-CC-DD-EE-FF", "AA-BB"},
 		{"mail to o.neil+x@mail.example.org", "neil"},
+		{`level=WARN config={"password": "se cret"}`, "se cret"},
+		{"options: {PASSWORD: se-cret, b: c}", "se-cret"},
+		{"args: [{token: se-cret}]", "se-cret"},
+		{"mosquitto_pub --password se-cret -t x", "se-cret"},
+		{`command: ["--token", "se-cret"]`, "se-cret"},
+		{`cmd=[\"--api-key\", \"se-cret\"]`, "se-cret"},
 		{"-----BEGIN RSA PRIVATE KEY-----\nMIIcut", "MIIcut"},
 	} {
 		if got := r.text(c.in); strings.Contains(got, c.secret) {

@@ -3,10 +3,12 @@ package client
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 
 	"github.com/castellan/castellan/supervisor/api"
 )
@@ -158,10 +160,14 @@ func (c *Client) stream(ctx context.Context, path string) (io.ReadCloser, error)
 	if err != nil {
 		return nil, c.unreachable(err)
 	}
-	if resp.StatusCode == http.StatusOK {
+	media, _, _ := strings.Cut(resp.Header.Get("Content-Type"), ";")
+	if resp.StatusCode == http.StatusOK && media != "application/json" && media != "text/html" {
 		return resp.Body, nil
 	}
 	defer resp.Body.Close()
+	if resp.StatusCode == http.StatusOK { // another program answers
+		return nil, fmt.Errorf("cannot read the answer of %s: it is %.40q", c.at, media)
+	}
 	err = c.read(resp, new(struct{}))
 	return nil, err
 }

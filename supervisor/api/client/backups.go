@@ -1,7 +1,13 @@
 package client
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"fmt"
+	"io"
+	"mime/multipart"
+	"net/http"
 	"net/url"
 
 	"github.com/castellan/castellan/supervisor/api"
@@ -68,4 +74,41 @@ func (c *Client) SetBackupSchedule(ctx context.Context, r api.BackupTimes) (api.
 // NewBackupKey makes a recovery key.
 func (c *Client) NewBackupKey(ctx context.Context) (api.BackupKey, error) {
 	return call[api.BackupKey](ctx, c, "POST", "/castellan/backups/key", nil)
+}
+
+// DownloadBackup opens the file of a backup. One that breaks off ends with an error. The caller closes it.
+func (c *Client) DownloadBackup(ctx context.Context, slug string) (io.ReadCloser, error) {
+	return c.stream(ctx, "/backups/"+url.PathEscape(slug)+"/download")
+}
+
+// UploadBackup takes a file in, as it is read.
+func (c *Client) UploadBackup(ctx context.Context, from io.Reader) (out api.BackupDone, err error) {
+	r, w := io.Pipe()
+	form := multipart.NewWriter(w)
+	var broken error // of the file; read when ended
+	ended := make(chan struct{})
+	go func() {
+		part, err := form.CreateFormFile("file", "backup.tar")
+		if err == nil {
+			_, err = io.Copy(part, from)
+		}
+		if err == nil {
+			err = form.Close()
+		}
+		if err != nil && !errors.Is(err, io.ErrClosedPipe) {
+			broken = fmt.Errorf("cannot read the file: %w", err)
+		}
+		_ = w.CloseWithError(err) // of a pipe: it can't fail
+		close(ended)
+	}()
+	defer r.Close()
+	resp, err := c.Raw(ctx, "POST", "/backups/new/upload", http.Header{"Content-Type": {form.FormDataContentType()}}, r)
+	if err != nil {
+		_ = r.Close() // of a pipe: it can't fail
+		<-ended
+		return out, cmp.Or(broken, err)
+	}
+	defer resp.Body.Close()
+	err = c.read(resp, &out)
+	return out, err
 }

@@ -14,27 +14,35 @@ import (
 	"net/url"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/castellan/castellan/supervisor/api"
 )
 
+// patience is how long a daemon may think about a question. The longest looks at registries, and gives up before.
+const patience = 2 * time.Minute
+
 // maxAnswer bounds what is read of an answer, in bytes.
 const maxAnswer = 64 << 20
+
+// maxWords bounds an error that is text, in bytes.
+const maxWords = 4 << 10
 
 // ErrNotReachable says that no daemon answers on the socket.
 var ErrNotReachable = errors.New("castellan is not reachable")
 
 // Client talks to one daemon. The zero value is of no use; see [New].
 type Client struct {
-	at   string // the socket, or the address on the network
-	base string // what paths are appended to
-	away bool   // it is on the network
+	at   string        // the socket, or the address on the network
+	base string        // what paths are appended to
+	away bool          // it is on the network
+	wait time.Duration // for the answer to a question; what is to be done may take as long as it takes
 	http http.Client
 }
 
 // New makes a client of the daemon behind a unix socket; nothing is opened yet.
 func New(socket string) *Client {
-	c := &Client{at: socket, base: "http://castellan"}
+	c := &Client{at: socket, base: "http://castellan", wait: patience}
 	c.http.Transport = &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			var d net.Dialer
@@ -103,6 +111,11 @@ func call[T any](ctx context.Context, c *Client, method, path string, in any) (o
 
 // do is call for an answer of any type, a pointer to which is given.
 func (c *Client) do(ctx context.Context, method, path string, in, out any) error {
+	if method == http.MethodGet {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, c.wait, fmt.Errorf("no answer within %s", c.wait))
+		defer cancel()
+	}
 	var body io.Reader
 	if in != nil {
 		b, err := json.Marshal(in)
@@ -117,6 +130,9 @@ func (c *Client) do(ctx context.Context, method, path string, in, out any) error
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
+		if cause := context.Cause(ctx); cause != nil {
+			err = cause
+		}
 		return c.unreachable(err)
 	}
 	defer resp.Body.Close()
@@ -140,7 +156,14 @@ func (c *Client) read(resp *http.Response, out any) error {
 		return &api.Error{Status: resp.StatusCode, Key: "unauthorized", Message: "the token does not open " + c.at, Next: "castellan token add on the appliance makes another"}
 	}
 	if err := json.Unmarshal(b, &env); err != nil {
+		if media := resp.Header.Get("Content-Type"); resp.StatusCode >= http.StatusBadRequest && strings.HasPrefix(media, "text/plain") && len(b) > 0 {
+			message, next, _ := strings.Cut(strings.TrimSpace(string(b[:min(len(b), maxWords)])), ". Next: ") // where the answer would be text
+			return &api.Error{Status: resp.StatusCode, Message: message, Next: next}
+		}
 		return fmt.Errorf("cannot read the answer of %s (status %d): %.200q", c.at, resp.StatusCode, b)
+	}
+	if env.Result != "ok" && env.Message == "" {
+		return fmt.Errorf("cannot read the answer of %s (status %d): it says neither what is, nor what is wrong: %.200q", c.at, resp.StatusCode, b)
 	}
 	if env.Result != "ok" {
 		next, _ := env.Extra["next"].(string)

@@ -50,7 +50,7 @@ func (c *Client) Events(ctx context.Context, topics []string, last string) (iter
 	if len(topics) > 0 {
 		q.Set("topics", strings.Join(topics, ","))
 	}
-	req, err := http.NewRequestWithContext(ctx, "GET", "http://castellan/castellan/events?"+q.Encode(), nil)
+	req, err := http.NewRequestWithContext(ctx, "GET", c.base+"/castellan/events?"+q.Encode(), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -65,6 +65,10 @@ func (c *Client) Events(ctx context.Context, topics []string, last string) (iter
 		defer resp.Body.Close()
 		err = c.read(resp, new(struct{}))
 		return nil, err
+	}
+	if media := resp.Header.Get("Content-Type"); !strings.HasPrefix(media, "text/event-stream") { // another program, which has no end either
+		defer resp.Body.Close()
+		return nil, fmt.Errorf("cannot read the answer of %s: it is %.40q, and no stream of events", c.at, media)
 	}
 	return func(yield func(Event, error) bool) {
 		defer resp.Body.Close()

@@ -17,7 +17,7 @@ type Visitor struct {
 // NewInside makes a client of the API in the same process: what a page may see and do is what its visitor may, and each
 // refusal is the API's own. h is the door the visitor came through.
 func NewInside(h http.Handler, v Visitor) *Client {
-	c := &Client{at: "the appliance", base: "http://castellan"}
+	c := &Client{at: "the appliance", base: "http://castellan", wait: patience}
 	c.http.Transport = inside{h, v}
 	c.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return c

@@ -47,7 +47,7 @@ func NewRemote(r Remote) (*Client, error) {
 			return nil
 		}
 	}
-	c := &Client{at: r.URL, base: u.Scheme + "://" + u.Host, away: true}
+	c := &Client{at: r.URL, base: u.Scheme + "://" + u.Host, away: true, wait: patience}
 	c.http.Transport = bearer{r.Token, &http.Transport{TLSClientConfig: conf, TLSHandshakeTimeout: 15 * time.Second}}
 	c.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse } // the token is for nobody else
 	return c, nil
