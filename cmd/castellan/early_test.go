@@ -122,7 +122,7 @@ func TestPeopleAreToldThatNobodyCanLogIn(t *testing.T) {
 	}
 	defer people.Close()
 	s := api.New(api.Config{Backend: &butler{}, Version: "1", People: people, Log: quietLog()})
-	l := &lanAPI{people: people, dir: dir, want: func() config.API { return config.API{Listen: at, TLS: "off"} }, serve: s.ServePeople,
+	l := &lanAPI{people: people, dir: dir, want: func() config.API { return config.API{Listen: at, TLS: "off"} }, serve: s.ServePeople, pages: s.ServeIngress,
 		shut: notice(func() web.Trouble { return web.RegisterShut }, quietLog()), log: quietLog(), kick: make(chan struct{}, 1)}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
