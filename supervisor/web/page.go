@@ -36,6 +36,17 @@ func (p page) Head(room, title, topics string) head {
 	return h
 }
 
+// Rooms are the classes of the page: a room's style sheet concerns its own pages, and those that show something of it.
+func (h head) Rooms() string {
+	switch h.Room {
+	case "overview":
+		return "in-overview in-updates"
+	case "backups", "":
+		return "in-settings"
+	}
+	return "in-" + h.Room
+}
+
 // In reports whether somebody is logged in.
 func (p page) In() bool { return p.v.me.Name != "" }
 
