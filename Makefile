@@ -32,6 +32,12 @@ man: check-go ## the manual pages, into rootfs/usr/share/man/man1
 test: ## unit, property, script and real-parts tests; installs what a bare Debian lacks
 	@bash tests/run.sh
 
+SCREENS ?= .screens
+.PHONY: screenshots
+screenshots: ## a picture of each screen into SCREENS, and those that the README shows into supervisor/web/pictures
+	@mkdir -p $(SCREENS) supervisor/web/pictures
+	@CASTELLAN_SCREENS=$(abspath $(SCREENS)) CASTELLAN_PICTURES=$(abspath supervisor/web/pictures) bash tests/run.sh -count=1 -run 'TestUI$$' ./tests/house
+
 .PHONY: fuzz
 fuzz: ## run each fuzz target for FUZZTIME (default 20s)
 	@bash tests/fuzz.sh

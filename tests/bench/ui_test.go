@@ -19,8 +19,9 @@ import (
 	"github.com/castellan/castellan/tests/testenv"
 )
 
-// How often the first page is looked at, and how many tabs have their stream open.
-const visits, tabs = 15, 50
+// How often the first page is looked at, how often a button is pressed, how many tabs have their stream open, and how many of
+// them are one person's.
+const visits, presses, tabs, each = 15, 9, 50, 5
 
 // TestMain ends the browser.
 func TestMain(m *testing.M) {
@@ -29,41 +30,49 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// BenchmarkUI is the web UI of an appliance with ten services, in a real browser on the same machine: how long the first page takes
-// until something is painted, for a browser that was never here and for one that was; and how much more memory the daemon holds
-// when pages have been drawn and the streams of 50 tabs are open than it held before anybody came.
+// BenchmarkUI is the web UI of an appliance with a store of 1,000 add-ons, of which ten run, in a real browser on the same machine:
+// how long the first page takes until something is painted, for a browser that was never here and for one that was; how long after
+// the press of a key the progress of an installation can be seen; and how much more memory the daemon holds when all that has been
+// drawn and the streams of 50 tabs are open than it held before anybody came.
 func BenchmarkUI(b *testing.B) {
-	const settle = 20 * time.Second
+	const settle, run = 20 * time.Second, 10
 	h := newHouse(b, itself)
 	h.image("1.0")
-	var services []service
-	for i := range 10 {
-		services = append(services, service{fmt.Sprint("app", i), "1.0", "network: bridge"})
-	}
-	h.configure("", services...)
+	h.configureAddons()
 	base := h.openToPeople()
+	for i := range offered {
+		h.offer(i)
+	}
 	for b.Loop() {
-		h.run(services...)
+		h.runAddons()
+		for i := range run {
+			h.castellan("addon", "install", slug(i), "--start", "--yes")
+		}
+		cookies := []string{h.owner(base)}
+		for i := range tabs / each { // what a login takes by itself is no matter of pages
+			cookies = append(cookies, h.person(base, fmt.Sprint("person", i)))
+		}
 		time.Sleep(settle)
 		before := h.memory()["VmRSS"]
-		cookie := h.owner(base)
 
-		var first, again []time.Duration
+		var first, again, drawn, pressed []time.Duration
 		for range visits {
 			tab := browser.Open(b, base)
-			tab.SetCookie(cookie)
+			tab.SetCookie(cookies[0])
 			tab.Visit("/ui/")
 			first = append(first, painted(tab))
 			tab.Visit("/ui/")
 			again = append(again, painted(tab))
+			drawn = append(drawn, answered(tab))
 			tab.Close()
 		}
 		b.ReportMetric(ms(middle(first)), "paint-ms")
 		b.ReportMetric(ms(slices.Max(first)), "paint-most-ms")
 		b.ReportMetric(ms(middle(again)), "repaint-ms")
+		b.ReportMetric(ms(middle(drawn)), "draw-ms")
 
-		for range tabs {
-			h.stream(base, cookie)
+		for i := range tabs {
+			h.stream(base, cookies[1+i/each])
 		}
 		most := 0.0
 		for range samples {
@@ -71,9 +80,41 @@ func BenchmarkUI(b *testing.B) {
 			most = max(most, h.memory()["VmRSS"])
 		}
 		b.ReportMetric(most-before, "streams-MB")
+
+		tab := browser.Open(b, base)
+		tab.SetCookie(cookies[0])
+		for i := range presses {
+			pressed = append(pressed, install(tab, slug(run+i)))
+		}
+		tab.Close()
+		b.ReportMetric(ms(middle(pressed)), "press-ms")
+		b.ReportMetric(ms(slices.Max(pressed)), "press-most-ms")
 		h.stop(h.daemon)
 	}
 	b.ReportMetric(0, "ns/op") // says nothing here
+}
+
+// install installs an add-on by the keyboard. It returns how long after the press its progress was on the screen.
+func install(tab *browser.Tab, slug string) time.Duration {
+	tab.Visit("/ui/addons/" + slug + "/install")
+	browser.Eval[any](tab, `(function () {
+		var pressed, agree = document.querySelector("[name=agree]");
+		if (agree) agree.checked = true;
+		document.querySelector("[name=start]").checked = false;
+		document.addEventListener("keydown", function () { pressed = performance.now() }, true);
+		window.seen = 0;
+		(function look() {
+			var bar = document.querySelector("progress");
+			if (pressed && bar && bar.getClientRects().length) requestAnimationFrame(function () { window.seen = performance.now() - pressed });
+			else requestAnimationFrame(look);
+		})();
+		document.getElementById("install").focus();
+	})()`)
+	tab.Keys("\r")
+	tab.Until("the progress is seen", `window.seen > 0`)
+	at := browser.Eval[float64](tab, `window.seen`)
+	tab.Until("it is installed", `!document.querySelector("progress")`)
+	return time.Duration(at * float64(time.Millisecond))
 }
 
 // painted is how long it took from the request for the page in a tab until something could be read.
@@ -83,6 +124,12 @@ func painted(tab *browser.Tab) time.Duration {
 			list.getEntries().forEach(function (e) { if (e.name === "first-contentful-paint") done(e.startTime) });
 		}).observe({type: "paint", buffered: true});
 	})`)
+	return time.Duration(at * float64(time.Millisecond))
+}
+
+// answered is how long the appliance took to answer with the page in a tab.
+func answered(tab *browser.Tab) time.Duration {
+	at := browser.Eval[float64](tab, `(function () { var n = performance.getEntriesByType("navigation")[0]; return n.responseStart - n.requestStart })()`)
 	return time.Duration(at * float64(time.Millisecond))
 }
 
@@ -99,15 +146,34 @@ func (h *house) openToPeople() string {
 // people are a client for calls from the network.
 var people = http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}} // #nosec G402
 
+const phrase = "only for measuring"
+
 // owner makes the first user, and gives his cookie.
-func (h *house) owner(base string) (cookie string) {
+func (h *house) owner(base string) string {
 	h.Helper()
 	var code struct{ Code string }
 	h.read(h.castellan("setup-code", "--json"), &code)
-	in, err := json.Marshal(map[string]string{"code": code.Code, "name": "anna", "password": "only for measuring"})
+	return h.comeIn(base+"/castellan/setup", map[string]string{"code": code.Code, "name": "anna", "password": phrase})
+}
+
+// person makes another user, and gives his cookie.
+func (h *house) person(base, name string) string {
+	h.Helper()
+	cmd := h.command("castellan", "user", "add", name)
+	cmd.Stdin = strings.NewReader(phrase + "\n")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		h.Fatalf("%v: %s", err, out)
+	}
+	return h.comeIn(base+"/castellan/login", map[string]string{"name": name, "password": phrase})
+}
+
+// comeIn sends somebody's proof and gives the cookie that comes back.
+func (h *house) comeIn(to string, proof map[string]string) (cookie string) {
+	h.Helper()
+	in, err := json.Marshal(proof)
 	h.must(err)
 	testenv.Eventually(h, 30*time.Second, "people are answered", func() bool {
-		resp, err := people.Post(base+"/castellan/setup", "application/json", bytes.NewReader(in))
+		resp, err := people.Post(to, "application/json", bytes.NewReader(in))
 		if err != nil {
 			return false
 		}

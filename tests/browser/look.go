@@ -93,18 +93,34 @@ func (b *Tab) At(path string) {
 	b.Until("the page is "+path, fmt.Sprintf(`location.pathname + location.search === %q && document.readyState === "complete"`, path))
 }
 
-// Pictures is the variable that names the folder where pictures are kept, none when it is empty.
-const Pictures = "CASTELLAN_SCREENS"
+// Variables that name folders for pictures, none when they are empty: of each screen, whole, to be looked at; and of some as a
+// screen shows them, for those who read of the project.
+const (
+	screensDir  = "CASTELLAN_SCREENS"
+	picturesDir = "CASTELLAN_PICTURES"
+)
 
 // Picture keeps a picture of the whole page, as it is now.
 func (b *Tab) Picture(name string) {
 	b.t.Helper()
-	dir := os.Getenv(Pictures)
+	b.keep(os.Getenv(screensDir), name, cd.FullScreenshot(100))
+}
+
+// Portrait keeps a picture of what the screen shows, in a look, which stays.
+func (b *Tab) Portrait(name string, l Look) {
+	b.t.Helper()
+	b.Look(l)
+	b.Settle()
+	b.keep(os.Getenv(picturesDir), name, cd.CaptureScreenshot())
+}
+
+func (b *Tab) keep(dir, name string, take cd.Action[[]byte]) {
+	b.t.Helper()
 	if dir == "" {
 		return
 	}
 	b.do(func(ctx context.Context) error {
-		png, err := cd.Run(ctx, cd.FullScreenshot(100))
+		png, err := cd.Run(ctx, take)
 		if err != nil {
 			return err
 		}

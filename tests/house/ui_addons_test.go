@@ -21,6 +21,23 @@ const harm = `"'></textarea></title></script><script>owned=1</script><img src=x 
 const playerSchema = `options: {volume: 5, room: kitchen, loud: false, password: "first secret", stations: [one, two]}
 schema: {volume: "int(0,10)", room: str, loud: bool, password: password, stations: [str], kind: "list(radio|disc)?"}`
 
+// shop offers more add-ons, to look at.
+func (u *ui) shop() {
+	u.t.Helper()
+	for _, a := range []struct{ slug, name, about, more string }{
+		{"weather", "Weather station", "Reads the sensors on the roof and keeps their history", "usb: true"},
+		{"doorbell", "Doorbell", "Shows who rings, on every screen in the house", "video: true"},
+		{"zigbee", "Zigbee bridge", "Lamps, plugs and switches by a radio stick", "uart: true"},
+		{"tunnel", "Tunnel home", "A private way home from anywhere", "privileged: [NET_ADMIN]"},
+		{"notes", "Kitchen notes", "A shopping list that everybody can reach", "ingress: true"},
+	} {
+		dir := u.path("data", "addons", "local", a.slug)
+		must(u.t, os.MkdirAll(dir, 0o755))
+		text := fmt.Sprintf("name: %s\nversion: \"2.3\"\nslug: %s\ndescription: %s\narch: [amd64, aarch64]\nimage: %s/house/%s\n%s\n", a.name, a.slug, a.about, u.registry.host, a.slug, a.more)
+		must(u.t, os.WriteFile(dir+"/config.yaml", []byte(text), 0o644))
+	}
+}
+
 // slowly lets what goes through a front take its time, so that people can see it.
 func slowly(w http.ResponseWriter, r *http.Request, honest http.Handler, gone <-chan struct{}) {
 	if strings.Contains(r.URL.Path, "/manifests/") {
@@ -87,6 +104,7 @@ func (u *ui) villain() {
 func (u *ui) testInstallByKeyboard(t *testing.T) {
 	b := u.on(t)
 	u.player("1.0")
+	u.shop()
 	u.offers()
 	u.castellan("check").says(t, 0)
 	u.registry.breaks("/v2/house/player/", slowly)
@@ -140,7 +158,7 @@ func (u *ui) testSearch(t *testing.T) {
 	u.villain()
 	u.offers()
 	b.Visit("/ui/addons")
-	b.Until("both are there", `document.querySelectorAll(".card").length === 2`)
+	b.Until("all are there", `document.querySelectorAll(".card").length === 7`)
 	b.Reach("searchbox", "Search add-ons")
 	b.Keys("playe")
 	b.Until("one is left", `document.querySelectorAll(".card").length === 1`)

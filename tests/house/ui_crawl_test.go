@@ -94,7 +94,7 @@ func (v *visitor) walk(t *testing.T) (pages map[string]page, forms []form) {
 			for _, tag := range inputShape.FindAllString(m[2], -1) {
 				name, value := nameShape.FindStringSubmatch(tag), valueShape.FindStringSubmatch(tag)
 				switch {
-				case name == nil:
+				case name == nil, strings.Contains(tag, `type="radio"`) && f.fields.Has(name[1]): // of several, the first
 				case value == nil:
 					f.fields.Set(html.UnescapeString(name[1]), "")
 				default:

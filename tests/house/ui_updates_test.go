@@ -42,6 +42,25 @@ func (u *ui) testUpdate(t *testing.T) {
 	b.Sees("Home Assistant went back to 1.1.0")
 }
 
+// testPictures takes the pictures that the project shows of itself, while an update waits.
+func (u *ui) testPictures(t *testing.T) {
+	b := u.on(t)
+	u.newCore("1.2.1")
+	for path, name := range map[string]string{
+		"/ui/": "overview", "/ui/updates": "updates", "/ui/addons": "store", "/ui/addons/local_player": "addon", "/ui/trust": "trust", "/ui/backups": "backups", "/ui/settings": "settings",
+	} {
+		b.Visit(path)
+		b.Portrait(name, browser.Light)
+		switch name {
+		case "store":
+			b.Portrait(name+"-dark", browser.Dark)
+		case "overview":
+			b.Portrait(name+"-phone", browser.Phone)
+		}
+		b.Look(browser.Light)
+	}
+}
+
 // testForce is refused a version that its publisher has withdrawn, finds out why, and lets it in once all the same.
 func (u *ui) testForce(t *testing.T) {
 	b := u.on(t)

@@ -23,8 +23,13 @@
   document.addEventListener("submit", function (e) { e.target.classList.remove("dirty"); });
 
   // A browser opens six connections to a house at most, in all its tabs: a tab that nobody sees gives its stream back.
-  var stream = null, resting = false;
-  htmx.createEventSource = function (url) { return (stream = new EventSource(url, { withCredentials: true })); };
+  var stream = null, resting = false, heard = 0;
+  htmx.createEventSource = function (url) {
+    var s = new EventSource(url, { withCredentials: true });
+    if (url !== "/ui/events") return s;
+    s.addEventListener("changed", function () { heard = performance.now(); });
+    return (stream = s);
+  };
   document.addEventListener("visibilitychange", function () {
     if (!stream) return;
     if (document.hidden && !resting) { resting = true; stream.close(); }
@@ -35,11 +40,19 @@
   var lost = false;
   function offline(on) { document.getElementById("offline").hidden = !on; }
   document.addEventListener("htmx:sseError", function () { if (!lost) offline(true); lost = true; });
+  function readAgain() {
+    document.querySelectorAll("[hx-trigger*='sse:reset']").forEach(function (part) { htmx.trigger(part, "sse:reset"); });
+  }
   document.addEventListener("htmx:sseOpen", function () {
     offline(false);
-    var main = document.getElementById("main");
-    if (lost && main.hasAttribute("hx-get")) htmx.trigger(main, "sse:reset");
+    if (lost || document.querySelector(".live progress")) readAgain();
     lost = false;
+  });
+  // So is one that was on its way while the stream told of an end: it shows how things were before.
+  document.addEventListener("htmx:beforeRequest", function (e) { e.detail.requestConfig.began = performance.now(); });
+  document.addEventListener("htmx:afterSettle", function (e) {
+    var by = e.detail.requestConfig;
+    if (by && by.boosted && heard > by.began) readAgain();
   });
   document.addEventListener("htmx:sendError", function () { offline(true); });
   document.addEventListener("htmx:afterRequest", function (e) { if (e.detail.successful && !lost) offline(false); });
