@@ -78,6 +78,40 @@ func repositorySlugs(ctx context.Context, c *client.Client) (out []string, err e
 	return out, err
 }
 
+// userNames are those who may log in.
+func userNames(ctx context.Context, c *client.Client) (out []string, err error) {
+	list, err := c.Users(ctx)
+	for _, u := range list.Users {
+		out = append(out, plain(u.Name)+"\t"+plain(u.Role))
+	}
+	return out, err
+}
+
+// backupSlugs, jobIDs and changeIDs are those there are, newest first.
+func backupSlugs(ctx context.Context, c *client.Client) (out []string, err error) {
+	list, err := c.Backups(ctx)
+	for _, b := range list.Backups {
+		out = append(out, plain(b.Slug)+"\t"+plain(b.Name))
+	}
+	return out, err
+}
+
+func jobIDs(ctx context.Context, c *client.Client) (out []string, err error) {
+	list, err := c.Jobs(ctx)
+	for _, j := range list.Jobs {
+		out = append(out, j.UUID+"\t"+plain(j.Name+" "+value(j.Reference)))
+	}
+	return out, err
+}
+
+func changeIDs(ctx context.Context, c *client.Client) (out []string, err error) {
+	list, err := c.Changes(ctx)
+	for _, v := range list.Changes {
+		out = append(out, v.ID+"\t"+plain(v.Service+" "+v.To))
+	}
+	return out, err
+}
+
 // completes gives the commands whose first word is a name the names there are.
 func completes(o *options, cmd *cobra.Command) {
 	words := wordsOf(cmd)
@@ -85,6 +119,15 @@ func completes(o *options, cmd *cobra.Command) {
 	switch need := strings.Fields(cmd.Use); {
 	case words == "addon install" || words == "addon info" || words == "addon build":
 		ask = offeredSlugs
+	case words == "user add" || words == "token add": // a new name
+	case strings.HasPrefix(words, "user "):
+		ask = userNames
+	case strings.HasPrefix(words, "backup ") && len(need) > 1 && need[1] == "SLUG":
+		ask = backupSlugs
+	case len(need) > 1 && need[1] == "JOB":
+		ask = jobIDs
+	case len(need) > 1 && need[1] == "CHANGE":
+		ask = changeIDs
 	case words == "repo remove" || words == "repo refresh":
 		ask = repositorySlugs
 	case strings.HasPrefix(words, "addon ") && len(need) > 1 && need[1] == "SLUG":

@@ -12,7 +12,7 @@ import (
 )
 
 func TestCompletionsAskTheDaemon(t *testing.T) {
-	socket := serve(t, &butler{addon: api.AddonInfo{Addon: api.Addon{Slug: "core_x", Name: "X"}}})
+	socket := serve(t, &butler{vault: cellar{new([]string)}, change: api.Change{ID: "c1", Service: "core", To: "2"}, addon: api.AddonInfo{Addon: api.Addon{Slug: "core_x", Name: "X"}}})
 	for line, want := range map[string]string{
 		"update ":                "core\t1\n",
 		"hold c":                 "core\t1\n",
@@ -24,6 +24,10 @@ func TestCompletionsAskTheDaemon(t *testing.T) {
 		"mode core ":             ":4\n",
 		"sta":                    "status\t",
 		"trust house accept cor": "core\t1\n",
+		"user add ":              ":0\n",
+		"token add ":             ":0\n",
+		"change show ":           "c1\tcore 2\n",
+		"backup show 0":          "0a1b2c3d\tweekly[2J\n",
 	} {
 		args := append([]string{"__complete", "--socket", socket}, strings.Split(line, " ")...)
 		if code, stdout, stderr := run(t, args...); code != 0 || !strings.HasPrefix(stdout, want) {

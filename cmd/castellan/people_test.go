@@ -110,6 +110,7 @@ func TestPeopleOnTheCommandLine(t *testing.T) {
 		{"setup-code", "", 1, "", "has an owner already"},
 		{"user add anna", passphrase, 1, "", `there is a user "anna" already`},
 		{"user add bert --role operator --json", passphrase, 0, `"changed": true`, ""},
+		{"__complete user role b", "", 0, "bert\toperator\n:4\n", ""},
 		{"user role bert king", "", 1, "", "is no role"},
 		{"user role bert viewer", "", 0, "bert is viewer now", ""},
 		{"user role nobody viewer", "", 1, "", "Next: castellan user list"},
