@@ -67,12 +67,7 @@ func (h addonView) List(ctx context.Context, all bool) ([]api.Addon, error) {
 func (h *house) runningNow(ctx context.Context) (map[string]bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, engineWithin)
 	defer cancel()
-	list, err := h.engine.List(ctx, "")
-	running := map[string]bool{}
-	for _, c := range list {
-		running[c.Service] = running[c.Service] || c.Running
-	}
-	return running, err
+	return h.engine.Running(ctx)
 }
 
 // offered is an add-on that is not installed. Nothing was looked at of its image, so nothing is said of it.

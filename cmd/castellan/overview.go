@@ -56,14 +56,10 @@ func (h *house) Status(ctx context.Context) (api.Status, error) {
 func (h *house) askEngine(ctx context.Context, st *api.EngineStatus) map[string]bool {
 	ctx, cancel := context.WithTimeout(ctx, engineWithin)
 	defer cancel()
-	running := map[string]bool{}
-	list, err := h.engine.List(ctx, "")
+	running, err := h.engine.Running(ctx)
 	if err != nil {
 		st.Error = err.Error()
-		return running
-	}
-	for _, c := range list {
-		running[c.Service] = running[c.Service] || c.Running
+		return map[string]bool{}
 	}
 	info, err := h.engineInfo(ctx)
 	if err != nil {

@@ -32,6 +32,21 @@ func (e *Engine) List(ctx context.Context, service string) ([]supervisor.Contain
 	return out, err
 }
 
+// Running tells of each service of this appliance that has a container whether one of them runs. It is one question, however
+// many there are.
+func (e *Engine) Running(ctx context.Context) (map[string]bool, error) {
+	out := map[string]bool{}
+	err := e.call(ctx, e.cfg.CallTimeout, "list containers", func(ctx context.Context, cli *client.Client) error {
+		found, err := cli.ContainerList(ctx, container.ListOptions{All: true, Filters: filters.NewArgs(filters.Arg("label", supervisor.LabelHouse+"="+e.cfg.House))})
+		for _, c := range found {
+			service := c.Labels[supervisor.LabelService]
+			out[service] = out[service] || c.State == container.StateRunning || c.State == container.StatePaused || c.State == container.StateRestarting
+		}
+		return err
+	})
+	return out, err
+}
+
 // list inspects each container: the engine's listing leaves out exit codes, health and restart counts.
 func (e *Engine) list(ctx context.Context, cli *client.Client, more ...filters.KeyValuePair) ([]supervisor.Container, error) {
 	args := filters.NewArgs(append(more, filters.Arg("label", supervisor.LabelHouse+"="+e.cfg.House))...)

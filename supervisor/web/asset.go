@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
+	"io"
 	"net/http"
 	"path"
 	"strings"
@@ -86,16 +87,25 @@ func serveAsset(w http.ResponseWriter, r *http.Request) {
 // smallest is what is worth packing, in bytes.
 const smallest = 1400
 
+// packers are writers that rest: each holds a megabyte, and pages come often.
+var packers = map[int]*sync.Pool{gzip.BestSpeed: newPackers(gzip.BestSpeed), gzip.BestCompression: newPackers(gzip.BestCompression)}
+
+func newPackers(level int) *sync.Pool {
+	return &sync.Pool{New: func() any {
+		z, _ := gzip.NewWriterLevel(io.Discard, level) // of a level that there is
+		return z
+	}}
+}
+
 // pack compresses, or gives nil when that gains nothing.
 func pack(b []byte, level int) []byte {
 	if len(b) < smallest {
 		return nil
 	}
+	z := packers[level].Get().(*gzip.Writer)
+	defer packers[level].Put(z)
 	var out bytes.Buffer
-	z, err := gzip.NewWriterLevel(&out, level)
-	if err != nil {
-		return nil // the plain one goes
-	}
+	z.Reset(&out)
 	_, _ = z.Write(b) // to memory: it can't fail
 	_ = z.Close()
 	return out.Bytes()
