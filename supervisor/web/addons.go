@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"errors"
+	"net/url"
 	"time"
 
 	"github.com/castellan/castellan/supervisor/api"
@@ -57,7 +58,7 @@ var addonScreens = []screen{
 func (v *visit) slug() string { return v.r.PathValue("slug") }
 
 // home is the page of the add-on an address is about.
-func (v *visit) home() string { return "/ui/addons/" + v.slug() }
+func (v *visit) home() string { return "/ui/addons/" + url.PathEscape(v.slug()) }
 
 // toAddon answers an address of a form that somebody loads anew.
 func (v *visit) toAddon() (answer, error) { return seeOther(v.home()), nil }
@@ -100,8 +101,7 @@ func (v *visit) lengthy(work func(context.Context) error) error {
 	}
 	go func() {
 		if err := <-end; err != nil {
-			f := v.fail(err)
-			v.ui.notes.add(v.me.CSRF, note{Tone: "bad", Text: f.What, Next: f.Next, Code: f.Code})
+			v.ui.notes.add(v.me.CSRF, v.failed(err))
 		}
 	}()
 	return errGoesOn
