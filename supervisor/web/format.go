@@ -40,6 +40,9 @@ func (w *views) size(n int64) string {
 	return w.decimal(v, digits) + hardSpace + units[i]
 }
 
+// gibibytes is a size as Home Assistant's API tells it; people read it as any other.
+type gibibytes float64
+
 // decimal writes a number with that many digits after the point.
 func (w *views) decimal(v float64, digits int) string {
 	s := strconv.FormatFloat(v, 'f', digits, 64)

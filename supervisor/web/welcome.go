@@ -93,17 +93,17 @@ func dockerCheck(st api.Status) checked {
 	return checked{Name: "docker", Tone: "ok", Word: "docker_ok", Args: []any{st.Engine.Version}}
 }
 
-// leastFree is how much room an update of Home Assistant takes on its way, in GiB: less is told.
-const leastFree = 5
+// leastFree is how much room an update of Home Assistant takes on its way: less is told.
+const leastFree = gibibytes(5)
 
 func storageCheck(h api.HostInfo, err error) checked {
 	switch {
 	case err != nil:
 		return checked{Name: "storage", Tone: "warn", Word: "unknown", Said: err.Error()}
-	case h.DiskFree < leastFree:
-		return checked{Name: "storage", Tone: "bad", Word: "storage_small", Args: []any{h.DiskFree, h.DiskTotal, leastFree}, Run: "du -xh / | sort -h | tail -20"}
+	case gibibytes(h.DiskFree) < leastFree:
+		return checked{Name: "storage", Tone: "bad", Word: "storage_small", Args: []any{gibibytes(h.DiskFree), gibibytes(h.DiskTotal), leastFree}, Run: "du -xh / | sort -h | tail -20"}
 	}
-	return checked{Name: "storage", Tone: "ok", Word: "storage_ok", Args: []any{h.DiskFree, h.DiskTotal}}
+	return checked{Name: "storage", Tone: "ok", Word: "storage_ok", Args: []any{gibibytes(h.DiskFree), gibibytes(h.DiskTotal)}}
 }
 
 func clockCheck(h api.HostInfo, err error) checked {
