@@ -80,6 +80,20 @@ func (v *visit) waits(code, why string) string {
 	return v.ui.in(v.lang).known("addons.wait_"+keyOf(code), why)
 }
 
+// changes asks for a change before which a backup may be made: then the visitor goes on, as after one that has begun.
+func (v *visit) changes(call func(context.Context) (api.Accepted, error)) (api.Accepted, error) {
+	answered := make(chan api.Accepted, 1)
+	err := v.lengthy(func(ctx context.Context) error {
+		a, err := call(ctx)
+		answered <- a
+		return err
+	})
+	if errors.Is(err, errGoesOn) {
+		return api.Accepted{}, nil
+	}
+	return <-answered, err
+}
+
 // lengthyAfter is how long a form waits for work that takes its time before it goes on alone.
 const lengthyAfter = 3 * time.Second
 

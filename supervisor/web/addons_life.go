@@ -122,7 +122,7 @@ func (v *visit) postAddonConsent() (answer, error) {
 		return answer{view: "addon_consent", data: p, status: http.StatusUnprocessableEntity}, nil
 	}
 	if err == nil && len(a.Changes) == 0 { // it was noted; the update waits for a word
-		a, err = v.api.UpdateAddon(v.ctx(), v.slug(), api.AddonUpdateRequest{Version: v.form("version")})
+		a, err = v.changes(v.updating())
 	}
 	return v.accepted(v.home(), "addons.agreed", a, err)
 }

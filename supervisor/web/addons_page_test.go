@@ -333,6 +333,13 @@ func TestLengthy(t *testing.T) {
 		if err := v.lengthy(func(ctx context.Context) error { time.Sleep(time.Minute); return errors.Join(io.EOF, ctx.Err()) }); !errors.Is(err, errGoesOn) {
 			t.Errorf("long work: %v", err)
 		}
+		update := func(context.Context) (api.Accepted, error) {
+			time.Sleep(time.Minute)
+			return api.Accepted{Changes: []string{"c"}}, nil
+		}
+		if a, err := v.changes(update); err != nil || len(a.Changes) != 0 {
+			t.Errorf("an update that is backed up first: %v, %v", a, err)
+		}
 		leave()
 		time.Sleep(2 * time.Minute)
 		if got := v.ui.notes.take(shopToken, false, time.Now()); len(got) != 1 || got[0].Tone != "bad" || got[0].Text != "EOF" {
