@@ -11,14 +11,13 @@ import (
 // lifePage asks before an add-on comes, may do more, or goes.
 type lifePage struct {
 	*addonPage
-	New    []may // rights that are asked for
-	Again  bool  // they are others than were shown before
-	Tick   bool  // nobody ticked that he agrees
-	Wrong  bool  // the name was typed wrong
-	Data   string
-	Fault  *fault
-	Can    bool // nothing stands in the way
-	Opened bool
+	New   []may // rights that are asked for
+	Again bool  // they are others than were shown before
+	Tick  bool  // nobody ticked that he agrees
+	Wrong bool  // the name was typed wrong
+	Data  string
+	Fault *fault
+	Can   bool // nothing stands in the way
 }
 
 // lifePage reads what such a page shows.

@@ -22,13 +22,11 @@ var welcomeScreens = []screen{
 
 // welcome is a step of the first run.
 type welcome struct {
-	Step    int
 	Checks  []checked
 	Bad     int // of them
 	Keys    []api.LedgerKeys
 	Ledger  api.LedgerStatus
 	Profile string
-	Signed  bool // the house has a key of its own
 	Place   api.BackupPlace
 	Days    []string
 	Auto    bool // updates come by themselves
@@ -70,7 +68,7 @@ func (v *visit) welcomeChecks() (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	out := welcome{Step: 2, Ledger: st.Ledger}
+	out := welcome{Ledger: st.Ledger}
 	host, hostErr := v.api.Host(v.ctx())
 	net, netErr := v.api.Network(v.ctx())
 	out.Checks = []checked{dockerCheck(st), storageCheck(host, hostErr), clockCheck(host, hostErr), networkCheck(st, net, netErr), ledgerCheck(st)}
@@ -151,7 +149,7 @@ func (v *visit) welcomeTrust() (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	out := welcome{Step: 3, Keys: set.Ledgers, Ledger: st.Ledger, File: set.Config.Path, Profile: "default"}
+	out := welcome{Keys: set.Ledgers, Ledger: st.Ledger, File: set.Config.Path, Profile: "default"}
 	for _, k := range set.Keys {
 		if k.Key == "trust.profile" && slices.Contains(k.Values, "strict") {
 			out.Profile = "strict"
@@ -163,7 +161,7 @@ func (v *visit) welcomeTrust() (answer, error) {
 
 // welcomeNow is what the last step shows.
 func (v *visit) welcomeNow() (welcome, error) {
-	out := welcome{Step: 4, Auto: true}
+	out := welcome{Auto: true}
 	decided, err := v.api.Decisions(v.ctx())
 	if err != nil {
 		return out, err
@@ -179,9 +177,7 @@ func (v *visit) welcomeNow() (welcome, error) {
 		return out, err
 	}
 	out.Place = room.Place
-	for _, d := range out.Place.Days {
-		out.Days = append(out.Days, v.say("backups.day_"+d))
-	}
+	out.Days = v.dayNames(out.Place.Days)
 	st, err := v.status()
 	out.File = st.Config.Path
 	return out, err
@@ -201,7 +197,7 @@ var night = api.WindowRequest{From: "01:00", To: "05:00"}
 
 // backupsEvery are the schedules that the first run offers; any other word leaves it as it is.
 var backupsEvery = map[string]api.BackupTimes{
-	"night": {Days: []string{"mon", "tue", "wed", "thu", "fri", "sat", "sun"}, Hour: 3},
+	"night": {Days: weekdays, Hour: 3},
 	"week":  {Days: []string{"sun"}, Hour: 3},
 	"never": {},
 }
