@@ -69,7 +69,7 @@ func (v *visit) accepted(to, key string, a api.Accepted, err error) (answer, err
 	case err != nil:
 		return v.again(to, err)
 	case len(a.Changes) == 0 && len(a.Skips) > 0:
-		v.ui.notes.add(v.me.CSRF, note{Tone: "bad", Text: v.waits(a.Skips[0].Code, a.Skips[0].Why)})
+		v.ui.notes.add(v.me.CSRF, note{Tone: "warn", Text: v.waits(a.Skips[0].Code, a.Skips[0].Why)})
 		return seeOther(to), nil
 	}
 	return v.done(to, key)

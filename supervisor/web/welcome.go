@@ -119,7 +119,7 @@ func networkCheck(st api.Status, n api.NetworkInfo, err error) checked {
 	case err != nil:
 		return checked{Name: "network", Tone: "warn", Word: "unknown", Said: err.Error()}
 	case st.Channel.Error != "":
-		return checked{Name: "network", Tone: "bad", Word: "network_channel", Said: st.Channel.Error}
+		return checked{Name: "network", Tone: "warn", Word: "network_channel", Said: st.Channel.Error}
 	case !n.SupervisorInternet:
 		return checked{Name: "network", Tone: "warn", Word: "network_some", Said: st.Ledger.Error}
 	}
