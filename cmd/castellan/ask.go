@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -26,7 +27,12 @@ func ask(cmd *cobra.Command, q question) error {
 	if !atTerminal(cmd) {
 		return usage(fmt.Errorf("cannot %s: nobody is at the terminal to agree", q.what), q.retry)
 	}
-	return answer(cmd.InOrStdin(), cmd.ErrOrStderr(), q)
+	_, err := orInterrupted(cmd.Context(), func() (none struct{}, _ error) { return none, answer(cmd.InOrStdin(), cmd.ErrOrStderr(), q) })
+	if errors.Is(err, errInterrupted) {
+		fmt.Fprintln(cmd.ErrOrStderr())
+		return &exitError{exitFailed, fmt.Errorf("did not %s: %w", q.what, err), q.retry}
+	}
+	return err
 }
 
 // answer reads one line.

@@ -28,7 +28,7 @@ func (h haView) Host(ctx context.Context) (api.Host, error) {
 		Docker: api.DockerInfo{Version: st.Engine.Version, Registries: map[string]any{}}}
 	within, cancel := context.WithTimeout(ctx, engineWithin)
 	defer cancel()
-	if info, err := h.engine.Info(within); err == nil { // an engine that is away says nothing, and the status why
+	if info, err := h.engineInfo(within); err == nil { // an engine that is away says nothing, and the status why
 		out.Docker.Storage = info.Store
 	}
 	creds, err := credentials(cfg.Registry.CredentialsFile)

@@ -52,7 +52,9 @@ func (e *exitError) Unwrap() error { return e.err }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	over := context.AfterFunc(ctx, func() { leaves(os.Args[1:]) })
 	code := execute(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	over()
 	stop()
 	os.Exit(code)
 }

@@ -65,12 +65,17 @@ func (h *house) askEngine(ctx context.Context, st *api.EngineStatus) map[string]
 	for _, c := range list {
 		running[c.Service] = running[c.Service] || c.Running
 	}
-	info, err := h.about.get(time.Now(), func() (engine.Info, error) { return h.engine.Info(ctx) })
+	info, err := h.engineInfo(ctx)
 	if err != nil {
 		st.Error = err.Error()
 	}
 	st.Version, st.API = info.Version, info.API
 	return running
+}
+
+// engineInfo is what the engine said of itself at most a while ago.
+func (h *house) engineInfo(ctx context.Context) (engine.Info, error) {
+	return h.about.get(time.Now(), func() (engine.Info, error) { return h.engine.Info(ctx) })
 }
 
 // engineSays is what the engine says of itself. It runs other programs to find that out, so it is asked once in a while.

@@ -107,7 +107,7 @@ func (h *house) freeDisk(ctx context.Context) int64 {
 	dirs := []string{h.config().DataDir}
 	within, cancel := context.WithTimeout(ctx, engineWithin)
 	defer cancel()
-	if info, err := h.engine.Info(within); err == nil && filepath.IsAbs(info.Root) { // an engine that is away keeps no plan from being shown
+	if info, err := h.engineInfo(within); err == nil && filepath.IsAbs(info.Root) { // an engine that is away keeps no plan from being shown
 		dirs = append(dirs, info.Root)
 	}
 	for _, dir := range dirs {

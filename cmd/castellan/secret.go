@@ -42,8 +42,13 @@ func (s *secrets) read(prompt string) (string, error) {
 		}
 	} else {
 		fmt.Fprintf(s.cmd.ErrOrStderr(), "%s: ", prompt)
+		fd := int(s.cmd.InOrStdin().(*os.File).Fd()) // atTerminal has seen that it is one
+		before, _ := term.GetState(fd)               // what can't be read is not put back
 		var b []byte
-		b, err = term.ReadPassword(int(s.cmd.InOrStdin().(*os.File).Fd())) // atTerminal has seen that it is one
+		b, err = orInterrupted(s.cmd.Context(), func() ([]byte, error) { return term.ReadPassword(fd) })
+		if errors.Is(err, errInterrupted) && before != nil {
+			_ = term.Restore(fd, before) // it shows again what is typed; it may be gone
+		}
 		fmt.Fprintln(s.cmd.ErrOrStderr())
 		text = string(b)
 	}

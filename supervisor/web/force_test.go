@@ -133,7 +133,7 @@ func TestForceThatCantBe(t *testing.T) {
 func TestForceRefusedByTheAPI(t *testing.T) {
 	answers := given()
 	answers["POST /castellan/trust/force"] = &api.Error{Status: 403, Key: "forbidden", Message: "only <admins>", Next: "ask one"}
-	u, _ := fakeUI(t, "operator", answers)
+	u, _ := fakeUI(t, "admin", answers)
 	w := post(u, "/ui/trust/force", forceForm())
 	if w.Code != http.StatusUnprocessableEntity || !strings.Contains(w.Body.String(), "only &lt;admins&gt;") || !strings.Contains(w.Body.String(), "/ui/help/forbidden") {
 		t.Errorf("answers %d: %s", w.Code, w.Body)

@@ -85,12 +85,22 @@ func (v *visit) updates() (answer, error) {
 // lingers is how long a change that ended stays where it was seen going on, to say how it ended.
 const lingers = 20 * time.Second
 
-// courses are the changes that go on or ended just now, and so many of the last that ended or are stuck.
+// mostLingering is how many changes that ended stay at a time; the list of the last has them all.
+const mostLingering = 2
+
+// courses are the changes that go on or ended just now, of each service the newest, and so many of the last that ended or are
+// stuck.
 func (v *visit) courses(list []api.Change, most int) (running, ended []course) {
+	lingering, seen := 0, map[string]bool{}
 	for _, c := range list {
-		if !c.Done || v.now.Sub(c.Updated) < lingers && c.State != "stuck" {
+		stays := c.Done && v.now.Sub(c.Updated) < lingers && c.State != "stuck" && !seen[c.Service] && lingering < mostLingering
+		if stays {
+			lingering++
+		}
+		if !c.Done || stays {
 			running = append(running, v.course(c))
 		}
+		seen[c.Service] = true
 		switch {
 		case !c.Done:
 		case len(ended) < most:

@@ -5,6 +5,7 @@ import (
 	"go/parser"
 	"go/token"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strconv"
 	"strings"
@@ -369,5 +370,24 @@ func TestOverviewTellsWhatItCan(t *testing.T) {
 	u, _ := fakeUI(t, "viewer", map[string]any{"GET /castellan/status": &api.Error{Status: 502, Message: "the daemon stops", Next: "wait"}})
 	if w := get(u, "/ui/"); w.Code != 502 || !strings.Contains(w.Body.String(), "the daemon stops") {
 		t.Errorf("without a status: %d", w.Code)
+	}
+}
+
+// TestWhatEndedDoesNotPileUp: of changes that ended just now the newest of a service stays in sight, and few of them.
+func TestWhatEndedDoesNotPileUp(t *testing.T) {
+	u, _ := fakeUI(t, "viewer", quiet())
+	v := u.visit(httptest.NewRecorder(), httptest.NewRequest("GET", "/ui/", nil))
+	var list []api.Change
+	for i, service := range []string{"a", "a", "b", "c", "d"} {
+		list = append(list, api.Change{ID: strconv.Itoa(i), Service: service, Kind: "update", State: "committed", Done: true, Good: true, Updated: v.now})
+	}
+	list = append(list, api.Change{ID: "9", Service: "e", Kind: "update", State: "pulled", Updated: v.now})
+	running, ended := v.courses(list, 10)
+	var ids []string
+	for _, c := range running {
+		ids = append(ids, c.ID)
+	}
+	if got := strings.Join(ids, " "); got != "0 2 9" || len(ended) != 5 {
+		t.Errorf("in sight are %q, and %d ended", got, len(ended))
 	}
 }

@@ -64,6 +64,20 @@ func (v *visit) enter() (to string, err error) {
 	return v.door()
 }
 
+// refused says why a form is not for this visitor, before anything is done: not every form ends in a call that the API would
+// refuse. A file is read as it comes, with its token.
+func (v *visit) refused(s screen) error {
+	switch {
+	case v.r.Method != http.MethodPost:
+		return nil
+	case !v.may(s.role.String()):
+		return &api.Error{Status: http.StatusForbidden, Key: "forbidden", Message: v.say("fault.role_what"), Next: v.say("fault.role_next")}
+	case !carriesFile(v.r) && v.me.CSRF != "" && v.r.PostFormValue("csrf") != v.me.CSRF:
+		return &api.Error{Status: http.StatusForbidden, Key: "csrf", Message: v.say("fault.csrf.what"), Next: v.say("fault.csrf.next")}
+	}
+	return nil
+}
+
 // door is where somebody goes who is not logged in.
 func (v *visit) door() (string, error) {
 	s, err := v.api.Setup(v.ctx())

@@ -120,6 +120,10 @@ func (u *UI) serve(w http.ResponseWriter, r *http.Request, s screen) {
 			u.send(v, seeOther(to))
 			return
 		}
+		if err := v.refused(s); err != nil {
+			u.send(v, v.fault(err))
+			return
+		}
 	}
 	a, err := s.show(v)
 	if err != nil {

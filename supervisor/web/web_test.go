@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -66,8 +67,13 @@ func TestFormsCarryTheToken(t *testing.T) {
 	answers := quiet()
 	answers["POST /castellan/check"] = api.Plan{}
 	u, f := fakeUI(t, "operator", answers)
-	w := post(u, "/ui/check", url.Values{"csrf": {"what the page had"}})
-	if calls := f.calls(); len(calls) != 1 || calls[0].csrf != "what the page had" {
+	for _, wrong := range []string{"", "of-another-session"} {
+		if w := post(u, "/ui/check", url.Values{"csrf": {wrong}}); w.Code != http.StatusForbidden || len(f.calls()) != 0 {
+			t.Errorf("with token %q: %d, the API was asked %+v", wrong, w.Code, f.calls())
+		}
+	}
+	w := post(u, "/ui/check", url.Values{})
+	if calls := f.calls(); len(calls) != 1 || calls[0].csrf != "token-of-anna" {
 		t.Fatalf("the API was asked %+v", calls)
 	}
 	if w.Code != http.StatusSeeOther || w.Header().Get("Location") != "/ui/" {
@@ -76,6 +82,25 @@ func TestFormsCarryTheToken(t *testing.T) {
 	first, second := get(u, "/ui/").Body.String(), get(u, "/ui/").Body.String()
 	if word := "Checked:"; !strings.Contains(first, word) || strings.Contains(second, word) {
 		t.Error("what was done is not told once")
+	}
+}
+
+// TestFormsOfOthers: each form of the table is refused to who may not send it, before anything is asked.
+func TestFormsOfOthers(t *testing.T) {
+	n := 0
+	for _, s := range screens() {
+		if s.method != http.MethodPost || s.role <= api.Viewer || strings.HasSuffix(s.path, "/upload") {
+			continue
+		}
+		n++
+		u, f := fakeUI(t, "viewer", quiet())
+		path := regexp.MustCompile(`\{[a-z]+\}`).ReplaceAllString(s.path, "x")
+		if w := post(u, path, url.Values{}); w.Code != http.StatusForbidden || len(f.calls()) != 0 {
+			t.Errorf("%s: a viewer gets %d, the API was asked %+v", s.path, w.Code, f.calls())
+		}
+	}
+	if n < 30 {
+		t.Errorf("only %d forms were found", n)
 	}
 }
 

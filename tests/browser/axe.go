@@ -65,9 +65,12 @@ func (b *Tab) axe(options string) (out []string) {
 // Wide tells what makes a page wider than the screen, so that one has to push it about; "" when nothing does.
 func (b *Tab) Wide() string {
 	b.t.Helper()
-	wide := Eval[int](b, `document.documentElement.scrollWidth - document.documentElement.clientWidth`)
-	if wide <= 0 {
-		return ""
+	wide := 0
+	for range 10 { // a screen that has just changed its size is laid out a moment later
+		if wide = Eval[int](b, `document.documentElement.scrollWidth - document.documentElement.clientWidth`); wide <= 0 {
+			return ""
+		}
+		time.Sleep(100 * time.Millisecond)
 	}
 	return fmt.Sprintf("the page is %d px wider than the screen: ", wide) + Eval[string](b, `Array.from(document.querySelectorAll("body *")).filter(function (e) {
 		return e.getBoundingClientRect().right > document.documentElement.clientWidth + 0.5;

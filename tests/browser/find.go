@@ -2,7 +2,9 @@ package browser
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -119,20 +121,29 @@ func (b *Tab) Settle() {
 func (b *Tab) click(id cdp.BackendNodeID) {
 	b.t.Helper()
 	b.do(func(ctx context.Context) error {
-		if _, err := cd.Call(ctx, dom.ScrollIntoViewIfNeeded, dom.ScrollIntoViewIfNeededParams{BackendNodeID: id}); err != nil {
-			return err
+		var at dom.Quad
+		for { // a page that is read anew may push it about just now
+			if _, err := cd.Call(ctx, dom.ScrollIntoViewIfNeeded, dom.ScrollIntoViewIfNeededParams{BackendNodeID: id}); err != nil {
+				return err
+			}
+			quads, err := cd.Call(ctx, dom.GetContentQuads, dom.GetContentQuadsParams{BackendNodeID: id})
+			if err != nil {
+				return err
+			}
+			if len(quads.Quads) == 0 {
+				return errors.New("cannot press it: it is nowhere to be seen")
+			}
+			if slices.Equal(at, quads.Quads[0]) {
+				return cd.Do(ctx, cd.MouseClickXY((at[0]+at[4])/2, (at[1]+at[5])/2))
+			}
+			at = quads.Quads[0]
+			time.Sleep(still)
 		}
-		quads, err := cd.Call(ctx, dom.GetContentQuads, dom.GetContentQuadsParams{BackendNodeID: id})
-		if err != nil {
-			return err
-		}
-		if len(quads.Quads) == 0 {
-			return fmt.Errorf("cannot press it: it is nowhere to be seen")
-		}
-		q := quads.Quads[0]
-		return cd.Do(ctx, cd.MouseClickXY((q[0]+q[4])/2, (q[1]+q[5])/2))
 	})
 }
+
+// still is how long something must keep its place to be pressed.
+const still = 200 * time.Millisecond
 
 // Focused tells whether what has the role and the name has the focus.
 func (b *Tab) Focused(role, name string) bool {

@@ -213,7 +213,7 @@ func (u *ui) testCookies(t *testing.T) {
 	if seen := browser.Eval[string](u.anna, `document.cookie`); seen != "" {
 		t.Errorf("scripts can read %q", seen)
 	}
-	for _, cookie := range []string{"__Host-castellan=", "__Host-castellan=x", "__Host-castellan=" + strings.Repeat("A", 43), "castellan=" + c.Value, c.Name + "=" + c.Value + "; " + c.Name + "=x"} {
+	for _, cookie := range []string{"__Host-castellan=", "__Host-castellan=x", "__Host-castellan=" + strings.Repeat("A", 43), "castellan=" + c.Value} {
 		v := u.stranger()
 		v.cookie = cookie
 		if p := v.asks("GET", "/ui/", ""); p.status != http.StatusSeeOther || !strings.HasPrefix(p.header.Get("Location"), "/ui/login") {

@@ -35,7 +35,7 @@ func (u *ui) testRestart(t *testing.T) {
 	}
 }
 
-// testWithoutScripts uses a browser that runs no JavaScript.
+// testWithoutScripts uses a browser that runs no JavaScript: it comes in, checks, sets an option and installs an add-on.
 func (u *ui) testWithoutScripts(t *testing.T) {
 	u.on(t)
 	b := browser.Open(t, u.base)
@@ -43,8 +43,17 @@ func (u *ui) testWithoutScripts(t *testing.T) {
 	u.login(b, "anna", phrase)
 	b.Click("button", "Check now")
 	b.Sees("Checked: ledger, channel and what is installed.")
-	b.Visit("/ui/")
-	b.Sees("Waiting for you")
+	b.Visit("/ui/addons/local_player")
+	b.Fill("volume", "3")
+	b.ClickIn("#options-form", "button", "Only save")
+	b.Sees("Saved. It takes effect when the add-on is started again.")
+	b.Visit("/ui/addons?q=villain")
+	b.Sees("1 add-on found.")
+	b.Visit("/ui/addons/local_villain/install")
+	b.Click("checkbox", "I agree that it may do this")
+	b.Click("button", "Install")
+	b.At("/ui/addons/local_villain")
+	u.addonIs("local_villain", "1.0", "running", "unsigned")
 	if browser.Eval[string](b, `typeof htmx`) != "undefined" {
 		t.Error("scripts run")
 	}

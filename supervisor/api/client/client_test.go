@@ -93,3 +93,14 @@ func TestAnErrorInPlainTextIsRead(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestNoTokenInTheClear(t *testing.T) {
+	for url, ok := range map[string]bool{
+		"http://127.0.0.1:8480": true, "http://[::1]:8480": true, "http://localhost:8480": true, "https://castellan.local:8480": true,
+		"http://castellan.local:8480": false, "http://192.168.1.5:8480": false, "http://127.0.0.1.evil.example": false,
+	} {
+		if _, err := NewRemote(Remote{URL: url, Token: "t"}); (err == nil) != ok {
+			t.Errorf("%s: %v", url, err)
+		}
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"time"
@@ -30,6 +31,9 @@ func NewRemote(r Remote) (*Client, error) {
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "" {
 		return nil, errors.New("cannot use the address of the daemon: want one as https://castellan.local:8480")
 	}
+	if u.Scheme == "http" && !loopback(u.Hostname()) {
+		return nil, errors.New("cannot send the token in the clear over the network: want https://, or http:// on this machine only")
+	}
 	conf := &tls.Config{MinVersion: tls.VersionTLS12}
 	if r.Fingerprint != "" {
 		want, err := hex.DecodeString(strings.ReplaceAll(r.Fingerprint, ":", ""))
@@ -51,6 +55,12 @@ func NewRemote(r Remote) (*Client, error) {
 	c.http.Transport = bearer{r.Token, &http.Transport{TLSClientConfig: conf, TLSHandshakeTimeout: 15 * time.Second}}
 	c.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse } // the token is for nobody else
 	return c, nil
+}
+
+// loopback tells whether a name is this machine's.
+func loopback(name string) bool {
+	addr, err := netip.ParseAddr(name)
+	return strings.EqualFold(name, "localhost") || err == nil && addr.IsLoopback()
 }
 
 // bearer sends a token with each call.
