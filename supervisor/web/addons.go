@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"errors"
+	"net/url"
 	"time"
 
 	"github.com/castellan/castellan/supervisor/api"
@@ -57,7 +58,7 @@ var addonScreens = []screen{
 func (v *visit) slug() string { return v.r.PathValue("slug") }
 
 // home is the page of the add-on an address is about.
-func (v *visit) home() string { return "/ui/addons/" + v.slug() }
+func (v *visit) home() string { return "/ui/addons/" + url.PathEscape(v.slug()) }
 
 // toAddon answers an address of a form that somebody loads anew.
 func (v *visit) toAddon() (answer, error) { return seeOther(v.home()), nil }
@@ -68,7 +69,7 @@ func (v *visit) accepted(to, key string, a api.Accepted, err error) (answer, err
 	case err != nil:
 		return v.again(to, err)
 	case len(a.Changes) == 0 && len(a.Skips) > 0:
-		v.ui.notes.add(v.me.CSRF, note{Tone: "bad", Text: v.waits(a.Skips[0].Code, a.Skips[0].Why)})
+		v.ui.notes.add(v.me.CSRF, note{Tone: "warn", Text: v.waits(a.Skips[0].Code, a.Skips[0].Why)})
 		return seeOther(to), nil
 	}
 	return v.done(to, key)
@@ -77,6 +78,20 @@ func (v *visit) accepted(to, key string, a api.Accepted, err error) (answer, err
 // waits is why something is not there yet: in the visitor's language where the code is known.
 func (v *visit) waits(code, why string) string {
 	return v.ui.in(v.lang).known("addons.wait_"+keyOf(code), why)
+}
+
+// changes asks for a change before which a backup may be made: then the visitor goes on, as after one that has begun.
+func (v *visit) changes(call func(context.Context) (api.Accepted, error)) (api.Accepted, error) {
+	answered := make(chan api.Accepted, 1)
+	err := v.lengthy(func(ctx context.Context) error {
+		a, err := call(ctx)
+		answered <- a
+		return err
+	})
+	if errors.Is(err, errGoesOn) {
+		return api.Accepted{}, nil
+	}
+	return <-answered, err
 }
 
 // lengthyAfter is how long a form waits for work that takes its time before it goes on alone.
@@ -100,8 +115,7 @@ func (v *visit) lengthy(work func(context.Context) error) error {
 	}
 	go func() {
 		if err := <-end; err != nil {
-			f := v.fail(err)
-			v.ui.notes.add(v.me.CSRF, note{Tone: "bad", Text: f.What, Next: f.Next, Code: f.Code})
+			v.ui.notes.add(v.me.CSRF, v.failed(err))
 		}
 	}()
 	return errGoesOn

@@ -25,15 +25,21 @@ func (v *visit) postAddonRestart() (answer, error) {
 }
 
 func (v *visit) postAddonUpdate() (answer, error) {
-	a, err := v.api.UpdateAddon(v.ctx(), v.slug(), api.AddonUpdateRequest{Version: v.form("version")})
+	a, err := v.changes(v.updating())
 	if asks(err) {
 		return seeOther(v.home() + "/consent"), nil
 	}
 	return v.accepted(v.back(v.home()), "addons.updating", a, err)
 }
 
+// updating is the call for the update that a form names.
+func (v *visit) updating() func(context.Context) (api.Accepted, error) {
+	r := api.AddonUpdateRequest{Version: v.form("version")}
+	return func(ctx context.Context) (api.Accepted, error) { return v.api.UpdateAddon(ctx, v.slug(), r) }
+}
+
 func (v *visit) postAddonRollback() (answer, error) {
-	a, err := v.api.RollbackAddon(v.ctx(), v.slug())
+	a, err := v.changes(func(ctx context.Context) (api.Accepted, error) { return v.api.RollbackAddon(ctx, v.slug()) })
 	return v.accepted(v.home(), "addons.going_back", a, err)
 }
 

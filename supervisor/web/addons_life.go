@@ -11,14 +11,13 @@ import (
 // lifePage asks before an add-on comes, may do more, or goes.
 type lifePage struct {
 	*addonPage
-	New    []may // rights that are asked for
-	Again  bool  // they are others than were shown before
-	Tick   bool  // nobody ticked that he agrees
-	Wrong  bool  // the name was typed wrong
-	Data   string
-	Fault  *fault
-	Can    bool // nothing stands in the way
-	Opened bool
+	New   []may // rights that are asked for
+	Again bool  // they are others than were shown before
+	Tick  bool  // nobody ticked that he agrees
+	Wrong bool  // the name was typed wrong
+	Data  string
+	Fault *fault
+	Can   bool // nothing stands in the way
 }
 
 // lifePage reads what such a page shows.
@@ -122,7 +121,7 @@ func (v *visit) postAddonConsent() (answer, error) {
 		return answer{view: "addon_consent", data: p, status: http.StatusUnprocessableEntity}, nil
 	}
 	if err == nil && len(a.Changes) == 0 { // it was noted; the update waits for a word
-		a, err = v.api.UpdateAddon(v.ctx(), v.slug(), api.AddonUpdateRequest{Version: v.form("version")})
+		a, err = v.changes(v.updating())
 	}
 	return v.accepted(v.home(), "addons.agreed", a, err)
 }

@@ -30,7 +30,7 @@ func TestAddonPage(t *testing.T) {
 	}
 	wants(t, s.get(t, "/ui/addons/a0d7b954_bridge").Body.String(), []string{`id="why"`, "Withdrawn by its publisher.", "/ui/trust?service=addon_a0d7b954_bridge"})
 	wants(t, s.get(t, "/ui/addons/a0d7b954_arm").Body.String(), []string{`id="why"`, "it is made for armv7"}, `/install"`)
-	wants(t, s.get(t, "/ui/addons/local_own").Body.String(), []string{"Data of an earlier installation is kept.", "1 kB", "They stay until you delete them."})
+	wants(t, s.get(t, "/ui/addons/local_own").Body.String(), []string{"Data of an earlier installation is kept.", "1\u00a0kB", "They stay until you delete them."})
 	s.changes = []api.Change{{ID: "r", Service: "addon_a0d7b954_zigbee2mqtt", Slug: "a0d7b954_zigbee2mqtt", Kind: "update", From: "2.7.1", To: "2.8.0", State: "refused", Done: true, Reason: "REVOKED", Why: "it was withdrawn <b>", Verdict: 61}}
 	wants(t, s.get(t, zigbeePage).Body.String(), []string{`id="why"`, "Zigbee2MQTT 2.8.0 was refused.", "2.7.1 runs on as it is.", "it was withdrawn &lt;b&gt;", "/ui/help/REVOKED", "/ui/trust/log/61", "/ui/trust/force?service=addon_a0d7b954_zigbee2mqtt"}, "Update to 2.8.0")
 	wants(t, s.get(t, "/ui/addons").Body.String(), []string{"Zigbee2MQTT 2.8.0 was refused", "See why: Zigbee2MQTT"}, "Update to 2.8.0")
@@ -47,7 +47,7 @@ func TestAddonPage(t *testing.T) {
 	s.texts["changelog"] = "# 2.8.0\n\n- better <script>alert(1)</script>\n"
 	wants(t, s.get(t, zigbeePage+"/changes").Body.String(), []string{"better", "Zigbee2MQTT went back to 2.7.1", "failed 8 of 8 times"}, "<script>alert")
 	wants(t, s.get(t, zigbeePage+"/docs").Body.String(), []string{"It brings no documentation."})
-	wants(t, s.get(t, zigbeePage+"/stats").Body.String(), []string{"12.3 %", "123 MB of 4.0 GB"})
+	wants(t, s.get(t, zigbeePage+"/stats").Body.String(), []string{"12.3\u00a0%", "123\u00a0MB of 4.0\u00a0GB"})
 }
 
 // TestAddonRoles: who only looks has nothing to press, and an operator nothing of an administrator's.
@@ -116,7 +116,7 @@ func TestAddonPorts(t *testing.T) {
 func TestAddonInstall(t *testing.T) {
 	s := newShop()
 	page := s.get(t, "/ui/addons/core_whisper/install").Body.String()
-	wants(t, page, []string{"It asks for 2 rights", "Microphones and loudspeakers", `name="asks" value="host_network"`, "415 MB", "Nobody vouches for this image.", "Read other add-ons&#39; data"})
+	wants(t, page, []string{"It asks for 2 rights", "Microphones and loudspeakers", `name="asks" value="host_network"`, "415\u00a0MB", "Nobody vouches for this image.", "Read other add-ons&#39; data"})
 	w := s.post(t, "/ui/addons/core_whisper/install", url.Values{"asks": {"host_network", "audio"}, "start": {"on"}})
 	if w.Code != http.StatusUnprocessableEntity || s.calls() != "" {
 		t.Errorf("without consent: %d %s", w.Code, s.calls())
@@ -159,7 +159,7 @@ func TestAddonConsent(t *testing.T) {
 // TestAddonUninstall: data is kept unless somebody says otherwise, and deleted only under its name.
 func TestAddonUninstall(t *testing.T) {
 	s := newShop()
-	wants(t, s.get(t, zigbeePage+"/uninstall").Body.String(), []string{`value="keep" checked`, `value="30d"`, `value="delete"`, "That is 4 MB."})
+	wants(t, s.get(t, zigbeePage+"/uninstall").Body.String(), []string{`value="keep" checked`, `value="30d"`, `value="delete"`, "That is 4\u00a0MB."})
 	for _, name := range []string{"", "zigbee", "Zigbee2MQTT "[:11] + "x"} {
 		if w := s.post(t, zigbeePage+"/uninstall", url.Values{"data": {"delete"}, "confirm": {name}}); w.Code != http.StatusUnprocessableEntity || s.calls() != "" {
 			t.Errorf("%q: %d %s", name, w.Code, s.calls())
@@ -332,6 +332,13 @@ func TestLengthy(t *testing.T) {
 		}
 		if err := v.lengthy(func(ctx context.Context) error { time.Sleep(time.Minute); return errors.Join(io.EOF, ctx.Err()) }); !errors.Is(err, errGoesOn) {
 			t.Errorf("long work: %v", err)
+		}
+		update := func(context.Context) (api.Accepted, error) {
+			time.Sleep(time.Minute)
+			return api.Accepted{Changes: []string{"c"}}, nil
+		}
+		if a, err := v.changes(update); err != nil || len(a.Changes) != 0 {
+			t.Errorf("an update that is backed up first: %v, %v", a, err)
 		}
 		leave()
 		time.Sleep(2 * time.Minute)

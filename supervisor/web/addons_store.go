@@ -169,10 +169,7 @@ func (v *visit) moves() (moves, error) {
 
 // card is an add-on as the store shows it.
 func (v *visit) card(a api.Addon, by string, m moves) card {
-	if v.named == nil {
-		v.named = map[string]string{}
-	}
-	v.named[a.Slug] = a.Name // names of courses need not be asked for again
+	v.learn(a.Slug, a.Name) // names of courses need not be asked for again
 	out := card{Addon: a, By: by, Course: m.open[a.Slug], Mark: markOf(a.Slug + " " + a.Name), Consent: a.Waiting != nil && a.Waiting.Code == "consent"}
 	if last := m.newest[a.Slug]; last != nil && last.State == "refused" && last.To == a.VersionLatest && last.To != a.Version {
 		out.Refused = last

@@ -45,5 +45,11 @@ func (v *visit) addonChanges() (answer, error) {
 }
 
 func (v *visit) addonDocs() (answer, error) {
-	return v.tab("docs", func(p *addonPage) error { return v.addonText(p, api.FileDocumentation) })
+	return v.tab("docs", func(p *addonPage) error {
+		if !p.Info.Documentation {
+			p.None = true
+			return nil
+		}
+		return v.addonText(p, api.FileDocumentation)
+	})
 }

@@ -59,8 +59,16 @@ func (backups) Hours() (out []int) {
 
 // week is the seven days, those of a schedule on.
 func week(days []string) (out []weekday) {
-	for _, d := range []string{"mon", "tue", "wed", "thu", "fri", "sat", "sun"} {
+	for _, d := range weekdays {
 		out = append(out, weekday{d, slices.Contains(days, d)})
+	}
+	return out
+}
+
+// dayNames are the days of a schedule in words.
+func (v *visit) dayNames(days []string) (out []string) {
+	for _, d := range days {
+		out = append(out, v.say("backups.day_"+d))
 	}
 	return out
 }
@@ -89,9 +97,7 @@ func (v *visit) backups() (answer, error) {
 	if out.Work, out.Ended, err = v.backupJobs(); err != nil {
 		return answer{}, err
 	}
-	for _, d := range room.Place.Days {
-		out.Days = append(out.Days, v.say("backups.day_"+d))
-	}
+	out.Days = v.dayNames(room.Place.Days)
 	for _, b := range room.Backups {
 		out.Total += b.Size
 		if b.Problem != "" {

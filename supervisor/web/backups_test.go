@@ -43,7 +43,7 @@ func TestBackupsAreListed(t *testing.T) {
 		u, _ := fakeUI(t, role, stocked())
 		w := get(u, "/ui/backups")
 		page := w.Body.String()
-		for _, want := range []string{"12 MB", "before an update of Home Assistant", "Recovery key", "Not encrypted", "It cannot be used:", "Monday", "backup.schedule", "5 MB of 10 MB", `value="50"`,
+		for _, want := range []string{"12\u00a0MB", "before an update of Home Assistant", "Recovery key", "Not encrypted", "It cannot be used:", "Monday", "backup.schedule", "5\u00a0MB of 10\u00a0MB", `value="50"`,
 			"Saving everything", "Not everything was brought back", "1 remark", "/backups"} {
 			if !strings.Contains(page, want) {
 				t.Errorf("as %s, %q is missing", role, want)

@@ -107,7 +107,7 @@ func (v *visit) unbegun(name string, a api.Accepted, err error) (note, bool) {
 	}
 	for _, s := range a.Skips {
 		if s.Code != "up-to-date" {
-			return note{Tone: "bad", Text: v.skipText(api.PlanService{Service: s.Service, Code: s.Code, Why: s.Why, To: s.To}, name), Next: v.say("updates.not_begun", name)}, true
+			return note{Tone: "warn", Text: v.skipText(api.PlanService{Service: s.Service, Code: s.Code, Why: s.Why, To: s.To}, name), Next: v.say("updates.not_begun", name)}, true
 		}
 	}
 	return note{Tone: "ok", Text: v.say("updates.nothing_newer", name)}, true

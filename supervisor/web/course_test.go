@@ -62,9 +62,9 @@ func TestProgressInventsNothing(t *testing.T) {
 		{"nothing known", api.Change{State: "planned", Created: now, Updated: now}, []string{"Looking it up in the ledger", `aria-current="step"`}, []string{"value=", "left"}},
 		{"no size", api.Change{State: "verified", Created: now, Updated: now}, []string{"Downloading"}, []string{"value=", "left"}},
 		{"bytes", api.Change{State: "verified", Bytes: 50e6, Total: 100e6, Created: now.Add(-time.Hour), Updated: now, Passed: []api.Passage{{State: "verified", At: now.Add(-10 * time.Second)}}},
-			[]string{`value="50"`, "50 MB of 100 MB", "about 10 s left"}, nil},
+			[]string{`value="50"`, "50\u00a0MB of 100\u00a0MB", "about 10\u00a0s left"}, nil},
 		{"all bytes", api.Change{State: "verified", Bytes: 100, Total: 100, Created: now, Updated: now}, []string{"Comparing what came"}, []string{"value=", "100 %"}},
-		{"waits", api.Change{State: "verified", Bytes: 50, Total: 100, Created: now.Add(-time.Hour), Updated: now.Add(-40 * time.Second), Trouble: vile}, []string{"Still waiting for the registry; nothing has moved for 40 s"}, []string{"<script>"}},
+		{"waits", api.Change{State: "verified", Bytes: 50, Total: 100, Created: now.Add(-time.Hour), Updated: now.Add(-40 * time.Second), Trouble: vile}, []string{"Still waiting for the registry; nothing has moved for 40\u00a0s"}, []string{"<script>"}},
 		{"goes back", api.Change{State: "rolling-back", Created: now, Updated: now, Why: vile}, []string{"goes back to the version before"}, []string{"value=", "<script>"}},
 		{"ended", api.Change{State: "refused", Done: true, Created: now, Updated: now, Why: vile}, []string{"was refused"}, []string{"<progress", "<script>"}},
 	} {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"regexp"
+	"strings"
 
 	"github.com/castellan/castellan/supervisor/api"
 )
@@ -46,7 +47,11 @@ func (v *visit) fail(err error) fault {
 	if what := words.known(key+".what", f.What); what != f.What {
 		f.What, f.Said = what, f.What
 	}
-	if f.Next = words.known(key+".next", f.Next); f.Next == "" { // the catalogue knows a button where the daemon names a command
+	if strings.HasPrefix(f.Next, "castellan ") { // a command: its page knows what to press
+		help, _ := v.helpAbout(f.Code)
+		f.Next = help.You
+	}
+	if f.Next = words.known(key+".next", f.Next); f.Next == "" {
 		f.Next = words.text("fault.next")
 	}
 	return f

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"net/url"
 	"slices"
 	"strconv"
@@ -81,13 +82,13 @@ func (v *visit) forcedAt() string {
 
 // postForcedGo has the permission used.
 func (v *visit) postForcedGo() (answer, error) {
-	var done api.Accepted
-	var err error
-	if v.form("kind") == "rollback" {
-		done, err = v.api.Rollback(v.ctx(), v.form("service"))
-	} else {
-		done, err = v.api.Update(v.ctx(), api.UpdateRequest{Service: v.form("service"), Version: v.form("version")})
-	}
+	service, back, r := v.form("service"), v.form("kind") == "rollback", api.UpdateRequest{Service: v.form("service"), Version: v.form("version")}
+	done, err := v.changes(func(ctx context.Context) (api.Accepted, error) {
+		if back {
+			return v.api.Rollback(ctx, service)
+		}
+		return v.api.Update(ctx, r)
+	})
 	switch {
 	case err != nil:
 		return v.again(v.forcedAt(), err)

@@ -23,6 +23,9 @@ func (w *views) number(n int64) string {
 	return sign + s
 }
 
+// hardSpace keeps a number and its unit on one line.
+const hardSpace = "\u00a0"
+
 // size writes bytes as people do, in powers of 1000: "214 MB", "12.9 GB".
 func (w *views) size(n int64) string {
 	units := []string{"B", "kB", "MB", "GB", "TB"}
@@ -34,8 +37,11 @@ func (w *views) size(n int64) string {
 	if i >= 3 && v < 100 {
 		digits = 1
 	}
-	return w.decimal(v, digits) + " " + units[i]
+	return w.decimal(v, digits) + hardSpace + units[i]
 }
+
+// gibibytes is a size as Home Assistant's API tells it; people read it as any other.
+type gibibytes float64
 
 // decimal writes a number with that many digits after the point.
 func (w *views) decimal(v float64, digits int) string {

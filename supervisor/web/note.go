@@ -7,7 +7,7 @@ import (
 
 // note is a word about what a form did, shown once on the page after it.
 type note struct {
-	Tone string // ok, bad
+	Tone string // ok, warn (it waits), bad
 	Text string
 	Next string
 	Code string // of the help page

@@ -80,11 +80,13 @@ type device struct {
 }
 
 func (v *visit) machine() device {
+	ctx, cancel := context.WithTimeout(v.ctx(), asideWithin)
+	defer cancel()
 	var d device
-	if says, err := v.api.Device(v.ctx()); err == nil {
+	if says, err := v.api.Device(ctx); err == nil {
 		d.Device, d.Known = says, true
 	}
-	if list, err := v.api.Backups(v.ctx()); err == nil {
+	if list, err := v.api.Backups(ctx); err == nil {
 		d.Told = true
 		for _, b := range list.Backups {
 			if d.Backup == nil || b.Date.After(*d.Backup) {
@@ -168,7 +170,9 @@ const (
 
 // verdictChart draws the last days. Without a log it is empty.
 func (v *visit) verdictChart() verdictChart {
-	list, err := v.api.LogDays(v.ctx(), 14)
+	ctx, cancel := context.WithTimeout(v.ctx(), asideWithin)
+	defer cancel()
+	list, err := v.api.LogDays(ctx, 14)
 	if err != nil {
 		return verdictChart{}
 	}

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"net/url"
 	"slices"
 	"strings"
@@ -136,8 +137,12 @@ func (v *visit) house() house {
 
 // status is the state of the house, asked for once in a request.
 func (v *visit) status() (api.Status, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
 	if v.asked == nil {
-		s, err := v.api.Status(v.ctx())
+		ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(v.ctx()), statusWithin, errSlow) // what went wrong is put in words also for who left
+		defer cancel()
+		s, err := v.api.Status(ctx)
 		v.asked = &answeredStatus{s, err}
 	}
 	return v.asked.status, v.asked.err

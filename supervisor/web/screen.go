@@ -3,6 +3,7 @@ package web
 import (
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/castellan/castellan/supervisor/api"
 )
@@ -13,6 +14,25 @@ type screen struct {
 	method, path string
 	role         api.Role
 	show         func(*visit) (answer, error)
+}
+
+// Times a page may take. What is behind the API has bounds of its own, each of which a page may meet several times.
+const (
+	pageWithin   = 10 * time.Second // for a page that is read
+	statusWithin = 6 * time.Second  // for the state of the house, which is on all of them
+	asideWithin  = 4 * time.Second  // for what a page can do without
+)
+
+// errSlow is what a page is told when that is over.
+var errSlow = &api.Error{Status: http.StatusGatewayTimeout, Key: "slow", Message: "cannot show the page: something that it tells of does not answer", Next: "load it again in a minute"}
+
+// lasting are the screens that are read for as long as it takes: streams, files, and what reads much or asks the network.
+var lasting = []string{"/ui/events", "/ui/addons/{slug}/log/lines", "/ui/addons/{slug}/log/download", "/ui/backups/{slug}/download", "/ui/settings/support",
+	"/ui/settings/support/file", "/ui/settings/support/download", "/ui/trust/chain", "/ui/updates/sizes"}
+
+// bounded tells whether a screen has to be there within pageWithin.
+func (s screen) bounded() bool {
+	return s.method == http.MethodGet && !slices.Contains(lasting, s.path)
 }
 
 // screens are all of them, those of a room beside each other in its own file.
@@ -43,7 +63,6 @@ func (v *visit) done(to, key string, args ...any) (answer, error) {
 
 // again sends the visitor back to where the form was, with what went wrong.
 func (v *visit) again(to string, err error) (answer, error) {
-	f := v.fail(err)
-	v.ui.notes.add(v.me.CSRF, note{Tone: "bad", Text: f.What, Next: f.Next, Code: f.Code})
+	v.ui.notes.add(v.me.CSRF, v.failed(err))
 	return seeOther(to), nil
 }

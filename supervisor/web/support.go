@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/castellan/castellan/supervisor/api"
@@ -39,6 +40,15 @@ func (v *visit) support() (answer, error) {
 		}
 	}
 	return show("support", out)
+}
+
+// Part is what a file of a bundle is, in words.
+func (p page) Part(f api.SupportFile) string {
+	name := f.Name
+	if strings.HasPrefix(name, "addons/") {
+		name = "addon"
+	}
+	return p.v.ui.in(p.v.lang).known("support.what_"+name, f.What)
 }
 
 // supportText is one file: its text in pieces, so that what is hidden can be marked.

@@ -153,14 +153,14 @@ func TestUpdatesPages(t *testing.T) {
 func TestUpdatesSay(t *testing.T) {
 	u, _ := fakeUI(t, "operator", aHouse())
 	for path, want := range map[string][]string{
-		"/ui/": {"Something needs you", "214 MB", "backup first", "took 3 min last time", "pause of 20 s", "nearly full", "can&#39;t be believed", "old"},
+		"/ui/": {"Something needs you", "214\u00a0MB", "backup first", "took 3\u00a0min last time", "pause of 20\u00a0s", "nearly full", "can&#39;t be believed", "old"},
 		"/ui/updates": {"Waiting for you", "Comes by itself", "Kept back by you", "The list of releases could not be read lately", "There may not be enough room", "Mon to Wed",
-			"30 MB of 100 MB", "See the rights", "End the hold", "Take again", "Needs a decision"},
-		"/ui/updates/all":                                                                     {`value="core" checked`, `value="broken">`, "214 MB"},
+			"30\u00a0MB of 100\u00a0MB", "See the rights", "End the hold", "Take again", "Needs a decision"},
+		"/ui/updates/all":                                                                     {`value="core" checked`, `value="broken">`, "214\u00a0MB"},
 		"/ui/updates/services/core":                                                           {"Go back to 0.9", `name="mode" value="auto"`, "Skip this version"},
 		"/ui/updates/services/newer":                                                          {"Needs a decision", "Nothing is deleted", "Try to go back again", "no space left"},
 		"/ui/updates/services/passed":                                                         {"You skipped this version", "Take again"},
-		"/ui/updates/changes/20260101t000000000000001-aa":                                     {"is now 1 and running", "Pause", "20 s", `href="/ui/trust/log/7"`, "Undo: go back to 0.9"},
+		"/ui/updates/changes/20260101t000000000000001-aa":                                     {"is now 1 and running", "Pause", "20\u00a0s", `href="/ui/trust/log/7"`, "Undo: go back to 0.9"},
 		"/ui/updates/changes/20260101t000000000000002-bb":                                     {"went back to 1", "with its data as it was", "here it ended"},
 		"/ui/updates/changes/20260101t000000000000003-cc":                                     {"was refused", "/ui/help/REVOKED", "Nothing was touched"},
 		"/ui/updates/changes/20260101t000000000000005-ee":                                     {"Nothing is deleted", "no space left", "Try to go back again"},

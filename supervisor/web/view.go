@@ -63,7 +63,7 @@ func (w *views) functions() template.FuncMap {
 		"list":    func(v ...any) []any { return v },
 		"code":    keyOf, // a code of the API as part of a key
 		"add":     func(a, b int) int { return a + b },
-		"percent": func(f float64) string { return w.decimal(f, 1) + " %" },
+		"percent": func(f float64) string { return w.decimal(f, 1) + hardSpace + "%" },
 		"iso":     func(t time.Time) string { return t.Format(time.RFC3339) },
 	}
 }

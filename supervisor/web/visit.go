@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/castellan/castellan/supervisor/api"
@@ -22,8 +23,11 @@ type visit struct {
 	lang  string         // of the catalogue
 	theme string         // light, dark, "" = as the device has it
 	now   time.Time
-	asked *answeredStatus   // by status
-	named map[string]string // add-ons by slug, by names
+
+	mu      sync.Mutex        // guards the rest: parts of a page are asked for beside each other, and some work outlives it
+	asked   *answeredStatus   // by status
+	named   map[string]string // add-ons by slug, by names
+	namedAt time.Time         // when the list was asked for
 }
 
 // visit reads who comes and what he prefers. It asks nothing yet.

@@ -15,10 +15,12 @@ package web
 
 import (
 	"bytes"
+	"context"
 	"log/slog"
 	"net/http"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/castellan/castellan/supervisor/api"
 	"github.com/castellan/castellan/supervisor/api/client"
@@ -37,10 +39,11 @@ type Config struct {
 
 // UI answers for the pages. Its handler is safe for concurrent use.
 type UI struct {
-	cfg   Config
-	mux   *http.ServeMux
-	notes notes
-	begun begun // what was asked for and is not answered yet
+	cfg    Config
+	mux    *http.ServeMux
+	within time.Duration // for a page that is read
+	notes  notes
+	begun  begun // what was asked for and is not answered yet
 
 	mu    sync.Mutex // guards the rest
 	views map[string]*views
@@ -48,7 +51,7 @@ type UI struct {
 
 // New makes the UI; templates are read when the first visitor comes.
 func New(cfg Config) *UI {
-	u := &UI{cfg: cfg, mux: http.NewServeMux(), views: map[string]*views{}}
+	u := &UI{cfg: cfg, mux: http.NewServeMux(), within: pageWithin, views: map[string]*views{}}
 	for _, s := range screens() {
 		u.mux.HandleFunc(s.method+" "+s.path, func(w http.ResponseWriter, r *http.Request) { u.serve(w, r, s) })
 	}
@@ -96,6 +99,11 @@ const maxForm = 1 << 20
 
 // serve answers one screen.
 func (u *UI) serve(w http.ResponseWriter, r *http.Request, s screen) {
+	if s.bounded() {
+		ctx, cancel := context.WithTimeoutCause(r.Context(), u.within, errSlow)
+		defer cancel()
+		r = r.WithContext(ctx)
+	}
 	v := u.visit(w, r)
 	if r.Method == http.MethodPost && !carriesFile(r) {
 		r.Body = http.MaxBytesReader(w, r.Body, maxForm)

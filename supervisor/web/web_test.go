@@ -176,9 +176,9 @@ func TestFiguresByLanguage(t *testing.T) {
 	now := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
 	for _, c := range []struct{ got, want string }{
 		{en.number(1234567), "1,234,567"}, {de.number(-1234), "−1.234"}, {en.number(999), "999"},
-		{en.size(0), "0 B"}, {en.size(999), "999 B"}, {en.size(214_300_000), "214 MB"}, {de.size(12_900_000_000), "12,9 GB"}, {en.size(999_600), "1 MB"},
-		{en.ago(now, now.Add(-10*time.Second)), "just now"}, {en.ago(now, now.Add(-2*time.Minute)), "2 min ago"}, {de.ago(now, now.Add(-25*time.Hour)), "gestern"},
-		{en.ago(now, now.Add(3*time.Hour)), "in 3 h"}, {en.ago(now, now.Add(-30*24*time.Hour)), "27 Oct 2026"}, {en.ago(now, time.Time{}), "never"},
+		{en.size(0), "0\u00a0B"}, {en.size(999), "999\u00a0B"}, {en.size(214_300_000), "214\u00a0MB"}, {de.size(12_900_000_000), "12,9\u00a0GB"}, {en.size(999_600), "1\u00a0MB"},
+		{en.ago(now, now.Add(-10*time.Second)), "just now"}, {en.ago(now, now.Add(-2*time.Minute)), "2\u00a0min ago"}, {de.ago(now, now.Add(-25*time.Hour)), "gestern"},
+		{en.ago(now, now.Add(3*time.Hour)), "in 3\u00a0h"}, {en.ago(now, now.Add(-30*24*time.Hour)), "27 Oct 2026"}, {en.ago(now, time.Time{}), "never"},
 		{en.text("layout.waiting", 1), "1 waiting"}, {de.text("layout.waiting", 2), "2 warten"}, {en.text("no.such"), "⟨no.such⟩"},
 	} {
 		if c.got != c.want {

@@ -22,13 +22,11 @@ var welcomeScreens = []screen{
 
 // welcome is a step of the first run.
 type welcome struct {
-	Step    int
 	Checks  []checked
 	Bad     int // of them
 	Keys    []api.LedgerKeys
 	Ledger  api.LedgerStatus
 	Profile string
-	Signed  bool // the house has a key of its own
 	Place   api.BackupPlace
 	Days    []string
 	Auto    bool // updates come by themselves
@@ -70,7 +68,7 @@ func (v *visit) welcomeChecks() (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	out := welcome{Step: 2, Ledger: st.Ledger}
+	out := welcome{Ledger: st.Ledger}
 	host, hostErr := v.api.Host(v.ctx())
 	net, netErr := v.api.Network(v.ctx())
 	out.Checks = []checked{dockerCheck(st), storageCheck(host, hostErr), clockCheck(host, hostErr), networkCheck(st, net, netErr), ledgerCheck(st)}
@@ -93,17 +91,17 @@ func dockerCheck(st api.Status) checked {
 	return checked{Name: "docker", Tone: "ok", Word: "docker_ok", Args: []any{st.Engine.Version}}
 }
 
-// leastFree is how much room an update of Home Assistant takes on its way, in GiB: less is told.
-const leastFree = 5
+// leastFree is how much room an update of Home Assistant takes on its way: less is told.
+const leastFree = gibibytes(5)
 
 func storageCheck(h api.HostInfo, err error) checked {
 	switch {
 	case err != nil:
 		return checked{Name: "storage", Tone: "warn", Word: "unknown", Said: err.Error()}
-	case h.DiskFree < leastFree:
-		return checked{Name: "storage", Tone: "bad", Word: "storage_small", Args: []any{h.DiskFree, h.DiskTotal, leastFree}, Run: "du -xh / | sort -h | tail -20"}
+	case gibibytes(h.DiskFree) < leastFree:
+		return checked{Name: "storage", Tone: "bad", Word: "storage_small", Args: []any{gibibytes(h.DiskFree), gibibytes(h.DiskTotal), leastFree}, Run: "du -xh / | sort -h | tail -20"}
 	}
-	return checked{Name: "storage", Tone: "ok", Word: "storage_ok", Args: []any{h.DiskFree, h.DiskTotal}}
+	return checked{Name: "storage", Tone: "ok", Word: "storage_ok", Args: []any{gibibytes(h.DiskFree), gibibytes(h.DiskTotal)}}
 }
 
 func clockCheck(h api.HostInfo, err error) checked {
@@ -121,7 +119,7 @@ func networkCheck(st api.Status, n api.NetworkInfo, err error) checked {
 	case err != nil:
 		return checked{Name: "network", Tone: "warn", Word: "unknown", Said: err.Error()}
 	case st.Channel.Error != "":
-		return checked{Name: "network", Tone: "bad", Word: "network_channel", Said: st.Channel.Error}
+		return checked{Name: "network", Tone: "warn", Word: "network_channel", Said: st.Channel.Error}
 	case !n.SupervisorInternet:
 		return checked{Name: "network", Tone: "warn", Word: "network_some", Said: st.Ledger.Error}
 	}
@@ -151,7 +149,7 @@ func (v *visit) welcomeTrust() (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	out := welcome{Step: 3, Keys: set.Ledgers, Ledger: st.Ledger, File: set.Config.Path, Profile: "default"}
+	out := welcome{Keys: set.Ledgers, Ledger: st.Ledger, File: set.Config.Path, Profile: "default"}
 	for _, k := range set.Keys {
 		if k.Key == "trust.profile" && slices.Contains(k.Values, "strict") {
 			out.Profile = "strict"
@@ -163,7 +161,7 @@ func (v *visit) welcomeTrust() (answer, error) {
 
 // welcomeNow is what the last step shows.
 func (v *visit) welcomeNow() (welcome, error) {
-	out := welcome{Step: 4, Auto: true}
+	out := welcome{Auto: true}
 	decided, err := v.api.Decisions(v.ctx())
 	if err != nil {
 		return out, err
@@ -179,9 +177,7 @@ func (v *visit) welcomeNow() (welcome, error) {
 		return out, err
 	}
 	out.Place = room.Place
-	for _, d := range out.Place.Days {
-		out.Days = append(out.Days, v.say("backups.day_"+d))
-	}
+	out.Days = v.dayNames(out.Place.Days)
 	st, err := v.status()
 	out.File = st.Config.Path
 	return out, err
@@ -201,7 +197,7 @@ var night = api.WindowRequest{From: "01:00", To: "05:00"}
 
 // backupsEvery are the schedules that the first run offers; any other word leaves it as it is.
 var backupsEvery = map[string]api.BackupTimes{
-	"night": {Days: []string{"mon", "tue", "wed", "thu", "fri", "sat", "sun"}, Hour: 3},
+	"night": {Days: weekdays, Hour: 3},
 	"week":  {Days: []string{"sun"}, Hour: 3},
 	"never": {},
 }

@@ -36,12 +36,12 @@ func TestChecksSayWhatHelps(t *testing.T) {
 		edit func(map[string]any)
 		want []string
 	}{
-		{"all is well", func(map[string]any) {}, []string{"Everything is in place", "20.0 GiB of 32.0 GiB are free"}},
+		{"all is well", func(map[string]any) {}, []string{"Everything is in place", "21.5\u00a0GB of 34.4\u00a0GB are free"}},
 		{"no engine", status(func(s *api.Status) { s.Engine.Error = "dial " + nasty }), []string{"1 thing needs a look", "It does not answer", "systemctl restart docker"}},
 		{"no room", func(a map[string]any) {
 			a["GET /host/info"] = api.HostInfo{DiskFree: 1.5, DiskTotal: 8, Synchronized: &no, Now: &now}
 		},
-			[]string{"2 things need a look", "Only 1.5 GiB of 8.0 GiB", "Make room", "timedatectl set-ntp"}},
+			[]string{"2 things need a look", "Only 1.6\u00a0GB of 8.6\u00a0GB", "Make room", "timedatectl set-ntp"}},
 		{"nobody knows", func(a map[string]any) { a["GET /host/info"] = &api.Error{Status: 500, Message: nasty} }, []string{"could not be found out"}},
 		{"no channel", status(func(s *api.Status) { s.Channel.Error = "lookup " + nasty }), []string{"lists new versions does not answer", "channel.urls"}},
 		{"no network", func(a map[string]any) { a["GET /network/info"] = api.NetworkInfo{} }, []string{"Not everything answers"}},

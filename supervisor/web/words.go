@@ -111,6 +111,8 @@ func (w *views) argument(a any) string {
 		return w.number(int64(n))
 	case float64:
 		return w.decimal(n, 1)
+	case gibibytes:
+		return w.size(int64(n * (1 << 30)))
 	case time.Time:
 		return w.stamp(n)
 	}

@@ -70,17 +70,20 @@ func (t inside) RoundTrip(r *http.Request) (*http.Response, error) {
 	select {
 	case <-a.ready:
 	case <-r.Context().Done():
-		_ = body.CloseWithError(r.Context().Err()) // of a pipe: it can't fail
-		return nil, r.Context().Err()
+		err := context.Cause(r.Context())
+		_ = body.CloseWithError(err) // of a pipe: it can't fail
+		return nil, err
 	}
+	// A handler that hangs in the middle of its answer does not hold up who reads it.
+	stop := context.AfterFunc(r.Context(), func() { _ = w.CloseWithError(context.Cause(r.Context())) }) // as above
 	return &http.Response{Status: http.StatusText(a.status), StatusCode: a.status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: a.sent, Body: leaving{body, cancel}, ContentLength: -1, Request: r}, nil
+		Header: a.sent, Body: leaving{body, func() { stop(); cancel() }}, ContentLength: -1, Request: r}, nil
 }
 
 // leaving ends the request with its answer.
 type leaving struct {
 	*io.PipeReader
-	cancel context.CancelFunc
+	cancel func()
 }
 
 func (l leaving) Close() error {

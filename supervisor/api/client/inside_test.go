@@ -124,3 +124,19 @@ func TestInsideEndsWithTheVisitor(t *testing.T) {
 		t.Error("a call goes on that nobody waits for")
 	}
 }
+
+// TestInsideHangsInTheMiddle: an answer that stops half way does not hold up its reader, even when the handler does not notice.
+func TestInsideHangsInTheMiddle(t *testing.T) {
+	over := make(chan struct{})
+	defer close(over)
+	h := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"result":`)
+		<-over
+	})
+	ctx, cancel := context.WithCancelCause(t.Context())
+	why := errors.New("it took too long")
+	time.AfterFunc(10*time.Millisecond, func() { cancel(why) })
+	if _, err := NewInside(h, Visitor{Request: visitor()}).Me(ctx); !errors.Is(err, why) {
+		t.Errorf("got %v", err)
+	}
+}
