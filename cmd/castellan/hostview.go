@@ -17,19 +17,17 @@ import (
 
 // Host implements api.HomeAssistant. It says what the kernel and the engine tell; the rest is the host's own business.
 func (h haView) Host(ctx context.Context) (api.Host, error) {
-	st, err := h.Status(ctx)
-	if err != nil {
-		return api.Host{}, err
-	}
-	cfg := h.config()
+	h.mu.Lock()
+	cfg, online := h.cfg, h.syncErr == "" && h.pollErr == ""
+	h.mu.Unlock()
 	net := cfg.Addons.Network
-	out := api.Host{Info: h.hostInfo(), Device: device(cfg.DataDir, "/sys"), Network: api.NetworkInfo{Interfaces: interfaces(), SupervisorInternet: st.Ledger.Error == "" && st.Channel.Error == "",
+	out := api.Host{Info: h.hostInfo(), Device: device(cfg.DataDir, "/sys"), Network: api.NetworkInfo{Interfaces: interfaces(), SupervisorInternet: online,
 		Docker: api.DockerNetwork{Interface: net.Name, Address: net.Prefix().String(), Gateway: net.Gateway().String(), DNS: ""}},
-		Docker: api.DockerInfo{Version: st.Engine.Version, Registries: map[string]any{}}}
+		Docker: api.DockerInfo{Registries: map[string]any{}}}
 	within, cancel := context.WithTimeout(ctx, engineWithin)
 	defer cancel()
 	if info, err := h.engineInfo(within); err == nil { // an engine that is away says nothing, and the status why
-		out.Docker.Storage = info.Store
+		out.Docker.Version, out.Docker.Storage = info.Version, info.Store
 	}
 	creds, err := credentials(cfg.Registry.CredentialsFile)
 	for host, c := range creds {

@@ -195,8 +195,15 @@ func (h *house) config() *config.Config {
 
 // policy is the owner's policy as it stands now.
 func (h *house) policy() trust.Policy {
+	p := h.ownPolicy()
+	p.Map = h.publishers(h.config().Trust.Map)
+	return p
+}
+
+// ownPolicy is what the house itself says, without what its add-ons' manifests do: those are read from the journal, one by one.
+func (h *house) ownPolicy() trust.Policy {
 	c := h.config().Trust
-	p := trust.Policy{Map: h.publishers(c.Map), House: h.housePublisher(c.House)}
+	p := trust.Policy{House: h.housePublisher(c.House)}
 	if c.Profile == "strict" {
 		p.Max = 3 * 24 * time.Hour
 	}

@@ -111,7 +111,7 @@ func (h *house) ledgerStatus() api.LedgerStatus {
 // freshness is after which ages a ledger is stale, and lets in nothing new.
 func (h *house) freshness() (warn, most time.Duration) {
 	root, _ := h.roots.current()
-	policy := h.policy()
+	policy := h.ownPolicy()
 	return cmp.Or(policy.Warn, root.Warn, trust.DefaultWarn), cmp.Or(policy.Max, root.Max, trust.DefaultMax)
 }
 

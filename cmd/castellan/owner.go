@@ -55,7 +55,7 @@ func (h *house) evidence(s trust.Subject) (trust.Evidence, error) {
 	if err != nil {
 		return nil, err
 	}
-	if store == nil || h.policy().House != store.Publisher() {
+	if store == nil || h.ownPolicy().House != store.Publisher() {
 		return ev, nil
 	}
 	return housekey.With(ev, store), nil
@@ -74,7 +74,7 @@ func (h *house) voucher(s *supervisor.Slot) string {
 	id := h.owner.vouched(h.audit, s.Verdict)
 	root, _ := h.roots.current()
 	switch {
-	case id != "" && id == h.policy().House:
+	case id != "" && id == h.ownPolicy().House:
 		return "you"
 	case root.Names(trust.Subject{Class: s.Subject.Class}):
 		return "project"

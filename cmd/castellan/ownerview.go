@@ -65,9 +65,9 @@ func (h trustView) store() (*housekey.Store, error) {
 		return nil, &api.Error{Status: http.StatusConflict, Key: "house_key", Message: err.Error(), Next: "restore a backup; if there is none, move away what is left of the file, then: castellan trust house init"}
 	case s == nil:
 		return nil, &api.Error{Status: http.StatusConflict, Key: "house_key", Message: "this appliance has no house key", Next: "castellan trust house init"}
-	case h.policy().House != s.Publisher():
+	case h.ownPolicy().House != s.Publisher():
 		return nil, &api.Error{Status: http.StatusConflict, Key: "house_key", Message: fmt.Sprintf(
-			"the configuration accepts another house key, %s; this appliance's own is %s", h.policy().House, s.Publisher()), Next: "remove trust.house from " + h.path}
+			"the configuration accepts another house key, %s; this appliance's own is %s", h.ownPolicy().House, s.Publisher()), Next: "remove trust.house from " + h.path}
 	}
 	return s, nil
 }
