@@ -7,6 +7,7 @@ import (
 	"hash/fnv"
 	"html/template"
 	"io"
+	"runtime/debug"
 	"time"
 )
 
@@ -21,6 +22,9 @@ type views struct {
 	err   error
 }
 
+// afterReading is when what reading the templates needed is given back.
+const afterReading = 3 * time.Second
+
 // in gives the views of a language, which are read once.
 func (u *UI) in(lang string) *views {
 	u.mu.Lock()
@@ -30,6 +34,7 @@ func (u *UI) in(lang string) *views {
 	}
 	w := newViews(lang)
 	u.views[lang] = w
+	time.AfterFunc(afterReading, debug.FreeOSMemory)
 	return w
 }
 

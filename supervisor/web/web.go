@@ -49,7 +49,7 @@ type UI struct {
 	views map[string]*views
 }
 
-// New makes the UI; templates are read when the first visitor comes.
+// New makes the UI. Templates are read at once, beside what else goes on, so that the first visitor does not wait for them.
 func New(cfg Config) *UI {
 	u := &UI{cfg: cfg, mux: http.NewServeMux(), within: pageWithin, views: map[string]*views{}}
 	for _, s := range screens() {
@@ -61,6 +61,7 @@ func New(cfg Config) *UI {
 		http.Redirect(w, r, assetPath("logo.svg"), http.StatusSeeOther)
 	})
 	u.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { u.serve(w, r, screen{show: (*visit).missing}) })
+	go u.in(languages[0])
 	return u
 }
 

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/goccy/go-yaml"
 )
 
 // TestCatalogue: each text is there in each language, with the same arguments.
@@ -36,6 +38,56 @@ func TestCatalogue(t *testing.T) {
 			if all["en"][key] == nil {
 				t.Errorf("%s is there in %s only", key, lang)
 			}
+		}
+	}
+}
+
+// TestWordsAreYAML: a reader of all of YAML finds the same in the files as ours.
+func TestWordsAreYAML(t *testing.T) {
+	all, err := catalogue()
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := wordFiles.ReadDir("words")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, f := range list {
+		b, err := wordFiles.ReadFile("words/" + f.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var file map[string]map[string]any
+		if err := yaml.Unmarshal(b, &file); err != nil {
+			t.Fatalf("%s: %v", f.Name(), err)
+		}
+		for key, texts := range file {
+			for lang, text := range texts {
+				want := entry{}
+				if pair, ok := text.([]any); ok {
+					for _, one := range pair {
+						want = append(want, one.(string))
+					}
+				} else {
+					want = append(want, text.(string))
+				}
+				n++
+				if got := all[lang][strings.TrimSuffix(f.Name(), ".yaml")+"."+key]; !slices.Equal(got, want) {
+					t.Errorf("%s, %s in %s: %q, want %q", f.Name(), key, lang, got, want)
+				}
+			}
+		}
+	}
+	if n != len(all["en"])+len(all["de"]) {
+		t.Errorf("%d texts in YAML, %d and %d read", n, len(all["en"]), len(all["de"]))
+	}
+}
+
+func TestWhatIsNoLineOfWords(t *testing.T) {
+	for _, line := range []string{"", "a", `a: {}`, `a: {en: }`, `a: {en: "x"`, `a: {en: "x", en: "y"}`, `a: {en: x}`, `a: {en: ["x"]}`, `a: {en: ["x", "y", "z"]}`, `a: {en: "x"} b`, `: {en: "x"}`} {
+		if key, texts, err := readLine(line); err == nil {
+			t.Errorf("%q is read as %s %v", line, key, texts)
 		}
 	}
 }
