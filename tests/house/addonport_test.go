@@ -34,7 +34,7 @@ func (h *house) bothAnswer(when string) {
 	inside, err := engine.New(engine.Config{Host: h.engine, House: h.id})
 	must(h.t, err)
 	defer inside.Close()
-	testenv.Eventually(h.t, 40*time.Second, when+": the supervisor answers inside the add-on", func() bool {
+	testenv.Eventually(h.t, 90*time.Second, when+": the supervisor answers inside the add-on", func() bool {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
 		c, err := h.running("addon_local_caller")
@@ -44,15 +44,32 @@ func (h *house) bothAnswer(when string) {
 		exit, _, err := inside.Exec(ctx, c.ID, []string{"/app", "get", "http://supervisor/supervisor/ping"})
 		return err == nil && exit == 0
 	})
+	var last error
+	defer func() {
+		if h.t.Failed() {
+			list, err := h.list()
+			h.t.Logf("on port 80: %v; containers: %+v, %v; sockets:\n%s", last, list, err, output("ss", "-ltnp"))
+		}
+	}()
 	c := http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
-	testenv.Eventually(h.t, 20*time.Second, when+": the add-on answers on port 80 of the host", func() bool {
+	// What could not start, since the killed engine's proxy still held the port, is looked at again within half a minute.
+	testenv.Eventually(h.t, 90*time.Second, when+": the add-on answers on port 80 of the host", func() bool {
 		resp, err := c.Get("http://" + testenv.HostIP + "/health")
-		if err != nil {
+		if last = err; err != nil {
 			return false
 		}
 		_ = resp.Body.Close() // only the status is of interest
 		return resp.StatusCode == http.StatusOK
 	})
+}
+
+// output is what a program says, for whoever finds out why a test failed.
+func output(name string, args ...string) string {
+	b, err := exec.Command(name, args...).CombinedOutput()
+	if err != nil {
+		return err.Error()
+	}
+	return string(b)
 }
 
 // TestAddonMayHavePort80: in either order, an add-on with port 80 and the API for add-ons start beside each other, and
