@@ -95,36 +95,39 @@ func showMode(cmd *cobra.Command, o *options, service string) error {
 }
 
 func showModes(cmd *cobra.Command, o *options) error {
-	list, err := o.client().Decisions(cmd.Context())
-	out := cmd.OutOrStdout()
-	switch {
-	case err != nil:
-		return withNext(err, "castellan status")
-	case o.json:
-		return printJSON(out, list)
-	case list.Error != "":
-		return &exitError{exitFailed, fmt.Errorf("%s", plain(list.Error)), "castellan plan"}
+	list, done, err := decisionsToShow(cmd, o)
+	if done || err != nil {
+		return err
 	}
 	for _, s := range list.Services {
-		fmt.Fprintf(out, "%s: %s\n", s.Service, describe(s))
+		fmt.Fprintf(cmd.OutOrStdout(), "%s: %s\n", s.Service, describe(s))
 	}
-	printWaits(out, list.Open, list.Next)
+	printWaits(cmd.OutOrStdout(), list.Open, list.Next)
 	return nil
+}
+
+// decisionsToShow reads what was decided. done says that it was shown already, as JSON.
+func decisionsToShow(cmd *cobra.Command, o *options) (list api.DecisionList, done bool, err error) {
+	list, err = o.client().Decisions(cmd.Context())
+	switch {
+	case err != nil:
+		return list, false, withNext(err, "castellan status")
+	case o.json:
+		return list, true, printJSON(cmd.OutOrStdout(), list)
+	case list.Error != "":
+		return list, false, &exitError{exitFailed, fmt.Errorf("%s", plain(list.Error)), "castellan plan"}
+	}
+	return list, false, nil
 }
 
 // showDecided shows what was decided of services in one respect, a line each, or that there is nothing of it. As JSON it is the
 // list of all decisions, which has them.
 func showDecided(cmd *cobra.Command, o *options, nothing string, of func(api.ServiceDecisions) []string) error {
-	list, err := o.client().Decisions(cmd.Context())
-	out := cmd.OutOrStdout()
-	switch {
-	case err != nil:
-		return withNext(err, "castellan status")
-	case o.json:
-		return printJSON(out, list)
-	case list.Error != "":
-		return &exitError{exitFailed, fmt.Errorf("%s", plain(list.Error)), "castellan plan"}
+	list, done, err := decisionsToShow(cmd, o)
+	if done || err != nil {
+		return err
 	}
+	out := cmd.OutOrStdout()
 	n := 0
 	for _, s := range list.Services {
 		for _, line := range of(s) {

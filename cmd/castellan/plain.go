@@ -7,21 +7,12 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
+
+	"github.com/castellan/castellan/supervisor/api"
 )
 
-// plain makes text that somebody else wrote fit to be shown: on one line, without anything that moves a terminal's
-// cursor or turns the direction of writing.
-func plain(s string) string {
-	return strings.Map(func(c rune) rune {
-		switch {
-		case c == '\n' || c == '\t':
-			return ' '
-		case !unicode.IsGraphic(c):
-			return -1
-		}
-		return c
-	}, s)
-}
+// plain makes text that somebody else wrote fit to be shown.
+func plain(s string) string { return api.OneLine(s) }
 
 // atTerminal tells whether somebody can be asked.
 func atTerminal(cmd *cobra.Command) bool {

@@ -61,7 +61,7 @@ func (f *recordFeed) next() (logEntry, error) {
 				continue
 			}
 			f.last = rec.Seq
-			text := fmt.Sprintf("%s %d %s: %s", rec.Time.UTC().Format(time.RFC3339), rec.Seq, rec.Kind, onOneLine(rec.Summary))
+			text := fmt.Sprintf("%s %d %s: %s", rec.Time.UTC().Format(time.RFC3339), rec.Seq, rec.Kind, OneLine(rec.Summary))
 			return logEntry{rec.Time, rec.Seq, []byte(text)}, nil
 		}
 		if !f.follow {
@@ -88,9 +88,9 @@ func (f *recordFeed) look() (err error) {
 	}
 }
 
-// onOneLine is what others wrote, fit for the terminals that such a log is shown on: nothing in it begins another record, moves
-// the cursor, or turns the direction of writing.
-func onOneLine(s string) string {
+// OneLine is what others wrote, fit for a terminal: on one line, so that nothing in it begins another record, and without what
+// moves the cursor or turns the direction of writing.
+func OneLine(s string) string {
 	return strings.Map(func(c rune) rune {
 		switch {
 		case c == '\n' || c == '\t':

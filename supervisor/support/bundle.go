@@ -17,7 +17,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
-	"unicode"
+
+	"github.com/castellan/castellan/supervisor/api"
 )
 
 // maxPart is how much of one part goes into a bundle, in bytes.
@@ -49,7 +50,7 @@ type Bundle struct {
 func (g *Bundle) add(name, what string, data []byte, err error) {
 	p := Part{Name: name, What: what, Data: data}
 	if err != nil {
-		p.Error = oneLine(g.hide.text(err.Error()))
+		p.Error = api.OneLine(g.hide.text(err.Error()))
 	}
 	if len(p.Data) > maxPart {
 		p.Data = append(p.Data[:maxPart:maxPart], "\n(cut here)\n"...)
@@ -82,19 +83,6 @@ func hiddenIn(data []byte) map[string]int {
 		return nil
 	}
 	return out
-}
-
-// oneLine is s without line breaks and what a terminal might heed.
-func oneLine(s string) string {
-	return strings.Map(func(c rune) rune {
-		switch {
-		case c == '\n' || c == '\t':
-			return ' '
-		case !unicode.IsGraphic(c):
-			return -1
-		}
-		return c
-	}, s)
 }
 
 // Manifest says what is in the bundle and what is not.
