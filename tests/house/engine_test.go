@@ -127,9 +127,11 @@ func (h *house) restartPolicy(id string) string {
 	return out.HostConfig.RestartPolicy.Name
 }
 
+// removeContainers removes what the house left on the engine.
 func (h *house) removeContainers() {
 	h.t.Helper()
 	for _, c := range h.containers() {
 		must(h.t, h.ask("DELETE", "/containers/"+c.ID+"?force=1&v=1", nil))
 	}
+	_ = h.ask("DELETE", "/networks/"+h.bridge(), nil) // a house without add-ons made none
 }

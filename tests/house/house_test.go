@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/castellan/castellan/supervisor/api"
@@ -20,6 +21,7 @@ type house struct {
 	env []string // of the daemon, beside our own
 	*world
 	id, core, lights string
+	number           int // among the houses of this run
 	settings         settings
 	daemon           *process
 	client           *client.Client
@@ -41,7 +43,7 @@ type settings struct {
 func newHouse(w *world, change ...func(*settings)) *house {
 	w.t.Helper()
 	id := strings.ToLower(rand.Text()[:6])
-	h := &house{world: w, id: "house-" + id, core: "core-" + id, lights: "lights-" + id}
+	h := &house{world: w, id: "house-" + id, core: "core-" + id, lights: "lights-" + id, number: int(houses.Add(1))}
 	h.settings = settings{socket: w.path("s"), mode: "ask", health: `{deadline: 1500ms, checks: [{name: frontend, http: {url: "http://:8080/health"}, period: 30ms, successes: 2}]}`}
 	for _, f := range change {
 		f(&h.settings)
@@ -106,13 +108,10 @@ services:
 // bridge and subnet are the house's own network for add-ons, so that houses on one engine do not meet.
 func (h *house) bridge() string { return "ha-" + strings.TrimPrefix(h.id, "house-") }
 
-func (h *house) subnet() string {
-	n := 0
-	for _, c := range h.id {
-		n = (n*31 + int(c)) % (1 << 12)
-	}
-	return fmt.Sprintf("10.%d.%d.0/24", 64+n>>8, n&0xff)
-}
+func (h *house) subnet() string { return fmt.Sprintf("10.%d.%d.0/24", 100+h.number>>8, h.number&0xff) }
+
+// houses counts the houses of this run: a subnet made of a random name once met another house's.
+var houses atomic.Int32
 
 // loopback is the address of the daemon's own registry; it stays the same over restarts.
 func (h *house) loopback() string {
