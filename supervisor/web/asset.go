@@ -115,13 +115,21 @@ func takesGzip(r *http.Request) bool {
 	return strings.Contains(strings.ToLower(r.Header.Get("Accept-Encoding")), "gzip")
 }
 
+// pageHeader sets what every page has.
+func pageHeader(w http.ResponseWriter) http.Header {
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Add("Vary", "Accept-Encoding, Accept-Language, Cookie")
+	return h
+}
+
 // sendPacked writes a page, compressed when the visitor takes that. Session cookies are SameSite=Strict: another site can't
 // have pages drawn with its own words beside the token of a form and measure them.
 func sendPacked(w http.ResponseWriter, r *http.Request, status int, b []byte) {
-	w.Header().Add("Vary", "Accept-Encoding, Accept-Language, Cookie")
+	h := pageHeader(w)
 	if takesGzip(r) {
 		if z := pack(b, gzip.BestSpeed); z != nil {
-			w.Header().Set("Content-Encoding", "gzip")
+			h.Set("Content-Encoding", "gzip")
 			b = z
 		}
 	}

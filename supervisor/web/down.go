@@ -43,7 +43,6 @@ func (u *UI) down(w http.ResponseWriter, r *http.Request, t Trouble) {
 		http.Error(w, "Castellan does not answer yet.", http.StatusServiceUnavailable)
 		return
 	}
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	sendPacked(w, r, http.StatusServiceUnavailable, b.Bytes())
 }
 

@@ -43,7 +43,11 @@ const (
 func (v *visit) overview() (answer, error) {
 	var dev device
 	var chart verdictChart
-	h, err := v.updatesNow(func() { dev = v.machine() }, func() { chart = v.verdictChart() })
+	h, err := v.updatesNow(func() { dev = v.machine() }, func() { chart = v.verdictChart() }, func() {
+		if s, err := v.status(); err == nil && s.Ledger.State != "" {
+			v.sendAhead(v.say("overview.title"))
+		}
+	})
 	if err != nil && h.Status.Ledger.State == "" { // not even the state is known
 		return answer{}, err
 	}

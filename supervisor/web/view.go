@@ -62,6 +62,8 @@ func (w *views) functions() template.FuncMap {
 		"ago":     func(t time.Time) string { return w.ago(time.Now(), t) },
 		"lasts":   w.lasts,
 		"asset":   assetPath,
+		"icon":    icon,
+		"logo":    logo,
 		"lang":    func() string { return w.lang },
 		"hue":     hue,
 		"dict":    dict,

@@ -23,6 +23,7 @@ type visit struct {
 	lang  string         // of the catalogue
 	theme string         // light, dark, "" = as the device has it
 	now   time.Time
+	sent  *partly // the page whose head has gone ahead; nil = nothing was sent
 
 	mu      sync.Mutex        // guards the rest: parts of a page are asked for beside each other, and some work outlives it
 	asked   *answeredStatus   // by status

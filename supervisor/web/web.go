@@ -133,7 +133,7 @@ func (u *UI) serve(w http.ResponseWriter, r *http.Request, s screen) {
 	u.send(v, a)
 }
 
-// send writes an answer. A page is drawn whole before its first byte goes, so that a fault is not half a page.
+// send writes an answer. A page is drawn whole before the first byte of its body goes, so that a fault is not half a page.
 func (u *UI) send(v *visit, a answer) {
 	switch {
 	case a.to != "":
@@ -147,10 +147,18 @@ func (u *UI) send(v *visit, a answer) {
 	var b bytes.Buffer
 	if err := u.in(v.lang).draw(&b, a.view, page{v, a.data}); err != nil { // our own template: it says so rather than show a half
 		u.cfg.Log.Error("cannot draw a page", "page", a.view, "error", err)
-		http.Error(v.w, "This page cannot be drawn. The house is not touched by that; castellan status on the appliance tells more.", http.StatusInternalServerError)
+		const sorry = "This page cannot be drawn. The house is not touched by that; castellan status on the appliance tells more."
+		if v.sent != nil {
+			v.sent.rest([]byte(endOfHead + "<body><p>" + sorry + "</p></body></html>"))
+			return
+		}
+		http.Error(v.w, sorry, http.StatusInternalServerError)
 		return
 	}
-	v.w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	if v.sent != nil {
+		v.sent.rest(b.Bytes())
+		return
+	}
 	sendPacked(v.w, v.r, max(a.status, http.StatusOK), b.Bytes())
 }
 

@@ -1,4 +1,4 @@
-// The only script of our own: what HTML and htmx can't say. Every page works without it.
+// What HTML and htmx can't say. Every page works without it. start.js has it read after the first paint, behind htmx.
 "use strict";
 (function () {
   // What somebody opened or is filling in stays as it is when a page is read anew.
@@ -75,7 +75,7 @@
   function showCopy() {
     document.querySelectorAll("button[data-copy][hidden]").forEach(function (b) { b.hidden = false; });
   }
-  document.addEventListener("DOMContentLoaded", showCopy);
+  showCopy();
   document.addEventListener("htmx:afterSettle", showCopy);
   document.addEventListener("click", function (e) {
     var button = e.target.closest("button[data-copy]");
@@ -133,4 +133,8 @@
       if (text.indexOf('id="' + document.querySelector("section.fault").id + '"') < 0) location.reload();
     }).catch(function () { /* it is away altogether: the page stays as it is */ });
   }, wait * 1000);
+
+  // Until now nothing was live: htmx alone would have begun without its extensions, and without the above.
+  document.body.removeAttribute("hx-disable");
+  htmx.process(document.body);
 })();
