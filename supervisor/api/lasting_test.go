@@ -3,6 +3,7 @@ package api_test
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -380,4 +381,42 @@ func TestAnAddonsWayToCoreEndsWithItsToken(t *testing.T) {
 		bridge.close()
 		core.close()
 	})
+}
+
+// TestAStreamFromWhereItWasAsked: what happens after somebody asked who he is, and before his stream is there, is on the stream.
+func TestAStreamFromWhereItWasAsked(t *testing.T) {
+	h := settled(t)
+	web := httptest.NewServer(h.net)
+	defer web.Close()
+	read := func(path, last, until string) string {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), "GET", web.URL+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Host, req.Header = "castellan.example", http.Header{"Authorization": {"Bearer " + h.tokens["cleo"]}, "Last-Event-Id": {last}}
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
+			if strings.Contains(lines.Text(), until) {
+				return lines.Text()
+			}
+		}
+		t.Fatalf("%s ends before %q", path, until)
+		return ""
+	}
+	c := api.Change{ID: "c1", Service: "radio", Kind: "update", State: "pulling", From: "1", To: "2"}
+	h.srv.Moved(c, false)
+	var me struct{ Data api.Me }
+	if err := json.Unmarshal([]byte(read("/castellan/me", "", "cleo")), &me); err != nil || me.Data.Event == "" {
+		t.Fatalf("%+v, %v", me, err)
+	}
+	c.State = "switched"
+	h.srv.Moved(c, false)
+	if got := read("/castellan/events?topics=change", me.Data.Event, `"c1"`); !strings.Contains(got, "switched") {
+		t.Errorf("the stream begins with %s", got)
+	}
 }

@@ -174,9 +174,9 @@ func (s *Server) getMe(_ context.Context, c Caller, _ none) (Me, error) {
 		if c.local {
 			kind = "local"
 		}
-		return Me{Name: c.String(), Role: c.Role.String(), Kind: kind}, nil
+		return Me{Name: c.String(), Role: c.Role.String(), Kind: kind, Event: s.cfg.Events.Newest()}, nil
 	}
-	me := Me{Name: c.visit.who.Name, Role: c.Role.String(), Kind: string(c.visit.who.Kind)}
+	me := Me{Name: c.visit.who.Name, Role: c.Role.String(), Kind: string(c.visit.who.Kind), Event: s.cfg.Events.Newest()}
 	if c.session() != "" {
 		me.CSRF = access.CSRF(c.visit.cookie).Reveal()
 	}

@@ -29,6 +29,8 @@ type Me struct {
 	Kind string    `json:"kind"` // session, token; on the appliance local or host
 	CSRF string    `json:"csrf,omitempty"`
 	Ends time.Time `json:"ends,omitzero"` // of a fresh session, at the latest
+
+	Event string `json:"event,omitempty"` // the newest event before this answer: a stream from there misses nothing of what is asked for next
 }
 
 // SetupCode is what the first owner proves with that the appliance is his.

@@ -84,6 +84,13 @@ func (h *Hub) Evict(caller, reason string) {
 	h.end(func(s *Subscriber) bool { return s.caller == caller }, fmt.Errorf("access ended: %s", reason))
 }
 
+// Newest is the ID of the newest event: a stream that goes on from it misses nothing that happens from now on.
+func (h *Hub) Newest() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return id{h.epoch, h.seq}.String()
+}
+
 // Streams is how many there are.
 func (h *Hub) Streams() int {
 	h.mu.Lock()

@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -23,7 +24,7 @@ const streamStuck = 20 * time.Second
 
 // stream answers a tab with its stream until it leaves, is logged out, or the daemon stops.
 func (v *visit) stream() (answer, error) {
-	last := v.r.Header.Get("Last-Event-ID")
+	last := cmp.Or(v.r.Header.Get("Last-Event-ID"), v.query("since"))
 	feed, err := v.api.Events(v.ctx(), streamTopics, last)
 	if err != nil {
 		return answer{}, err

@@ -26,7 +26,7 @@
   var stream = null, resting = false, heard = 0;
   htmx.createEventSource = function (url) {
     var s = new EventSource(url, { withCredentials: true });
-    if (url !== "/ui/events") return s;
+    if (url.indexOf("/ui/events?") !== 0) return s;
     s.addEventListener("changed", function () { heard = performance.now(); });
     return (stream = s);
   };
