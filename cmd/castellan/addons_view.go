@@ -296,6 +296,8 @@ func (h addonView) evidence(ctx context.Context, out *api.AddonInfo, m addons.Ma
 	switch {
 	case s.Current != nil:
 		out.Verdict, out.Evidence = s.Current.Verdict, evidenceOf(s, out.Badge)
+	case s.Open != "": // it comes, and is judged on the way
+		out.Evidence = "not checked yet"
 	case m.Image == "":
 		out.Badge, out.Evidence = "local", "it is built on this appliance; nobody can vouch for it"
 	default:

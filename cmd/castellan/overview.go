@@ -142,7 +142,10 @@ func (h *house) replicaStatus(r *ledger.Replica, origin string) api.LedgerStatus
 
 func (h *house) serviceStatus(s supervisor.Status, running map[string]bool, blind bool) api.ServiceStatus {
 	out := api.ServiceStatus{Name: s.Service.Name, Class: string(s.Service.Class), Version: s.Version(), Change: s.Open, State: "absent", Badge: "-"}
-	out.Slug = slugOf(s.Service.Name)
+	if out.Slug = slugOf(s.Service.Name); out.Slug != "" && h.addons.store != nil {
+		e, _ := h.addons.store.Entry(out.Slug)
+		out.Title = e.Name
+	}
 	out.Stopped = s.Stopped
 	if s.Previous != nil {
 		out.Previous = s.Previous.Version

@@ -72,7 +72,8 @@ type ChannelStatus struct {
 // ServiceStatus is one service.
 type ServiceStatus struct {
 	Name      string `json:"name"`
-	Slug      string `json:"slug,omitempty"` // of an add-on
+	Slug      string `json:"slug,omitempty"`  // of an add-on
+	Title     string `json:"title,omitempty"` // what its repository calls an add-on
 	Class     string `json:"class"`
 	State     string `json:"state"` // running, stopped, absent, changing, stuck
 	Version   string `json:"version"`

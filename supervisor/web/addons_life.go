@@ -53,43 +53,46 @@ func (v *visit) addonInstall() (answer, error) {
 }
 
 func (v *visit) postAddonInstall() (answer, error) {
-	p, err := v.lifePage()
-	if err != nil {
-		return answer{}, err
-	}
-	back := func() (answer, error) {
+	back := func(change func(*lifePage)) (answer, error) {
+		p, err := v.lifePage()
+		if err != nil {
+			return answer{}, err
+		}
+		change(p)
 		return answer{view: "addon_install", data: p, status: http.StatusUnprocessableEntity}, nil
 	}
 	if len(v.shown()) > 0 && v.form("agree") == "" {
-		p.Tick = true
-		return back()
+		return back(func(p *lifePage) { p.Tick = true })
 	}
-	start := v.form("start") != ""
+	r := api.InstallRequest{Start: v.form("start") != "", Asks: v.shown()}
 	var a api.Accepted
-	if p.Info.Build {
+	var err error
+	if v.form("build") != "" {
 		err = v.lengthy(func(ctx context.Context) (err error) {
-			_, err = v.api.InstallAddon(ctx, v.slug(), api.InstallRequest{Start: start, Asks: v.shown()})
+			_, err = v.api.InstallAddon(ctx, v.slug(), r)
 			return err
 		})
 		if errors.Is(err, errGoesOn) {
 			return v.done(v.home(), "addons.building")
 		}
 	} else {
-		a, err = v.api.InstallAddon(v.ctx(), v.slug(), api.InstallRequest{Start: start, Asks: v.shown()})
+		a, err = v.api.InstallAddon(v.ctx(), v.slug(), r)
 	}
 	var e *api.Error
 	switch {
 	case asks(err) && errors.As(err, &e): // others than were shown: a new version came meanwhile
 		_, now := e.Asks()
-		p.New, p.Again = nil, true
-		for _, r := range now {
-			p.New = append(p.New, v.right(r))
-		}
-		return back()
+		return back(func(p *lifePage) {
+			p.New, p.Again = nil, true
+			for _, r := range now {
+				p.New = append(p.New, v.right(r))
+			}
+		})
 	case errors.As(err, &e) && e.Status == http.StatusBadRequest:
-		f := v.fail(err)
-		p.Fault = &f
-		return back()
+		return back(func(p *lifePage) {
+			f := v.fail(err)
+			p.Fault = &f
+		})
 	}
 	return v.accepted(v.home(), "addons.installing", a, err)
 }

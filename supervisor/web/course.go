@@ -38,6 +38,12 @@ func (v *visit) course(c api.Change) course {
 	return out
 }
 
+// Sending is how far a change is that a form asks for and the appliance has not heard of. It stands in the form, and is seen from
+// the press of the button on.
+func (p page) Sending(service string) course {
+	return p.v.course(api.Change{Service: service, State: "planned", Created: p.v.now, Updated: p.v.now})
+}
+
 // Stages are the names of the steps.
 func (c course) Stages() []string { return stages }
 

@@ -11,6 +11,13 @@ func (v *visit) called(service, slug string) string {
 	if slug == "" {
 		slug, _ = strings.CutPrefix(service, "addon_")
 	}
+	if s, err := v.status(); err == nil { // it is asked for anyway
+		for _, one := range s.Services {
+			if one.Slug == slug && one.Title != "" {
+				return one.Title
+			}
+		}
+	}
 	if name := v.names(slug); name != "" {
 		return name
 	}
