@@ -342,6 +342,9 @@ func (h addonView) assess(ctx context.Context, service string, m addons.Manifest
 		return
 	}
 	v, err := h.gate.Decide(ctx, trust.Request{Subject: res.Subject, Action: trust.Install, Raw: &res.Raw, FirstResolved: now})
+	if err == nil && !v.Outcome.Allowed() {
+		out.Reason = string(v.Reason())
+	}
 	switch {
 	case err != nil:
 		say("not checked", "", fmt.Sprintf("not checked: %v", err))

@@ -14,11 +14,18 @@ import (
 // device is what the machine says of itself; the paths are Linux's.
 func device(dataDir, sys string) api.Device {
 	out := api.Device{MemoryTotal: kilobytes("/proc/meminfo", "MemTotal:"), MemoryFree: kilobytes("/proc/meminfo", "MemAvailable:")}
-	var fs unix.Statfs_t
-	if unix.Statfs(dataDir, &fs) == nil { // a folder we live in can be asked
-		out.DiskTotal, out.DiskFree = int64(fs.Blocks)*fs.Bsize, int64(fs.Bavail)*fs.Bsize
-	}
+	room := storage(dataDir)
+	out.DiskTotal, out.DiskFree = room.Total, room.Free
 	out.Temperature = temperature(sys)
+	return out
+}
+
+// storage is how much room there is on the disk of a folder.
+func storage(dir string) (out api.StorageStatus) {
+	var fs unix.Statfs_t
+	if unix.Statfs(dir, &fs) == nil { // a folder we live in can be asked
+		out.Total, out.Free = int64(fs.Blocks)*fs.Bsize, int64(fs.Bavail)*fs.Bsize
+	}
 	return out
 }
 

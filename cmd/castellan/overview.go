@@ -31,6 +31,7 @@ func (h *house) Status(ctx context.Context) (api.Status, error) {
 	out.State, out.Appliance = h.state, cfg.Appliance.ID
 	out.Config = api.ConfigStatus{Path: h.path, Loaded: h.loaded, Error: h.cfgErr}
 	out.Ledger.Error = h.syncErr
+	out.Storage = storage(cfg.DataDir)
 	if h.poller != nil {
 		out.Channel = api.ChannelStatus{Name: cfg.Channel.Name, Error: h.pollErr}
 		if release != nil {

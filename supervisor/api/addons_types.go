@@ -54,6 +54,7 @@ type AddonInfo struct {
 	Asks            []Right `json:"asks"`                       // of the offered version, beyond what is granted
 	Rating          int     `json:"rating"`                     // 1 to 8, with the evidence there is now
 	Evidence        string  `json:"evidence"`                   // what is known of the image, in words
+	Reason          string  `json:"reason,omitempty"`           // code of what stands against an image that is not installed
 	Verdict         uint64  `json:"verdict,omitempty"`          // verification log record that let it in
 	Previous        string  `json:"previous,omitempty"`         // version to go back to
 

@@ -14,6 +14,7 @@ type Status struct {
 	Channel   ChannelStatus   `json:"channel"`
 	Services  []ServiceStatus `json:"services"`
 	Network   NetworkStatus   `json:"network"`
+	Storage   StorageStatus   `json:"storage"`
 	LogSeq    uint64          `json:"log_seq"` // last record of the verification log
 }
 
@@ -22,6 +23,12 @@ type ConfigStatus struct {
 	Path   string    `json:"path"`
 	Loaded time.Time `json:"loaded"`
 	Error  string    `json:"error,omitempty"` // why the file on disk is not in force
+}
+
+// StorageStatus tells how much room there is where the daemon keeps its data, in bytes; Total is 0 when nobody knows.
+type StorageStatus struct {
+	Total int64 `json:"total"`
+	Free  int64 `json:"free"`
 }
 
 // NetworkStatus tells whether people may call from the network of the house.

@@ -30,7 +30,7 @@ func (v *visit) lifePage() (*lifePage, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &lifePage{addonPage: p, Data: api.DataKeep, Can: info.Available && !badBadges[info.Badge]}
+	out := &lifePage{addonPage: p, Data: api.DataKeep, Can: info.Available && !p.Card.Barred()}
 	for _, r := range info.Asks {
 		out.New = append(out.New, v.right(r))
 	}

@@ -20,7 +20,8 @@ type addonPage struct {
 	Mode string // of its updates: off, ask, auto, hold
 	URL  string // that its manifest gives of its own pages, "" = none
 	Status
-	Reach reach
+	Reach    reach
+	Obstacle *obstacle // why the version that is offered, or the one that is here, is not good
 
 	Form      *optionsForm
 	YAML      *yamlForm
@@ -78,6 +79,8 @@ func (v *visit) aboutAddon(info api.AddonInfo, tab string) (*addonPage, error) {
 	}
 	p := &addonPage{Info: info, Tab: tab}
 	p.Card = v.card(info.Addon, v.repositoryName(info.Repository), m)
+	p.Card.Against = info.Reason
+	p.Obstacle = v.obstacle(p.Card, info)
 	if s, err := v.status(); err == nil { // the frame of the page says when it is not known
 		for _, row := range s.Services {
 			if row.Slug == info.Slug {
@@ -129,7 +132,22 @@ func (v *visit) addon() (answer, error) {
 	}
 	a, err := v.showAddon(info, nil)
 	a.status = 0
+	if p, ok := a.data.(*addonPage); ok {
+		v.wholeWhen(v.query("here") != "" && v.query("here") != strconv.FormatBool(p.Card.Installed()))
+	}
 	return a, err
+}
+
+// wholeWhen has a browser that reads a part of a page anew take all of it, when the rest has become wrong too: the settings of
+// an add-on that was removed, or those of one that came (https://htmx.org/reference/#response_headers).
+func (v *visit) wholeWhen(changed bool) {
+	if !changed {
+		return
+	}
+	h := v.w.Header()
+	h.Set("HX-Retarget", "#main")
+	h.Set("HX-Reselect", "#main")
+	h.Set("HX-Reswap", "morph:outerHTML")
 }
 
 // showAddon shows the first tab; change makes of it the answer to a form that was wrong.

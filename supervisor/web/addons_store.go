@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/castellan/castellan/supervisor/api"
+	"github.com/castellan/castellan/trust"
 )
 
 // perPage is how many cards a page of the store has: a thousand at once would be slow on an old tablet.
@@ -47,6 +48,9 @@ type card struct {
 	By      string  // its repository's name
 	Course  *course // a change that goes on
 	Refused *course // the last try of the version that is offered, when it was not let in
+	PutOff  *course // and when it could not be checked
+	Back    *course // and when it did not work
+	Against string  // code of what stands against it, "" = not looked at or nothing
 	Mark    string  // name of an icon
 	Consent bool    // the update waits for the owner's word
 }
@@ -56,6 +60,22 @@ func (c card) Installed() bool { return c.Version != "" || c.State == "installin
 
 // Bad tells that it must not run as it is.
 func (c card) Bad() bool { return badBadges[c.Badge] || c.State == "stuck" || c.Refused != nil }
+
+// Seal is its badge, with what the last try found of an image that is not here, which cannot be told before a try as a rule; and
+// "missing" for one that has to be signed and is not: that is no word of the ledger's against it.
+func (c card) Seal() string {
+	badge, against := c.Badge, c.Against
+	if !c.Installed() && c.Refused != nil && badge == "not checked" {
+		badge, against = badgeOf(string(trust.Refuse), c.Refused.Reason), c.Refused.Reason
+	}
+	if badge == "refused" && trust.Reason(against) == trust.SignatureMissing {
+		return "missing"
+	}
+	return badge
+}
+
+// Barred tells that the image does not come in, so that nothing offers it.
+func (c card) Barred() bool { return badBadges[c.Seal()] }
 
 // Opens tells that it has pages to show.
 func (c card) Opens() bool { return c.State == "running" && (c.Ingress || c.WebUI != "") }
@@ -171,8 +191,15 @@ func (v *visit) moves() (moves, error) {
 func (v *visit) card(a api.Addon, by string, m moves) card {
 	v.learn(a.Slug, a.Name) // names of courses need not be asked for again
 	out := card{Addon: a, By: by, Course: m.open[a.Slug], Mark: markOf(a.Slug + " " + a.Name), Consent: a.Waiting != nil && a.Waiting.Code == "consent"}
-	if last := m.newest[a.Slug]; last != nil && last.State == "refused" && last.To == a.VersionLatest && last.To != a.Version {
-		out.Refused = last
+	if last := m.newest[a.Slug]; last != nil && last.To == a.VersionLatest && last.To != a.Version {
+		switch last.State {
+		case "refused":
+			out.Refused = last
+		case "deferred":
+			out.PutOff = last
+		case "rolled-back":
+			out.Back = last
+		}
 	}
 	return out
 }

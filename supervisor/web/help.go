@@ -18,7 +18,7 @@ var helpScreens = []screen{
 }
 
 // helpRooms are where the texts of codes stand: verdict reasons, why updates do not move and how changes end, and the API's
-// error keys. A code that two of them have is told by the first.
+// error keys. A code that two of them have is told by the first. What takes the whole house is told by the room "down".
 var helpRooms = []string{"help_trust", "help_plan", "help_error"}
 
 // helpPage is what there is to know about a code.
@@ -48,11 +48,19 @@ func (v *visit) helpAbout(code string) (helpPage, bool) {
 		}
 		return out, true
 	}
+	if title := w.known("down."+code+".title", ""); title != "" && codeShape.MatchString(code) {
+		at := "down." + code
+		you := strings.TrimSpace(w.text(at+".next") + " " + w.known(at+".run", ""))
+		return helpPage{Code: code, Title: title, What: w.text(at+".what", v.ui.cfg.Host), You: you, Danger: w.text("down.danger"), Self: w.text(at + ".still")}, true
+	}
 	return helpPage{}, false
 }
 
 // reasonBadge is the badge of an image that a reason stands against, "" for a mere remark.
 func reasonBadge(r trust.Reason) string {
+	if r == trust.SignatureMissing {
+		return "missing"
+	}
 	if o := r.Meaning().Outcome; o != "" {
 		return badgeOf(string(o), string(r))
 	}

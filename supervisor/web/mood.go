@@ -19,7 +19,7 @@ type mood struct {
 
 // badges that say an image must not run, and those of images that were let in without a signature that counts.
 var (
-	badBadges   = map[string]bool{"withdrawn": true, "refused": true}
+	badBadges   = map[string]bool{"withdrawn": true, "refused": true, "missing": true}
 	looseBadges = map[string]bool{"unsigned": true, "forced": true, "not checked": true}
 )
 

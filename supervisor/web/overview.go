@@ -34,6 +34,17 @@ type overview struct {
 	Trouble  *fault // why the page is not whole
 }
 
+// Words are the daemon's own about what is away.
+func (o overview) Words() string {
+	switch o.Mood {
+	case "engine":
+		return o.Status.Engine.Error
+	case "ledger":
+		return o.Status.Ledger.Error
+	}
+	return ""
+}
+
 // recent is how many past changes the first page tells of, mostWaiting how many updates.
 const (
 	recent      = 6

@@ -340,7 +340,7 @@ func TestOverviewTellsWhatItCan(t *testing.T) {
 			st.Engine.Error = "cannot connect to " + vile
 			st.Services = st.Services[:1]
 			a["GET /castellan/status"] = st
-		}, []string{"Docker does not answer", "it is tried again by itself", "Home Assistant"}, "Something needs you"},
+		}, []string{"Docker does not answer", "it is asked again by itself", "Home Assistant"}, "Something needs you"},
 		{"the ledger is old", func(a map[string]any) {
 			st := a["GET /castellan/status"].(api.Status)
 			st.Ledger.State, st.Services = "expired", st.Services[:1]

@@ -33,7 +33,13 @@ type ui struct {
 // newUI makes a house that is open to the network, with core at 1.0.0 and a store.
 func newUI(t testing.TB) *ui {
 	t.Helper()
-	w := newWorld(t)
+	return newUIOf(newWorld(t))
+}
+
+// newUIOf is newUI in a world of the test's own.
+func newUIOf(w *world) *ui {
+	t := w.t
+	t.Helper()
 	w.core("1.0.0")
 	w.release("1.0.0")
 	u := &ui{house: newHouse(w, withStore), root: t, checked: map[string]bool{}}
