@@ -271,7 +271,10 @@ func TestTheNetworkFollowsTheConfiguration(t *testing.T) {
 		t.Error(err)
 	}
 	set(config.API{Listen: "127.0.0.1:0", TLS: "files", Cert: "/nowhere/cert.pem", Key: "/nowhere/key.pem"})
-	st := becomes(t, l, "a certificate that is not there", func(s api.NetworkStatus) bool { return s.TLS == "files" && s.Error != "" && s.Fingerprint != "" })
+	st := becomes(t, l, "a certificate that is not there", func(s api.NetworkStatus) bool {
+		// pages come a moment after people
+		return s.TLS == "files" && s.Error != "" && s.Fingerprint != "" && (s.Ingress != "" || s.IngressError != "")
+	})
 	if err := reach(at); err == nil {
 		t.Error("the old address answers still")
 	}
