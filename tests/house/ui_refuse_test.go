@@ -145,7 +145,7 @@ func (u *ui) tells(b *browser.Tab, c turned) look {
 		u.t.Errorf("%s: %d links lead to its installation", c.slug, n)
 	}
 	got := browser.Eval[look](b, `(function () { var e = document.querySelector("header.page .badge"), s = getComputedStyle(e);
-		return {Word: e.innerText.trim(), Colour: s.color + " on " + s.backgroundColor, Icon: e.querySelector("use").getAttribute("href").split("#")[1]} })()`)
+		return {Word: e.innerText.trim(), Colour: s.color + " on " + s.backgroundColor, Icon: e.querySelector("svg").innerHTML} })()`)
 	b.ClickIn("#why", "link", "More about this")
 	b.At("/ui/help/" + string(c.code))
 	b.Sees(c.help, string(c.code), "Is it dangerous")
