@@ -31,10 +31,10 @@ func TestMain(m *testing.M) {
 }
 
 // BenchmarkUI is the web UI of an appliance with a store of 1,000 add-ons, of which ten run, in a real browser on the same machine:
-// how long the first page takes until something is painted, for a browser that was never here and for one that was; how long after
+// how long the first page takes until something can be read, for a browser that was never here and for one that was; how long after
 // the press of a key the progress of an installation can be seen, as the page shows it at once and as the appliance then tells it;
-// and how much more memory the daemon holds when all that has been
-// drawn and the streams of 50 tabs are open than it held before anybody came.
+// and how much more memory the daemon holds when all that has been drawn and the streams of 50 tabs are open than it held before
+// anybody came.
 func BenchmarkUI(b *testing.B) {
 	const settle, run = 20 * time.Second, 10
 	h := newHouse(b, itself)
@@ -58,14 +58,10 @@ func BenchmarkUI(b *testing.B) {
 
 		var first, again, drawn, pressed, told []time.Duration
 		for range visits {
-			tab := browser.Open(b, base)
-			tab.SetCookie(cookies[0])
-			tab.Visit("/ui/")
-			first = append(first, painted(tab))
-			tab.Visit("/ui/")
-			again = append(again, painted(tab))
-			drawn = append(drawn, answered(tab))
-			tab.Close()
+			device := browser.NewDevice(b, base, cookies[0])
+			new, known := device.Open("/ui/"), device.Open("/ui/")
+			first, again, drawn = append(first, new.Paint), append(again, known.Paint), append(drawn, known.Answer)
+			device.Close()
 		}
 		b.ReportMetric(ms(middle(first)), "paint-ms")
 		b.ReportMetric(ms(slices.Max(first)), "paint-most-ms")
@@ -127,22 +123,6 @@ func install(tab *browser.Tab, slug string) (seen, told time.Duration) {
 	at := browser.Eval[[]float64](tab, `[window.seen, window.told]`)
 	tab.Until("it is installed", `!document.querySelector("progress")`)
 	return time.Duration(at[0] * float64(time.Millisecond)), time.Duration(at[1] * float64(time.Millisecond))
-}
-
-// painted is how long it took from the request for the page in a tab until something could be read.
-func painted(tab *browser.Tab) time.Duration {
-	at := browser.Eval[float64](tab, `new Promise(function (done) {
-		new PerformanceObserver(function (list) {
-			list.getEntries().forEach(function (e) { if (e.name === "first-contentful-paint") done(e.startTime) });
-		}).observe({type: "paint", buffered: true});
-	})`)
-	return time.Duration(at * float64(time.Millisecond))
-}
-
-// answered is how long the appliance took to answer with the page in a tab.
-func answered(tab *browser.Tab) time.Duration {
-	at := browser.Eval[float64](tab, `(function () { var n = performance.getEntriesByType("navigation")[0]; return n.responseStart - n.requestStart })()`)
-	return time.Duration(at * float64(time.Millisecond))
 }
 
 // openToPeople lets the daemon answer on the network from its next start on, and gives the address.
