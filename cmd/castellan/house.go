@@ -125,7 +125,7 @@ func openHouse(ctx context.Context, path string, cfg *config.Config, log *slog.L
 	}
 	for _, open := range []func(context.Context, func(string) string, bool) error{
 		h.openLog, h.openTrust, h.openEngine, h.openBackups, h.openSupervisor, h.openUpdater, h.openAddons,
-		h.openPeople, h.openAPI,
+		h.recall, h.openPeople, h.openAPI,
 	} {
 		if err := open(ctx, data, first); err != nil {
 			return nil, err

@@ -212,6 +212,15 @@ func (h *house) openSupervisor(_ context.Context, data func(string) string, firs
 	return nil
 }
 
+// recall has what runs judged before anybody can ask. What fails here is tried again by the first turn of the update loop, which
+// says so.
+func (h *house) recall(ctx context.Context, _ func(string) string, _ bool) error {
+	if err := h.withdrawn.Recall(ctx); err != nil {
+		h.log.Warn("cannot judge what runs at the start", "error", err)
+	}
+	return nil
+}
+
 func (h *house) openUpdater(_ context.Context, data func(string) string, _ bool) (err error) {
 	h.openDecisions(fileStore(data("decisions.json")))
 	if len(h.cfg.Channel.URLs) == 0 {

@@ -60,7 +60,7 @@ type Withdrawals struct {
 	acted    map[string]time.Time
 }
 
-// NewWithdrawals makes a Withdrawals; it does nothing before [Withdrawals.Look]. now is the trusted time. What the store
+// NewWithdrawals makes a Withdrawals; it does nothing by itself. now is the trusted time. What the store
 // holds and cannot be read is forgotten, with a line in the log: that costs one action sooner than it should be.
 func NewWithdrawals(j Judge, h House, s Store, now func() time.Time, log *slog.Logger) *Withdrawals {
 	w := &Withdrawals{judge: j, house: h, store: s, log: log, now: now, verdicts: map[string]trust.Verdict{}, acted: map[string]time.Time{}}
@@ -83,9 +83,22 @@ func (w *Withdrawals) Verdict(service string) (v trust.Verdict, ok bool) {
 	return v, ok
 }
 
+// Recall judges every installed image again and does nothing about it: after a start it is known what was withdrawn before
+// anybody is told how things are.
+func (w *Withdrawals) Recall(ctx context.Context) error {
+	return w.each(func(s supervisor.Status) error {
+		_, err := w.judgeAgain(ctx, s)
+		return err
+	})
+}
+
 // Look judges every installed image again and acts on withdrawals. One service that fails keeps none of the others
 // from being looked at.
 func (w *Withdrawals) Look(ctx context.Context) error {
+	return w.each(func(s supervisor.Status) error { return w.look(ctx, s) })
+}
+
+func (w *Withdrawals) each(judge func(supervisor.Status) error) error {
 	services, err := w.house.Services()
 	if err != nil {
 		return err
@@ -95,26 +108,35 @@ func (w *Withdrawals) Look(ctx context.Context) error {
 		if s.Current == nil {
 			continue
 		}
-		if err := w.look(ctx, s); err != nil {
+		if err := judge(s); err != nil {
 			errs = append(errs, fmt.Errorf("cannot judge %q again: %w", s.Service.Name, err))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-func (w *Withdrawals) look(ctx context.Context, s supervisor.Status) error {
+// judgeAgain remembers what it finds, and says it when it is news.
+func (w *Withdrawals) judgeAgain(ctx context.Context, s supervisor.Status) (trust.Verdict, error) {
 	v, changed, err := w.judge.Rejudge(ctx, Request(s, s.Current))
 	if err != nil {
-		return err
+		return v, err
 	}
 	w.mu.Lock()
 	w.verdicts[s.Service.Name] = v
 	w.mu.Unlock()
+	if changed && v.Outcome == trust.Refuse && v.Reason() == trust.Revoked {
+		w.log.WarnContext(ctx, "what runs was withdrawn", "service", s.Service.Name, "version", s.Version(), "severity", v.Severity)
+	}
+	return v, nil
+}
+
+func (w *Withdrawals) look(ctx context.Context, s supervisor.Status) error {
+	v, err := w.judgeAgain(ctx, s)
+	if err != nil {
+		return err
+	}
 	if v.Outcome != trust.Refuse || v.Reason() != trust.Revoked {
 		return nil
-	}
-	if changed {
-		w.log.WarnContext(ctx, "what runs was withdrawn", "service", s.Service.Name, "version", s.Version(), "severity", v.Severity)
 	}
 	if s.Open != "" || s.Stopped != "" {
 		return nil // something is being done about it

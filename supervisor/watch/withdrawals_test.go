@@ -25,6 +25,20 @@ func (x *world) want(t *testing.T, did ...string) {
 	}
 }
 
+func TestWhatWasWithdrawnIsKnownBeforeAnythingIsDone(t *testing.T) {
+	x := newWorld(t, trust.ClassAddon)
+	x.evidence.withdraw(x.house.status.Current.Subject, trust.SeverityStop, true)
+	if err := x.w.Recall(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	x.want(t) // nothing
+	if v, ok := x.w.Verdict("radio"); !ok || v.Reason() != trust.Revoked {
+		t.Errorf("nobody is told: verdict %v", v)
+	}
+	x.look(t)
+	x.want(t, "rollback to 1")
+}
+
 func TestEachSeverityDoesWhatItSaysAndNoMore(t *testing.T) {
 	newer := func(x *world) func(context.Context, string) (bool, error) {
 		return func(context.Context, string) (bool, error) {
