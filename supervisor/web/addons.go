@@ -69,15 +69,15 @@ func (v *visit) accepted(to, key string, a api.Accepted, err error) (answer, err
 	case err != nil:
 		return v.again(to, err)
 	case len(a.Changes) == 0 && len(a.Skips) > 0:
-		v.ui.notes.add(v.me.CSRF, note{Tone: "warn", Text: v.waits(a.Skips[0].Code, a.Skips[0].Why)})
+		v.ui.notes.add(v.me.CSRF, note{Tone: "warn", Text: v.waits(a.Skips[0], v.called(a.Skips[0].Service, ""))})
 		return seeOther(to), nil
 	}
 	return v.done(to, key)
 }
 
 // waits is why something is not there yet: in the visitor's language where the code is known.
-func (v *visit) waits(code, why string) string {
-	return v.ui.in(v.lang).known("addons.wait_"+keyOf(code), why)
+func (v *visit) waits(s api.PlanSkip, name string) string {
+	return v.skipText(api.PlanService{Code: s.Code, Why: s.Why, To: s.To}, name)
 }
 
 // changes asks for a change before which a backup may be made: then the visitor goes on, as after one that has begun.

@@ -20,7 +20,7 @@ import (
 func TestAddonPage(t *testing.T) {
 	s := newShop()
 	page := s.get(t, zigbeePage).Body.String()
-	wants(t, page, []string{"Version 2.8.0 is there.", "It waits for you.", "All serial ports", "The service mqtt, with its name and password", "do a thing of the future", "Control Docker or this appliance",
+	wants(t, page, []string{"Version 2.8.0 is there.", "Ready. It begins when you say so.", "All serial ports", "The service mqtt, with its name and password", "do a thing of the future", "Control Docker or this appliance",
 		"Record 50", `href="/ui/trust/log/50"`, "sha256:3bf2c008b8c5cf1110d877d8c986d75dfa912679c7d749a1318e3a15a21e6d87", "p-signer", "ledger.example/one", "Back to 2.6.0", `href="` + zigbeePage + `/open"`, `action="` + zigbeePage + `/stop"`,
 		`name="port0"`, "Web interface", "Documentation"}, "castellan update", "⟨", "Use USB devices, cameras")
 	german := s.get(t, zigbeePage, "Accept-Language", "de").Body.String()

@@ -53,6 +53,7 @@ type card struct {
 	Against string  // code of what stands against it, "" = not looked at or nothing
 	Mark    string  // name of an icon
 	Consent bool    // the update waits for the owner's word
+	Waits   string  // why the update is not there yet
 }
 
 // Installed tells whether it is.
@@ -191,6 +192,9 @@ func (v *visit) moves() (moves, error) {
 func (v *visit) card(a api.Addon, by string, m moves) card {
 	v.learn(a.Slug, a.Name) // names of courses need not be asked for again
 	out := card{Addon: a, By: by, Course: m.open[a.Slug], Mark: markOf(a.Slug + " " + a.Name), Consent: a.Waiting != nil && a.Waiting.Code == "consent"}
+	if a.Waiting != nil {
+		out.Waits = v.waits(*a.Waiting, a.Name)
+	}
 	if last := m.newest[a.Slug]; last != nil && last.To == a.VersionLatest && last.To != a.Version {
 		switch last.State {
 		case "refused":

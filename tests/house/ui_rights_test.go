@@ -32,7 +32,7 @@ func (u *ui) testConsent(t *testing.T) {
 	u.lamp("1.1", "privileged: [NET_ADMIN]\nuart: true")
 
 	b.Visit(lampAt)
-	b.Sees("Version 1.1 is there.", "It asks for more rights than you agreed to.")
+	b.Sees("Version 1.1 is there.", "It asks for more rights than you gave. Please look at them and agree.")
 	if b.Has("button", "Update to 1.1") != 0 {
 		t.Error("it can be updated without a look at its rights")
 	}
