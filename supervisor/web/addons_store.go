@@ -51,7 +51,6 @@ type card struct {
 	PutOff  *course // and when it could not be checked
 	Back    *course // and when it did not work
 	Against string  // code of what stands against it, "" = not looked at or nothing
-	Mark    string  // name of an icon
 	Consent bool    // the update waits for the owner's word
 	Waits   string  // why the update is not there yet
 }
@@ -191,7 +190,7 @@ func (v *visit) moves() (moves, error) {
 // card is an add-on as the store shows it.
 func (v *visit) card(a api.Addon, by string, m moves) card {
 	v.learn(a.Slug, a.Name) // names of courses need not be asked for again
-	out := card{Addon: a, By: by, Course: m.open[a.Slug], Mark: markOf(a.Slug + " " + a.Name), Consent: a.Waiting != nil && a.Waiting.Code == "consent"}
+	out := card{Addon: a, By: by, Course: m.open[a.Slug], Consent: a.Waiting != nil && a.Waiting.Code == "consent"}
 	if a.Waiting != nil {
 		out.Waits = v.waits(*a.Waiting, a.Name)
 	}
@@ -248,6 +247,9 @@ var marks = []struct{ icon, words string }{
 	{"usb", "usb serial"},
 	{"file-text", "file paper document log"},
 }
+
+// Mark is the icon of one that brings none.
+func (c card) Mark() string { return markOf(c.Slug + " " + c.Name) }
 
 // markOf is the icon of an add-on that brings none.
 func markOf(name string) string {
