@@ -53,7 +53,7 @@ type seen struct {
 	At       time.Time    `json:"at"`
 }
 
-func get[T any](tx *state.Tx, bucket, key string) (v T, ok bool, err error) {
+func get[T kept](tx *state.Tx, bucket, key string) (v T, ok bool, err error) {
 	b, ok := tx.Get(bucket, key)
 	if !ok {
 		return v, false, nil
@@ -62,21 +62,32 @@ func get[T any](tx *state.Tx, bucket, key string) (v T, ok bool, err error) {
 	return v, err == nil, err
 }
 
-func decode[T any](bucket, key string, b []byte) (v T, err error) {
-	var f struct {
-		Format int `json:"format"`
-	}
-	if err = json.Unmarshal(b, &f); err == nil {
-		if f.Format > rowFormat {
-			return v, fmt.Errorf("cannot read %s %q of the journal: format %d is newer than %d; install the newer Castellan again", bucket, key, f.Format, rowFormat)
+func decode[T kept](bucket, key string, b []byte) (v T, err error) {
+	err = json.Unmarshal(b, &v)
+	format := v.format()
+	if err != nil { // perhaps because it is newer: then other things may be what they are not here
+		var f struct {
+			Format int `json:"format"`
 		}
-		err = json.Unmarshal(b, &v)
+		_ = json.Unmarshal(b, &f) // what is no JSON has no format
+		format = f.Format
+	}
+	if format > rowFormat {
+		var none T
+		return none, fmt.Errorf("cannot read %s %q of the journal: format %d is newer than %d; install the newer Castellan again", bucket, key, format, rowFormat)
 	}
 	if err != nil {
 		return v, fmt.Errorf("cannot read %s %q of the journal: %w", bucket, key, err)
 	}
 	return v, nil
 }
+
+// kept is what the journal holds, which says in what format it was written.
+type kept interface{ format() int }
+
+func (c Change) format() int { return c.Format }
+func (w row) format() int    { return w.Format }
+func (s set) format() int    { return s.Format }
 
 func put(tx *state.Tx, bucket, key string, v any) error {
 	b, err := json.Marshal(v)
@@ -86,7 +97,7 @@ func put(tx *state.Tx, bucket, key string, v any) error {
 	return tx.Put(bucket, key, b)
 }
 
-func all[T any](tx *state.Tx, bucket string) (list []T, err error) {
+func all[T kept](tx *state.Tx, bucket string) (list []T, err error) {
 	err = tx.ForEach(bucket, func(k string, b []byte) error {
 		v, err := decode[T](bucket, k, b)
 		list = append(list, v)

@@ -206,7 +206,7 @@ func (w *world) boot() {
 	w.gate = must(trust.NewGate(trust.GateConfig{
 		Evidence: func(trust.Subject) (trust.Evidence, error) { return w.ledger, nil },
 		Roots:    func() (trust.Root, trust.Reason) { return root, "" },
-		Policy:   func() trust.Policy { return trust.Policy{} },
+		Policy:   func(string) trust.Policy { return trust.Policy{} },
 		Memory:   memory, Clock: trust.NewClock(memory, func() bool { return true }), Log: w.log,
 	}))
 	w.tap.dead = false

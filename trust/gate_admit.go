@@ -16,8 +16,9 @@ type GateConfig struct {
 	// the root's security publishers count there too.
 	Security func(Subject) (Evidence, error)
 	// Roots gives the newest verified root document, and RootMissing or RootExpired when that is known of it.
-	Roots  func() (Root, Reason)
-	Policy func() Policy
+	Roots func() (Root, Reason)
+	// Policy gives the policy as it concerns a component: its map may hold no other.
+	Policy func(component string) Policy
 	Memory *Memory
 	Clock  *Clock
 	Log    Recorder
@@ -114,7 +115,7 @@ func (g *Gate) judge(r Request) (Input, Verdict) {
 	root, state := g.cfg.Roots()
 	mem := g.cfg.Memory
 	in := Input{
-		Request: r, Root: root, RootState: state, Policy: g.cfg.Policy(),
+		Request: r, Root: root, RootState: state, Policy: g.cfg.Policy(r.Subject.Component),
 		Pin: mem.Pin(r.Subject.Component), Denied: mem.Denied(), Sticky: mem.marksFor(r.Subject.Digests()),
 		Now: now, ClockBad: !ok,
 	}
@@ -213,5 +214,5 @@ func (g *Gate) record(ctx context.Context, v Verdict, in Input) (uint64, error) 
 // pins tells whether a verdict's publisher is to be remembered: that of a signed add-on. Core has its publishers from
 // the root, and the house key speaks digest by digest.
 func (g *Gate) pins(v Verdict) bool {
-	return v.Outcome == Allow && (v.Subject.Class == ClassAddon || v.Subject.Class == ClassLocal) && v.Publisher != g.cfg.Policy().House
+	return v.Outcome == Allow && (v.Subject.Class == ClassAddon || v.Subject.Class == ClassLocal) && v.Publisher != g.cfg.Policy(v.Subject.Component).House
 }

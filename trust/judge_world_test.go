@@ -334,7 +334,7 @@ func (h *house) boot() {
 	h.Gate, err = NewGate(GateConfig{
 		Evidence: func(Subject) (Evidence, error) { return h.world, nil },
 		Roots:    func() (Root, Reason) { return h.root, "" },
-		Policy:   func() Policy { return h.policy },
+		Policy:   func(string) Policy { return h.policy },
 		Memory:   h.mem, Clock: h.clock, Log: h.log,
 	})
 	h.must(err)

@@ -90,7 +90,7 @@ func (m *Manager) want(o Offer, shown []string) error {
 	})
 }
 
-func keptOf(o Offer) Kept { return Kept{File: o.File, Raw: o.Raw, Profile: o.Profile} }
+func keptOf(o Offer) Kept { return Kept{File: o.File, Raw: o.Raw, Profile: o.Profile}.parsed() }
 
 // giveUp ends an installation that brought nothing: the record goes, data that an earlier removal had kept stays kept, as
 // long as that said. An installation that the update loop has begun meanwhile is none that brought nothing.

@@ -311,3 +311,21 @@ func TestNewerRecordIsRefused(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestAnInstalledManifestIsParsedOnce: what is installed is judged and planned for all the time.
+func TestAnInstalledManifestIsParsedOnce(t *testing.T) {
+	w := newWorld(t)
+	w.installed()
+	for range 2 { // as it was installed, and as it was read after a start
+		one, err := w.m.Manifest(radio)
+		if err != nil {
+			t.Fatal(err)
+		}
+		another, err := w.m.Manifest(radio)
+		if err != nil || &one.Arch[0] != &another.Arch[0] {
+			t.Errorf("it was parsed again: %v", err)
+		}
+		w.boot()
+		w.rest()
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/castellan/castellan/addons"
@@ -44,6 +45,15 @@ type Kept struct {
 	File    string `json:"file"`
 	Raw     []byte `json:"raw"`
 	Profile string `json:"profile,omitempty"`
+
+	read func() (addons.Manifest, error) // parses it, the first time
+}
+
+// parsed is k with a manifest that is parsed when it is first asked for, and never again: what is installed is judged and planned
+// for all the time.
+func (k Kept) parsed() Kept {
+	k.read = sync.OnceValues(func() (addons.Manifest, error) { return addons.ParseManifest(k.File, k.Raw) })
+	return k
 }
 
 // DataMode says what becomes of an add-on's data when it is removed.
@@ -86,6 +96,9 @@ func decodeRecord(slug string, b []byte) (r Record, err error) {
 	}
 	if r.Slug != slug {
 		return r, fmt.Errorf("cannot read what is kept of add-on %q: it says it is of %q", slug, r.Slug)
+	}
+	for version, k := range r.Manifests {
+		r.Manifests[version] = k.parsed()
 	}
 	return r, nil
 }
@@ -139,13 +152,13 @@ func (m *Manager) slugs() []string {
 	return slices.Sorted(maps.Keys(m.records))
 }
 
-// manifest parses what is kept of a version.
+// manifest is what is kept of a version, which is shared: read only.
 func (r Record) manifest(version string) (addons.Manifest, Kept, error) {
 	k, ok := r.Manifests[version]
 	if !ok {
 		return addons.Manifest{}, k, fmt.Errorf("cannot tell how version %q of add-on %s is run: its configuration is not kept", version, r.Slug)
 	}
-	man, err := addons.ParseManifest(k.File, k.Raw)
+	man, err := k.read()
 	return man, k, err
 }
 

@@ -264,27 +264,48 @@ func (h addonRepositories) Ledgers() []Ledger {
 	return out
 }
 
-// Publishers implements Repositories: those that repositories name, and, where they name none, those that manifests claim.
-// A claim is a demand and no favour: without the publisher's word the image does not come in. Of what is installed the
-// manifest it is run with counts, whatever its author claims by now.
+// Publishers implements Repositories: PublisherOf of all that is offered or installed.
 func (h addonRepositories) Publishers() map[string]string {
 	out := map[string]string{}
+	add := func(slug string) {
+		if id := h.PublisherOf(lifecycle.Service(slug)); id != "" {
+			out[lifecycle.Service(slug)] = id
+		}
+	}
 	for _, e := range h.addons.store.Entries() {
 		if e.Publisher != "" {
-			out[lifecycle.Service(e.Slug)] = e.Publisher
+			add(e.Slug)
 		}
 	}
 	for _, slug := range h.addons.installs.Slugs() {
-		if m, err := h.addons.installs.Manifest(slug); err == nil && m.Publisher != "" {
-			out[lifecycle.Service(slug)] = m.Publisher
-		}
+		add(slug)
 	}
 	for _, r := range h.addons.store.Repositories() {
-		for slug, publisher := range r.Publishers {
-			out[lifecycle.Service(r.Slug+"_"+slug)] = publisher
+		for slug := range r.Publishers {
+			add(r.Slug + "_" + slug)
 		}
 	}
 	return out
+}
+
+// PublisherOf implements Repositories: the one that its repository names, and, where it names none, the one that its manifest
+// claims. A claim is a demand and no favour: without the publisher's word the image does not come in. Of what is installed the
+// manifest it is run with counts, whatever its author claims by now.
+func (h addonRepositories) PublisherOf(component string) string {
+	slug, ok := lifecycle.Slug(component)
+	if !ok {
+		return ""
+	}
+	if r, ok := h.addons.store.RepositoryOf(slug); ok {
+		if id := r.Publishers[strings.TrimPrefix(slug, r.Slug+"_")]; id != "" {
+			return id
+		}
+	}
+	if m, err := h.addons.installs.Manifest(slug); err == nil && m.Publisher != "" {
+		return m.Publisher
+	}
+	e, _ := h.addons.store.Entry(slug)
+	return e.Publisher
 }
 
 // buildRequest is how a local add-on's image is built, as Home Assistant's builder does.

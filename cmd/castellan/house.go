@@ -194,13 +194,15 @@ func (h *house) config() *config.Config {
 }
 
 // policy is the owner's policy as it stands now.
-func (h *house) policy() trust.Policy {
+func (h *house) policy(component string) trust.Policy {
 	p := h.ownPolicy()
-	p.Map = h.publishers(h.config().Trust.Map)
+	if id := h.publisherOf(component); id != "" {
+		p.Map = map[string]string{component: id}
+	}
 	return p
 }
 
-// ownPolicy is what the house itself says, without what its add-ons' manifests do: those are read from the journal, one by one.
+// ownPolicy is what the house itself says, without what its add-ons' repositories and manifests do.
 func (h *house) ownPolicy() trust.Policy {
 	c := h.config().Trust
 	p := trust.Policy{House: h.housePublisher(c.House)}

@@ -40,7 +40,8 @@ type Repositories interface {
 	// Ledgers are those of all repositories, whether anything of theirs is installed or not.
 	Ledgers() []Ledger
 	// Publishers maps components to the publisher their repository names for them.
-	Publishers() map[string]string
+	Publishers() map[string]string // of components; the caller may change it
+	PublisherOf(component string) string
 }
 
 // Bounds of ledgers beside the root's: how many, and how much each may keep.
@@ -123,6 +124,14 @@ func (l *ledgers) publishers() map[string]string {
 		return (*r).Publishers()
 	}
 	return nil
+}
+
+// publisherOf is that of a component as its repository has it, "" = nobody in particular.
+func (l *ledgers) publisherOf(component string) string {
+	if r := l.repos.Load(); r != nil {
+		return (*r).PublisherOf(component)
+	}
+	return ""
 }
 
 // of is the ledger of a component, if that is not the root's.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -34,7 +35,8 @@ func (p *pinned) LedgerOf(component string) (Ledger, bool) {
 	return l, ok
 }
 
-func (p *pinned) Publishers() map[string]string { return p.publishers }
+func (p *pinned) Publishers() map[string]string       { return maps.Clone(p.publishers) }
+func (p *pinned) PublisherOf(component string) string { return p.publishers[component] }
 
 // ledgersWorld is a house that follows the root's ledger and, for the add-on radio, one of a repository.
 type ledgersWorld struct {
@@ -131,7 +133,7 @@ func TestAddonIsJudgedByTheLedgerOfItsRepository(t *testing.T) {
 		t.Errorf("status %+v", st)
 	}
 	w.house.cfg.Trust.Map = map[string]string{radio: "p-aaaaaaaaaaaaaaaaaaaa"}
-	if got := w.policy().Map[radio]; got != "p-aaaaaaaaaaaaaaaaaaaa" {
+	if got := w.policy(radio).Map[radio]; got != "p-aaaaaaaaaaaaaaaaaaaa" {
 		t.Errorf("the repository's publisher %s won over the configuration", got)
 	}
 }

@@ -77,20 +77,20 @@ func (h trustView) Publishers(ctx context.Context) (api.PublisherList, error) {
 // whose names all whose word counts, and for what.
 func (g *publisherSight) whose() {
 	root, _ := g.h.roots.current()
-	policy := g.h.policy()
+	house := g.h.ownPolicy().House
 	for _, id := range root.Core {
 		g.role(id, "core")
 	}
 	for _, id := range root.Security {
 		g.role(id, "security")
 	}
-	if policy.House != "" {
-		g.role(policy.House, "house")
+	if house != "" {
+		g.role(house, "house")
 	}
 	for _, p := range root.Preload {
 		g.role(p.Publisher, "named")
 	}
-	for service, id := range policy.Map {
+	for service, id := range g.h.publishers() {
 		g.service(g.role(id, "named"), service)
 	}
 	for _, p := range g.h.memory.Pins() {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -125,15 +126,18 @@ func replicaConfig(root trust.Root, dir string) ledger.Config {
 		Resume: l.Resume, Transfers: root.Transfers}
 }
 
-// publishers maps components to the publisher that must vouch for them: as the configuration says, else as their
-// repository does.
-func (h *house) publishers(configured map[string]string) map[string]string {
-	named := h.ledgers.publishers()
-	if len(named) == 0 {
-		return configured
+// publisherOf is who must vouch for a component, as the configuration says, else as its repository does; "" = nobody in particular.
+func (h *house) publisherOf(component string) string {
+	return cmp.Or(h.config().Trust.Map[component], h.ledgers.publisherOf(component))
+}
+
+// publishers maps all components to their publishers, as publisherOf does.
+func (h *house) publishers() map[string]string {
+	out := h.ledgers.publishers()
+	if out == nil {
+		out = map[string]string{}
 	}
-	out := maps.Clone(named)
-	maps.Copy(out, configured)
+	maps.Copy(out, h.config().Trust.Map)
 	return out
 }
 
@@ -233,7 +237,7 @@ func (h *house) openUpdater(_ context.Context, data func(string) string, _ bool)
 	h.poller, err = updater.NewPoller(updater.PollerConfig{
 		Channel: updater.ChannelOptions{Name: h.cfg.Channel.Name, Machine: h.cfg.Appliance.Machine, Arch: arch, Appliance: h.cfg.Appliance.ID},
 		URLs:    h.cfg.Channel.URLs,
-		Records: channelRecords{h.replica, h.evidence, h.roots, h.policy},
+		Records: channelRecords{h.replica, h.evidence, h.roots, h.ownPolicy},
 		Store:   fileStore(data("channel.json")),
 		Seed:    h.cfg.Appliance.ID,
 		Log:     h.log.With("part", "channel"),

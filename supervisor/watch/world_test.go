@@ -183,7 +183,7 @@ func newWorld(t *testing.T, class trust.Class) *world {
 	x.gate, err = trust.NewGate(trust.GateConfig{
 		Evidence: func(trust.Subject) (trust.Evidence, error) { return x.evidence, nil },
 		Roots:    func() (trust.Root, trust.Reason) { return root, "" },
-		Policy:   func() trust.Policy { return trust.Policy{} },
+		Policy:   func(string) trust.Policy { return trust.Policy{} },
 		Memory:   x.memory, Clock: clock, Log: x.log,
 	})
 	if err != nil {

@@ -23,7 +23,7 @@ func PermitFor(t testing.TB, s trust.Subject, raw trust.Raw) trust.Permit {
 	gate, err := trust.NewGate(trust.GateConfig{
 		Evidence: func(trust.Subject) (trust.Evidence, error) { return emptyLedger{}, nil },
 		Roots:    func() (trust.Root, trust.Reason) { return trust.Root{Version: 1}, "" },
-		Policy:   func() trust.Policy { return trust.Policy{} },
+		Policy:   func(string) trust.Policy { return trust.Policy{} },
 		Memory:   memory,
 		Clock:    trust.NewClock(memory, func() bool { return true }),
 		Log:      unread{},

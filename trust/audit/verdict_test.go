@@ -95,7 +95,7 @@ func newHouse(t testing.TB, o Options) *house {
 	h.gate, err = trust.NewGate(trust.GateConfig{
 		Evidence: func(trust.Subject) (trust.Evidence, error) { return h.replica, nil },
 		Roots:    func() (trust.Root, trust.Reason) { return root, "" },
-		Policy:   func() trust.Policy { return trust.Policy{} },
+		Policy:   func(string) trust.Policy { return trust.Policy{} },
 		Memory:   h.memory, Clock: trust.NewClock(h.memory, func() bool { return true }), Log: h.log,
 	})
 	if err != nil {
