@@ -130,6 +130,7 @@ fact "the same: of that until the appliance answers" "$(figure ui BenchmarkUI dr
 row "web UI: from a key press to visible progress, median" "$(figure ui BenchmarkUI press-ms min)" '<=' 100 ms
 fact "the same: longest; until the appliance tells how far it is" "$(figure ui BenchmarkUI press-most-ms min); $(figure ui BenchmarkUI told-ms min)" ms
 row "web UI: 50 open streams, pages drawn: more resident" "$(figure ui BenchmarkUI streams-MB max)" '<=' 12 MB
+fact "the same: before anybody came; more when the pages had just been drawn" "$(figure ui BenchmarkUI calm-MB max); $(figure ui BenchmarkUI pages-MB max)" MB
 for arch in amd64 arm64; do
     size=$(stat -c %s "$out/bin-$arch/castellan" | awk '{ printf "%.2f", $1 / 1e6 }')
     row "castellan, stripped, $arch" "$size" '<=' 30 MB

@@ -15,26 +15,66 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The start touches nearly all of the program: it opens the ledger's replica, reads the journal, sets up libraries. What runs
-// on needs a small part of that. On an appliance with little memory the rest should not look like something in use.
+// The start touches nearly all of the program: it opens the ledger's replica, reads the journal, sets up libraries. A page that is
+// drawn, or a turn of the update loop, leaves about as much garbage as all that is in use. What runs on needs a small part of that,
+// and when nothing goes on no collector comes. On an appliance with little memory the rest should not look like something in use.
 const (
 	leanAfter = 10 * time.Second // after the start
-	leanEvery = time.Hour
+	leanPages = time.Hour        // until pages of the program are given back again: they are clean, and soon wanted again
+	leanEvery = 5 * time.Second  // a look at how much the program has for itself
+	leanQuiet = leanEvery / 20   // of processor time between two looks: nothing much goes on
+	leanWorth = 4 << 20          // bytes over the least; less is not worth a collection
+	leanHeap  = 50               // percent of garbage, beside what is in use, before it is collected
 )
 
-// stayLean gives back what only the start, or the last busy hour, needed, until ctx ends.
+// lean knows when memory is needed no more. It is for one goroutine.
+type lean struct {
+	least uint64        // what was held when something was given back last, in bytes, or less
+	spent time.Duration // processor time at the last look
+}
+
+// stayLean gives back what only the start needed, and later what a burst of work left when it is over, until ctx ends.
 func stayLean(ctx context.Context, log *slog.Logger) {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(leanHeap)
+	}
+	var l lean
+	var pages time.Time // when they are given back again
 	for wait := leanAfter; ; wait = leanEvery {
 		select {
 		case <-ctx.Done():
 			return
 		case <-time.After(wait):
 		}
-		debug.FreeOSMemory()
-		if err := dropProgramPages(); err != nil {
-			log.Debug("pages of the program stay resident", "error", err) // they are clean: the kernel takes them when it must
+		if l.worth(ownUse()) {
+			debug.FreeOSMemory()
+			l.least, l.spent = ownUse()
+		}
+		if now := time.Now(); now.After(pages) {
+			pages = now.Add(leanPages)
+			if err := dropProgramPages(); err != nil {
+				log.Debug("pages of the program stay resident", "error", err) // they are clean: the kernel takes them when it must
+			}
 		}
 	}
+}
+
+// worth tells whether it is time to give something back: there is more than there was, and nothing goes on.
+func (l *lean) worth(held uint64, spent time.Duration) bool {
+	first, quiet := l.spent == 0, spent-l.spent < leanQuiet
+	l.spent, l.least = spent, min(l.least, held)
+	return first || quiet && held >= l.least+leanWorth
+}
+
+// ownUse is the memory that the process has for itself, in bytes (proc_pid_statm(5): resident, less what is of files), and the
+// processor time it has had (getrusage(2)).
+func ownUse() (held uint64, spent time.Duration) {
+	text, _ := os.ReadFile("/proc/self/statm") // 0 where the kernel does not tell: then nothing is ever worth it
+	var size, resident, files uint64
+	_, _ = fmt.Sscan(string(text), &size, &resident, &files) // likewise
+	var u unix.Rusage
+	_ = unix.Getrusage(unix.RUSAGE_SELF, &u) // it can't fail
+	return (resident - files) * uint64(os.Getpagesize()), time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // atFixedAddress tells of an ELF file whether it is always loaded at the address it was linked for, so that no address in it was
