@@ -12,7 +12,8 @@ type note struct {
 	Next string
 	Code string // of the help page
 
-	shown time.Time // first, on a page that is read anew by itself
+	shown time.Time // first
+	read  bool      // on a page that somebody asked for
 }
 
 // notes wait for the next page of each session, by the session's CSRF token, which no address and no cookie carries. A lost
@@ -43,20 +44,22 @@ func (n *notes) add(session string, one note) {
 	}
 }
 
-// take gives a session's notes. A page that somebody asked for shows those that no page has shown; one that is read anew by
-// itself (again) shows those of the page before for a while, or nobody could read them.
+// take gives a session's notes. A page that somebody asked for shows those that none has shown; one that is read anew by itself
+// (again) shows those of the page before for a while, or nobody could read them. That one may be in another tab, or a part of the
+// page that is just left, so what it shows is shown to whoever asked, too.
 func (n *notes) take(session string, again bool, now time.Time) []note {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	var out, stay []note
 	for _, one := range n.all[session] {
-		if !one.shown.IsZero() && (!again || now.Sub(one.shown) > noteStays) {
+		if one.read && !again || !one.shown.IsZero() && now.Sub(one.shown) > noteStays {
 			continue
 		}
 		out = append(out, one)
 		if one.shown.IsZero() {
 			one.shown = now
 		}
+		one.read = one.read || !again
 		stay = append(stay, one)
 	}
 	if len(stay) == 0 {
