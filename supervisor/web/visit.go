@@ -69,11 +69,9 @@ func (v *visit) enter() (to string, err error) {
 // refuse. A file is read as it comes, with its token.
 func (v *visit) refused(s screen) error {
 	switch {
-	case v.r.Method != http.MethodPost:
-		return nil
 	case !v.may(s.role.String()):
 		return &api.Error{Status: http.StatusForbidden, Key: "forbidden", Message: v.say("fault.role_what"), Next: v.say("fault.role_next")}
-	case !carriesFile(v.r) && v.me.CSRF != "" && v.r.PostFormValue("csrf") != v.me.CSRF:
+	case v.r.Method == http.MethodPost && !carriesFile(v.r) && v.me.CSRF != "" && v.r.PostFormValue("csrf") != v.me.CSRF:
 		return &api.Error{Status: http.StatusForbidden, Key: "csrf", Message: v.say("fault.csrf.what"), Next: v.say("fault.csrf.next")}
 	}
 	return nil
