@@ -375,8 +375,8 @@ func TestOtherRecordsSaid(t *testing.T) {
 		payload any
 		want    string
 	}{
-		{"action", map[string]any{"what": "waits: failed-before"}, "It waits: It was tried and did not work"},
-		{"action", map[string]any{"what": "waits: omen"}, "It waits: omen"},
+		{"action", map[string]any{"what": "waits: failed-before"}, "No update yet. It was tried and did not work."},
+		{"action", map[string]any{"what": "waits: omen"}, "No update yet. omen."},
 		{"action", map[string]any{"what": "rolled-back"}, "It went back to the version before"},
 		{"action", map[string]any{"what": "sung"}, "Action"},
 		{"mirror", map[string]any{"recovered": true}, "The ledger answers again"},
