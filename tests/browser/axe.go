@@ -52,7 +52,7 @@ func (b *Tab) axe(options string) (out []string) {
 			FailureSummary string
 		}
 	}
-	result := Eval[string](b, `axe.run(document, {`+options+` resultTypes: ["violations"], preload: false}).then(function (r) { return JSON.stringify(r.violations) })`)
+	result := Eval[string](b, `axe.run(document, {`+options+` resultTypes: ["violations"], preload: false, iframes: false}).then(function (r) { return JSON.stringify(r.violations) })`)
 	b.must(json.Unmarshal([]byte(result), &found))
 	for _, f := range found {
 		for _, n := range f.Nodes {

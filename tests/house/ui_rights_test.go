@@ -17,9 +17,14 @@ import (
 func (u *ui) lamp(version, more string, env ...string) {
 	u.t.Helper()
 	u.image("lamp", version, env...)
-	u.addonConfig("lamp", version, "options: {colour: red}", "schema: {colour: str}", more)
+	u.lampConfig(version, more)
 	u.offers()
 	u.castellan("check").says(u.t, 0)
+}
+
+func (u *ui) lampConfig(version, more string) {
+	u.t.Helper()
+	u.addonConfig("lamp", version, "options: {colour: red}", "schema: {colour: str}", more)
 }
 
 const lampAt = "/ui/addons/local_lamp"
