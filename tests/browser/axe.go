@@ -11,8 +11,8 @@ import (
 //go:embed axe/axe.min.js
 var axe string
 
-// Check holds a page to what every page must be in each look: axe finds nothing, and nothing is wider than the screen. A
-// picture of each look is kept under the name. The tab is left in the light look.
+// Check holds a page to what every page must be in each look: axe finds nothing, nothing is wider than the screen, and
+// nothing is too small for a finger. A picture of each look is kept under the name. The tab is left in the light look.
 func (b *Tab) Check(name string) {
 	b.t.Helper()
 	for _, l := range Looks {
@@ -20,6 +20,9 @@ func (b *Tab) Check(name string) {
 		b.Picture(name + "-" + l.Name)
 		if wide := b.Wide(); wide != "" {
 			b.t.Errorf("%s, %s: %s", name, l.Name, wide)
+		}
+		for _, hard := range b.Small() {
+			b.t.Errorf("%s, %s: hard to hit: %s", name, l.Name, hard)
 		}
 		only := ""
 		if l.Name == Dark.Name { // the page is the light one in other colours

@@ -2,6 +2,7 @@ package house
 
 import (
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +11,44 @@ import (
 	"github.com/castellan/castellan/tests/browser"
 	"github.com/castellan/castellan/tests/testenv"
 )
+
+// testLogOfAnAddon follows what an add-on prints, stops that, and takes it along.
+func (u *ui) testLogOfAnAddon(t *testing.T) {
+	b := u.on(t)
+	u.image("talker", "1.0", "APP_ECHO=1")
+	u.addonConfig("talker", "1.0", "stdin: true")
+	u.offers()
+	u.castellan("check").says(t, 0)
+	u.castellan("addon", "install", "local_talker", "--start", "--yes").says(t, 0)
+	hear := func(word string) {
+		t.Helper()
+		cmd := exec.Command(bin(t, "castellan"), "addon", "stdin", "local_talker")
+		cmd.Env, cmd.Stdin = append(os.Environ(), "CASTELLAN_SOCKET="+u.settings.socket), strings.NewReader(word+"\n")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+	}
+	b.Visit("/ui/addons/local_talker/log")
+	b.Until("it is followed", `document.getElementById("log-pause") && !document.body.hasAttribute("hx-disable")`)
+	hear("first word")
+	b.Until("the word comes by itself", `document.getElementById("log").innerText.includes("first word")`)
+	hear(vile)
+	b.Until("so does another", `document.getElementById("log").innerText.includes("onerror=owned=1> mine")`)
+	u.notOwned(b)
+	u.check(b, "log-followed")
+	b.Click("link", "Pause")
+	b.Until("it is not followed", `document.getElementById("log-follow")`)
+	hear("last word")
+	name, content := b.Download("link", "Download")
+	for _, word := range []string{"first word", vile, "last word"} {
+		if !strings.Contains(string(content), word) {
+			t.Errorf("%s lacks %q:\n%s", name, word, content)
+		}
+	}
+	if strings.Contains(b.Text("#log"), "last word") {
+		t.Error("what is not followed goes on")
+	}
+}
 
 // testPagesOfAnAddon opens the pages of an add-on among the others. What is in the frame reaches nothing around it.
 func (u *ui) testPagesOfAnAddon(t *testing.T) {

@@ -20,6 +20,7 @@ func TestUIKept(t *testing.T) {
 	t.Run("Backup", u.testBackup)
 	t.Run("Upload", u.testUpload)
 	t.Run("BackupOfAnAddon", u.testBackupOfAnAddon)
+	t.Run("LogOfAnAddon", u.testLogOfAnAddon)
 	t.Run("PagesOfAnAddon", u.testPagesOfAnAddon)
 	t.Run("AnotherAppliance", u.testAnotherAppliance)
 }
