@@ -116,7 +116,10 @@ func (v *visit) machine() device {
 func (d device) DiskUsed() int64 { return d.DiskTotal - d.DiskFree }
 
 // DiskTight tells that little is left.
-func (d device) DiskTight() bool { return d.DiskTotal > 0 && d.DiskFree*10 < d.DiskTotal }
+func (d device) DiskTight() bool { return d.DiskTotal > 0 && d.DiskUsed() > d.DiskMark() }
+
+// DiskMark is how much may be used before little is left.
+func (d device) DiskMark() int64 { return d.DiskTotal / 10 * 9 }
 
 // MemoryUsed is what programs hold.
 func (d device) MemoryUsed() int64 { return d.MemoryTotal - d.MemoryFree }
