@@ -28,6 +28,7 @@ const ActAgain = 24 * time.Hour
 // Judge is the Gate as this package sees it. changed tells that the answer is another than the last one logged.
 type Judge interface {
 	Rejudge(ctx context.Context, r trust.Request) (v trust.Verdict, changed bool, err error)
+	Decide(ctx context.Context, r trust.Request) (trust.Verdict, error) // without any effect
 }
 
 // House is the supervisor as this package sees it. The calls return once the change is in the journal.
@@ -84,12 +85,22 @@ func (w *Withdrawals) Verdict(service string) (v trust.Verdict, ok bool) {
 }
 
 // Recall judges every installed image again and does nothing about it: after a start it is known what was withdrawn before
-// anybody is told how things are.
+// anybody is told how things are. It writes nothing down, because what is known then is as old as the appliance was off.
 func (w *Withdrawals) Recall(ctx context.Context) error {
 	return w.each(func(s supervisor.Status) error {
-		_, err := w.judgeAgain(ctx, s)
+		v, err := w.judge.Decide(ctx, Request(s, s.Current))
+		if err == nil {
+			w.know(s, v)
+		}
 		return err
 	})
+}
+
+// know remembers how an image was judged last.
+func (w *Withdrawals) know(s supervisor.Status, v trust.Verdict) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.verdicts[s.Service.Name] = v
 }
 
 // Look judges every installed image again and acts on withdrawals. One service that fails keeps none of the others
@@ -115,28 +126,17 @@ func (w *Withdrawals) each(judge func(supervisor.Status) error) error {
 	return errors.Join(errs...)
 }
 
-// judgeAgain remembers what it finds, and says it when it is news.
-func (w *Withdrawals) judgeAgain(ctx context.Context, s supervisor.Status) (trust.Verdict, error) {
-	v, changed, err := w.judge.Rejudge(ctx, Request(s, s.Current))
-	if err != nil {
-		return v, err
-	}
-	w.mu.Lock()
-	w.verdicts[s.Service.Name] = v
-	w.mu.Unlock()
-	if changed && v.Outcome == trust.Refuse && v.Reason() == trust.Revoked {
-		w.log.WarnContext(ctx, "what runs was withdrawn", "service", s.Service.Name, "version", s.Version(), "severity", v.Severity)
-	}
-	return v, nil
-}
-
 func (w *Withdrawals) look(ctx context.Context, s supervisor.Status) error {
-	v, err := w.judgeAgain(ctx, s)
+	v, changed, err := w.judge.Rejudge(ctx, Request(s, s.Current))
 	if err != nil {
 		return err
 	}
+	w.know(s, v)
 	if v.Outcome != trust.Refuse || v.Reason() != trust.Revoked {
 		return nil
+	}
+	if changed {
+		w.log.WarnContext(ctx, "what runs was withdrawn", "service", s.Service.Name, "version", s.Version(), "severity", v.Severity)
 	}
 	if s.Open != "" || s.Stopped != "" {
 		return nil // something is being done about it

@@ -35,8 +35,14 @@ func TestWhatWasWithdrawnIsKnownBeforeAnythingIsDone(t *testing.T) {
 	if v, ok := x.w.Verdict("radio"); !ok || v.Reason() != trust.Revoked {
 		t.Errorf("nobody is told: verdict %v", v)
 	}
+	if x.log.n != 0 {
+		t.Errorf("%d verdicts are written down", x.log.n)
+	}
 	x.look(t)
 	x.want(t, "rollback to 1")
+	if x.log.n == 0 {
+		t.Error("the first look writes nothing down")
+	}
 }
 
 func TestEachSeverityDoesWhatItSaysAndNoMore(t *testing.T) {
