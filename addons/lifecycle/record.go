@@ -158,6 +158,9 @@ func (r Record) manifest(version string) (addons.Manifest, Kept, error) {
 	if !ok {
 		return addons.Manifest{}, k, fmt.Errorf("cannot tell how version %q of add-on %s is run: its configuration is not kept", version, r.Slug)
 	}
+	if k.read == nil { // it was made by hand
+		k = k.parsed()
+	}
 	man, err := k.read()
 	return man, k, err
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -128,7 +127,10 @@ func replicaConfig(root trust.Root, dir string) ledger.Config {
 
 // publisherOf is who must vouch for a component, as the configuration says, else as its repository does; "" = nobody in particular.
 func (h *house) publisherOf(component string) string {
-	return cmp.Or(h.config().Trust.Map[component], h.ledgers.publisherOf(component))
+	if id, ok := h.config().Trust.Map[component]; ok {
+		return id
+	}
+	return h.ledgers.publisherOf(component)
 }
 
 // publishers maps all components to their publishers, as publisherOf does.

@@ -66,10 +66,12 @@ func (v *visit) toAddon() (answer, error) { return seeOther(v.home()), nil }
 // accepted sends the visitor on after work was asked for: to see its course, or with the daemon's word why there is none.
 func (v *visit) accepted(to, key string, a api.Accepted, err error) (answer, error) {
 	switch {
+	case errors.Is(err, errGoesOn):
+		return v.done(to, "change.asked_for")
 	case err != nil:
 		return v.again(to, err)
 	case len(a.Changes) == 0 && len(a.Skips) > 0:
-		v.ui.notes.add(v.me.CSRF, note{Tone: "warn", Text: v.waits(a.Skips[0], v.called(a.Skips[0].Service, ""))})
+		v.ui.notes.add(v.me.CSRF, v.skipped(a.Skips[0]))
 		return seeOther(to), nil
 	}
 	return v.done(to, key)
@@ -80,16 +82,32 @@ func (v *visit) waits(s api.PlanSkip, name string) string {
 	return v.skipText(api.PlanService{Code: s.Code, Why: s.Why, To: s.To}, name)
 }
 
-// changes asks for a change before which a backup may be made: then the visitor goes on, as after one that has begun.
-func (v *visit) changes(call func(context.Context) (api.Accepted, error)) (api.Accepted, error) {
+// skipped is a word about what was asked for and did not begin.
+func (v *visit) skipped(s api.PlanSkip) note {
+	return note{Tone: "warn", Text: v.waits(s, v.called(s.Service, ""))}
+}
+
+// skipsError is an answer that begins nothing.
+type skipsError struct{ api.Accepted }
+
+func (skipsError) Error() string { return "nothing has begun" }
+
+// changes asks for a change before which a backup may be made: then the visitor goes on, with errGoesOn.
+func (v *visit) changes(call func(context.Context) (api.Accepted, error)) (a api.Accepted, err error) {
 	answered := make(chan api.Accepted, 1)
-	err := v.lengthy(func(ctx context.Context) error {
+	err = v.lengthy(func(ctx context.Context) error {
 		a, err := call(ctx)
 		answered <- a
+		if err == nil && len(a.Changes) == 0 && len(a.Skips) > 0 {
+			return skipsError{a}
+		}
 		return err
 	})
 	if errors.Is(err, errGoesOn) {
-		return api.Accepted{}, nil
+		return a, err
+	}
+	if errors.As(err, new(skipsError)) {
+		err = nil
 	}
 	return <-answered, err
 }
@@ -100,12 +118,20 @@ const lengthyAfter = 3 * time.Second
 // errGoesOn says that work goes on although nobody waits for it any more.
 var errGoesOn = errors.New("it goes on")
 
-// lengthy does work that may take minutes. What ends soon is answered as usual; else the visitor goes on, and a failure comes
-// as a word on one of his next pages.
+// lengthy does work that may take minutes. What ends soon is answered as usual; else the visitor goes on, and what did not succeed
+// comes as a word on one of his next pages. The same form once more, while it goes on, does nothing.
 func (v *visit) lengthy(work func(context.Context) error) error {
+	form := v.r.URL.Path + "?" + v.r.PostForm.Encode()
+	if !v.ui.begun.take(form, v.now) {
+		return errGoesOn
+	}
 	end := make(chan error, 1)
-	ctx := context.WithoutCancel(v.ctx())
-	go func() { end <- work(ctx) }()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(v.ctx()), mostBegun)
+	go func() {
+		defer cancel()
+		defer v.ui.begun.drop(form)
+		end <- work(ctx)
+	}()
 	late := time.NewTimer(lengthyAfter)
 	defer late.Stop()
 	select {
@@ -114,7 +140,11 @@ func (v *visit) lengthy(work func(context.Context) error) error {
 	case <-late.C:
 	}
 	go func() {
-		if err := <-end; err != nil {
+		var none skipsError
+		switch err := <-end; {
+		case errors.As(err, &none):
+			v.ui.notes.add(v.me.CSRF, v.skipped(none.Skips[0]))
+		case err != nil:
 			v.ui.notes.add(v.me.CSRF, v.failed(err))
 		}
 	}()

@@ -75,12 +75,17 @@ func (v *visit) postAddonSwitches() (answer, error) {
 		if v.form("boot") != "" {
 			boot = "auto"
 		}
-		set := api.SettingsRequest{Watchdog: &watch}
-		if v.form("boot_fixed") == "" {
+		var set api.SettingsRequest // what was switched here: the rest may have been switched elsewhere since
+		if was := v.form("watchdog_was"); was == "" || watch != (was == "on") {
+			set.Watchdog = &watch
+		}
+		if v.form("boot_fixed") == "" && boot != v.form("boot_was") {
 			set.Boot = &boot
 		}
-		if _, err := v.api.SetAddon(v.ctx(), v.slug(), set); err != nil {
-			return v.again(v.home(), err)
+		if set.Boot != nil || set.Watchdog != nil {
+			if _, err := v.api.SetAddon(v.ctx(), v.slug(), set); err != nil {
+				return v.again(v.home(), err)
+			}
 		}
 	}
 	return v.done(v.home(), "addons.switches_saved")

@@ -89,8 +89,9 @@ func TestAddonActs(t *testing.T) {
 
 	s.post(t, zigbeePage+"/switches", url.Values{"mode": {"auto"}, "mode_was": {"ask"}, "all": {"1"}, "boot": {"on"}})
 	s.post(t, zigbeePage+"/switches", url.Values{"mode": {"ask"}, "mode_was": {"ask"}, "all": {"1"}, "boot_fixed": {"1"}, "watchdog": {"on"}})
+	s.post(t, zigbeePage+"/switches", url.Values{"mode": {"ask"}, "mode_was": {"ask"}, "all": {"1"}, "boot": {"on"}, "boot_was": {"auto"}, "watchdog": {"on"}, "watchdog_was": {"on"}}) // another device has switched meanwhile
 	s.post(t, zigbeePage+"/protection", url.Values{"protected": {"off"}})
-	wants(t, s.calls(), []string{`POST /castellan/modes {"service":"addon_a0d7b954_zigbee2mqtt","mode":"auto"}`, `/settings {"boot":"auto","watchdog":false}`, `/settings {"watchdog":true}`}, `"protected"`, `"mode":"ask"`)
+	wants(t, s.calls(), []string{`POST /castellan/modes {"service":"addon_a0d7b954_zigbee2mqtt","mode":"auto"}`, `/settings {"boot":"auto","watchdog":false}`, `/settings {"watchdog":true}`}, `/settings {}`, `"protected"`, `"mode":"ask"`)
 	s.post(t, zigbeePage+"/protection", url.Values{"protected": {"off"}, "understood": {"1"}})
 	wants(t, s.calls(), []string{`/settings {"protected":false}`})
 }
@@ -337,13 +338,42 @@ func TestLengthy(t *testing.T) {
 			time.Sleep(time.Minute)
 			return api.Accepted{Changes: []string{"c"}}, nil
 		}
-		if a, err := v.changes(update); err != nil || len(a.Changes) != 0 {
+		again := func(form string) { // another one
+			v.r.PostForm = url.Values{"form": {form}}
+		}
+		again("update")
+		if a, err := v.changes(update); !errors.Is(err, errGoesOn) || len(a.Changes) != 0 {
 			t.Errorf("an update that is backed up first: %v, %v", a, err)
+		}
+		waits := func(context.Context) (api.Accepted, error) {
+			return api.Accepted{Skips: []api.PlanSkip{{Service: "addon_a0d7b954_zigbee2mqtt", Code: "ask"}}}, nil
+		}
+		again("waits")
+		if a, err := v.changes(waits); err != nil || len(a.Skips) != 1 {
+			t.Errorf("an update that waits: %v, %v", a, err)
+		}
+		if err := v.lengthy(func(context.Context) error { return nil }); err != nil {
+			t.Errorf("a form that is sent again after its end: %v", err)
+		}
+		again("waits long")
+		asked := 0
+		for range 2 {
+			if _, err := v.changes(func(ctx context.Context) (api.Accepted, error) {
+				asked++
+				time.Sleep(time.Minute)
+				return waits(ctx)
+			}); !errors.Is(err, errGoesOn) {
+				t.Errorf("an update that waits, after long: %v", err)
+			}
 		}
 		leave()
 		time.Sleep(2 * time.Minute)
-		if got := v.ui.notes.take(shopToken, false, time.Now()); len(got) != 1 || got[0].Tone != "bad" || got[0].Text != "EOF" {
+		got := v.ui.notes.take(shopToken, false, time.Now())
+		if len(got) != 2 || got[0].Tone != "bad" || got[0].Text != "EOF" || got[1].Tone != "warn" || got[1].Text != "Ready. It begins when you say so." {
 			t.Errorf("what was told: %v", got)
+		}
+		if asked != 1 {
+			t.Errorf("the same form began %d calls", asked)
 		}
 	})
 }

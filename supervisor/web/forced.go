@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"errors"
 	"net/url"
 	"slices"
 	"strconv"
@@ -90,6 +91,8 @@ func (v *visit) postForcedGo() (answer, error) {
 		return v.api.Update(ctx, r)
 	})
 	switch {
+	case errors.Is(err, errGoesOn):
+		return v.done(v.forcedAt(), "change.asked_for")
 	case err != nil:
 		return v.again(v.forcedAt(), err)
 	case len(done.Changes) == 0 && len(done.Skips) > 0:

@@ -22,24 +22,45 @@
   });
   document.addEventListener("submit", function (e) { e.target.classList.remove("dirty"); });
 
-  // A browser opens six connections to a house at most, in all its tabs: a tab that nobody sees gives its stream back.
-  var stream = null, resting = false, heard = 0;
+  // A browser opens six connections to a house at most, in all its tabs: a tab that nobody sees gives its streams back.
+  var open = [], resting = [], waking = false, heard = 0;
   htmx.createEventSource = function (url) {
     var s = new EventSource(url, { withCredentials: true });
-    if (url.indexOf("/ui/events?") !== 0) return s;
-    s.addEventListener("changed", function () { heard = performance.now(); });
-    return (stream = s);
+    if (url.indexOf("/ui/events?") === 0) s.addEventListener("changed", function () { heard = performance.now(); });
+    open.push(s);
+    if (document.hidden) rest();
+    return s;
   };
+  function rest() {
+    open.forEach(function (s) {
+      if (s.readyState === 2) return; // it has ended
+      s.close();
+      resting.push(s);
+    });
+    open = [];
+  }
   document.addEventListener("visibilitychange", function () {
-    if (!stream) return;
-    if (document.hidden && !resting) { resting = true; stream.close(); }
-    if (!document.hidden && resting) { resting = false; lost = true; stream.onerror(new Event("error")); }
+    if (document.hidden) return rest();
+    var woken = resting;
+    resting = [];
+    waking = true;
+    woken.forEach(function (s) { s.onerror(new Event("error")); });
+    waking = false;
   });
 
-  // A stream that is lost is told, and when it is back the page is read anew.
+  // A stream that is lost is told, and when it is back the page is read anew. One that is refused may be that of somebody who was
+  // logged out elsewhere: then the page leads to the door.
   var lost = false;
   function offline(on) { document.getElementById("offline").hidden = !on; }
-  document.addEventListener("htmx:sseError", function () { if (!lost) offline(true); lost = true; });
+  document.addEventListener("htmx:sseError", function (e) {
+    lost = true;
+    if (waking) return;
+    offline(true);
+    var s = e.detail.source;
+    if (s && s.readyState === 2) fetch("/ui/", { method: "HEAD", redirect: "manual", credentials: "same-origin", cache: "no-store" }).then(function (r) {
+      if (r.type === "opaqueredirect") location.reload();
+    }).catch(function () { /* it is away altogether, which is told */ });
+  });
   function readAgain() {
     document.querySelectorAll("[hx-trigger*='sse:reset']").forEach(function (part) { htmx.trigger(part, "sse:reset"); });
   }
