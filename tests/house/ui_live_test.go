@@ -1,6 +1,7 @@
 package house
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -15,7 +16,9 @@ func (u *ui) testRestart(t *testing.T) {
 	b.Sees("Nothing waits.")
 	browser.Eval[any](b, `window.before = true; document.getElementById("waiting").remove()`)
 	b.Allow("net::ERR_", "answer: 5", "console: ")
+	asleep(b, true)
 	u.daemon.kill()
+	asleep(b, false) // what it shows is of before
 	b.Until("the loss is told", `!document.getElementById("offline").hidden`)
 	u.check(b, "offline")
 	u.t = u.root // the daemon outlives this test
@@ -33,6 +36,11 @@ func (u *ui) testRestart(t *testing.T) {
 	if !browser.Eval[bool](b, `window.before === true`) {
 		t.Error("the page was loaded again")
 	}
+}
+
+// asleep makes a tab one that nobody sees, or wakes it.
+func asleep(b *browser.Tab, yes bool) {
+	browser.Eval[any](b, fmt.Sprintf(`Object.defineProperty(document, "hidden", {value: %v, configurable: true}); document.dispatchEvent(new Event("visibilitychange")); 0`, yes))
 }
 
 // testWithoutScripts uses a browser that runs no JavaScript: it comes in, checks, sets an option and installs an add-on.
