@@ -213,7 +213,7 @@ func fromPlan(row *api.ServiceStatus, plan updater.Plan) {
 		}
 		if skip.To.Version != row.Version {
 			row.Available = skip.To.Version
-			row.Waiting = skip.Why
+			row.Waiting, row.Code = skip.Why, string(skip.Code)
 		}
 	}
 }

@@ -93,6 +93,7 @@ type ServiceStatus struct {
 	Held      bool   `json:"held,omitempty"`      // its owner put its updates on hold
 	Available string `json:"available,omitempty"` // newer version
 	Waiting   string `json:"waiting,omitempty"`   // why it is not there yet, in words
+	Code      string `json:"code,omitempty"`      // likewise, as in a plan's skips
 	Change    string `json:"change,omitempty"`    // open change
 	Stopped   string `json:"stopped,omitempty"`   // why it is kept stopped
 	Error     string `json:"error,omitempty"`     // last failure

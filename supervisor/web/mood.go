@@ -1,6 +1,7 @@
 package web
 
 import (
+	"net/url"
 	"strings"
 
 	"github.com/castellan/castellan/supervisor/api"
@@ -89,7 +90,10 @@ func (v *visit) causes(m mood, s api.Status) (out []cause) {
 			out = append(out, cause{"bad", "triangle-alert", v.say("overview.cause_stuck", v.called(one.Name, one.Slug)), servicePath(one.Name)})
 			continue
 		}
-		out = append(out, cause{"bad", "shield-x", v.say("overview.cause_"+one.Badge, v.called(one.Name, one.Slug), one.Version), "/ui/trust"})
+		out = append(out, cause{"bad", "shield-x", v.say("overview.cause_"+one.Badge, v.called(one.Name, one.Slug), one.Version), recordsOf(one)})
+	}
+	if s.Config.Error != "" {
+		out = append(out, cause{"warn", "file-text", v.say("overview.cause_config"), "/ui/settings"})
 	}
 	for _, one := range m.down {
 		if s.Engine.Error == "" { // then nobody knows
@@ -97,12 +101,17 @@ func (v *visit) causes(m mood, s api.Status) (out []cause) {
 		}
 	}
 	for _, one := range m.loose {
-		out = append(out, cause{"", "shield-alert", v.say("overview.cause_"+strings.ReplaceAll(one.Badge, " ", "_"), v.called(one.Name, one.Slug), one.Version), "/ui/trust"})
+		out = append(out, cause{"", "shield-alert", v.say("overview.cause_"+strings.ReplaceAll(one.Badge, " ", "_"), v.called(one.Name, one.Slug), one.Version), recordsOf(one)})
 	}
-	if s.Config.Error != "" {
-		out = append(out, cause{"warn", "file-text", v.say("overview.cause_config"), "/ui/settings"})
+	if more := len(out) - mostCauses + 1; more > 1 {
+		out = append(out[:mostCauses-1], cause{"", "list-filter", v.say("overview.cause_more", more), "/ui/trust/images"})
 	}
-	return out[:min(len(out), mostCauses)]
+	return out
+}
+
+// recordsOf is where the verification log tells why a service is as it is.
+func recordsOf(one api.ServiceStatus) string {
+	return "/ui/trust?" + url.Values{"service": {one.Name}}.Encode() + "#log"
 }
 
 // placeOf is the page about a service: the add-on's, or that of its updates.

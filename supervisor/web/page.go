@@ -122,7 +122,7 @@ func (v *visit) house() house {
 	}
 	h := house{Known: true, Tone: "ok", Line: v.say("layout.house_verified")}
 	for _, one := range s.Services {
-		if one.Available != "" && !one.Held {
+		if g := skipGroup(one.Code); one.Available != "" && (g == groupYou || g == groupSelf) { // as the page of updates does
 			h.Waiting++
 		}
 	}

@@ -184,8 +184,8 @@ func (v *visit) postEndSession() (answer, error) {
 // postToken makes a token. Its text is on this one page and nowhere else: no browser keeps the page, and no address leads to it.
 func (v *visit) postToken() (answer, error) {
 	days, err := strconv.Atoi(v.form("days"))
-	if err != nil {
-		days = 0 // "" is for ever; anything else the list does not hold
+	if err != nil || days < 0 { // 0 is for ever: nobody gets that by mistake
+		return v.peopleAgain("token", v.unfit("people.no_days"))
 	}
 	made, err := v.api.AddToken(v.ctx(), api.TokenRequest{Name: v.form("name"), Role: v.form("role"), Days: days})
 	if err != nil {

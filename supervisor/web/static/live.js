@@ -23,10 +23,16 @@
   document.addEventListener("submit", function (e) { e.target.classList.remove("dirty"); });
 
   // A browser opens six connections to a house at most, in all its tabs: a tab that nobody sees gives its streams back.
-  var open = [], resting = [], waking = false, heard = 0;
+  // When it wakes, its stream goes on behind what it has heard, not where its first page was drawn.
+  var open = [], resting = [], waking = false, heard = 0, last = "";
+  function keep(e) { if (e.lastEventId) last = e.lastEventId; }
   htmx.createEventSource = function (url) {
-    var s = new EventSource(url, { withCredentials: true });
-    if (url.indexOf("/ui/events?") === 0) s.addEventListener("changed", function () { heard = performance.now(); });
+    var own = url.indexOf("/ui/events?") === 0;
+    var s = new EventSource(own && last ? "/ui/events?since=" + encodeURIComponent(last) : url, { withCredentials: true });
+    if (own) {
+      s.addEventListener("changed", function () { heard = performance.now(); });
+      ["changed", "announce", "job", "addon", "plan", "ledger", "log", "engine"].forEach(function (name) { s.addEventListener(name, keep); });
+    }
     open.push(s);
     if (document.hidden) rest();
     return s;
