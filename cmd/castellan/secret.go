@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
+	"golang.org/x/sys/unix"
 )
 
 // maxSecret bounds a line that holds a password, in bytes.
@@ -41,16 +41,15 @@ func (s *secrets) read(prompt string) (string, error) {
 			err = nil
 		}
 	} else {
-		fmt.Fprintf(s.cmd.ErrOrStderr(), "%s: ", prompt)
-		fd := int(s.cmd.InOrStdin().(*os.File).Fd()) // atTerminal has seen that it is one
-		before, _ := term.GetState(fd)               // what can't be read is not put back
-		var b []byte
-		b, err = orInterrupted(s.cmd.Context(), func() ([]byte, error) { return term.ReadPassword(fd) })
-		if errors.Is(err, errInterrupted) && before != nil {
-			_ = term.Restore(fd, before) // it shows again what is typed; it may be gone
+		keys := s.cmd.InOrStdin().(*os.File) // atTerminal has seen that it is one
+		show, hidden := hide(int(keys.Fd()))
+		if hidden != nil {
+			return "", fmt.Errorf("cannot hide what is typed: %w", hidden)
 		}
+		fmt.Fprintf(s.cmd.ErrOrStderr(), "%s: ", prompt)
+		text, err = orInterrupted(s.cmd.Context(), func() (string, error) { return line(keys) })
+		show()
 		fmt.Fprintln(s.cmd.ErrOrStderr())
-		text = string(b)
 	}
 	switch {
 	case err != nil && !errors.Is(err, io.EOF):
@@ -61,6 +60,38 @@ func (s *secrets) read(prompt string) (string, error) {
 		return "", usage(fmt.Errorf("the password is longer than %d bytes", maxSecret), s.cmd.CommandPath()+" --help")
 	}
 	return text, nil
+}
+
+// hide has a terminal show no more what is typed, before anybody is asked: who is interrupted at once must find it as it was.
+// show puts it back.
+func hide(fd int) (show func(), err error) {
+	before, err := unix.IoctlGetTermios(fd, unix.TCGETS)
+	if err != nil {
+		return nil, err
+	}
+	dark := *before
+	dark.Lflag = dark.Lflag&^unix.ECHO | unix.ICANON | unix.ISIG
+	dark.Iflag |= unix.ICRNL
+	return func() { _ = unix.IoctlSetTermios(fd, unix.TCSETS, before) }, unix.IoctlSetTermios(fd, unix.TCSETS, &dark) // it may be gone
+}
+
+// line reads a line and nothing of the next.
+func line(from io.Reader) (string, error) {
+	var text []byte
+	for b := make([]byte, 1); len(text) <= maxSecret; {
+		n, err := from.Read(b)
+		switch {
+		case n == 1 && b[0] == '\n':
+			return strings.TrimRight(string(text), "\r"), nil
+		case n == 1:
+			text = append(text, b[0])
+		case errors.Is(err, io.EOF) && len(text) > 0:
+			return string(text), nil
+		case err != nil:
+			return "", err
+		}
+	}
+	return string(text), nil
 }
 
 // fresh reads a new one; at a terminal twice, because it can't be seen.

@@ -6,6 +6,9 @@ import (
 	"os"
 	"testing"
 	"time"
+
+	"github.com/castellan/castellan/supervisor/api"
+	"github.com/castellan/castellan/tests/testenv"
 )
 
 // TestWhatAnUninstallationLeaves removes an add-on with each word about its data, looks at the disk, and installs it again:
@@ -35,10 +38,11 @@ func TestWhatAnUninstallationLeaves(t *testing.T) {
 				line = append(line, "--yes")
 			}
 			h.castellan(line...).says(t, 0)
-			a := h.addon(radio)
-			if a.State != "absent" {
-				t.Fatalf("it is %s", a.State)
-			}
+			var a api.AddonInfo
+			testenv.Eventually(t, 10*time.Second, "it is gone", func() bool { // its data goes after its change has ended
+				a = h.addon(radio)
+				return a.State == "absent"
+			})
 			for _, k := range h.containers() {
 				if k.service() == "addon_"+radio {
 					t.Errorf("container %s is left", k.ID)
